@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The memory of a table: one contiguous range of addresses, worked on in chunks. It is a shared
+   read-only mapping of a file, or private memory on huge pages, or either of them locked.
+
+   A mapped file may be truncated or lose a page under us. The process-wide SIGBUS handler then puts
+   a page of zeros over the hole and marks the region damaged, so that the loop that was reading goes
+   on and needs to hold nothing; whoever used the bytes asks region_damaged() afterwards and throws
+   its result away. A SIGBUS outside every region ends the process as usual.
+
+   A region is made and freed by one thread; any thread may read it. */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/status.h"
+
+/* Size of a chunk, and the alignment of private memory: one huge page of x86-64. */
+#define REGION_CHUNK ((size_t)2 << 20)
+
+enum region_mode {
+    REGION_MAP,  /* shared mapping of the file, read-only */
+    REGION_COPY, /* private memory, transparent huge pages asked for */
+    REGION_LOCK  /* private memory, locked (mlock) */
+};
+
+struct region {
+    unsigned char *data;
+    size_t size;
+    enum region_mode mode;
+    atomic_bool damaged;
+    int slot; /* place in the handler's list of mappings, -1 if none */
+    void *base; /* what munmap() gets */
+    size_t base_size;
+};
+
+/* Install the SIGBUS handler; once per process, before the first region_map(). */
+void region_init(void);
+
+/* Map `size` bytes of the open file from offset 0, read-only and shared. The descriptor may be closed
+   afterwards. */
+MUST_CHECK enum status region_map(struct region **out, int fd, size_t size, struct error *e);
+/* Zeroed private memory of `size` bytes, aligned to a chunk; locked for REGION_LOCK. */
+MUST_CHECK enum status region_private(struct region **out, size_t size, enum region_mode mode,
+                                      struct error *e);
+void region_free(struct region *r);
+
+size_t region_chunks(const struct region *r); /* number of chunks, the last may be short */
+/* Bytes [*offset, *offset + *n) of chunk i. */
+void region_chunk(const struct region *r, size_t i, size_t *offset, size_t *n);
+/* Read one byte of each page so that the region is in memory; chunk by chunk. */
+void region_touch(const struct region *r);
+bool region_damaged(const struct region *r);
+void region_mark_damaged(struct region *r);
+/* Bytes of the region that are in memory now (mincore); for statistics. */
+size_t region_resident(const struct region *r);
