@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The loops that touch many numbers, one body compiled for each instruction set and chosen once at
+   start. Every level gives the same bits: products and sums are rounded one by one (no fused
+   multiply-add), in the order of the scalar loop. Thread-safe: no state.
+
+   Arguments: `out`, `acc` and `in` of type void * are float32 arrays of any alignment; parameter
+   arrays are aligned to their element. Rows are given by number, all below the number of rows of the
+   array; the caller has checked. `dim` is the number of columns. Arrays do not overlap. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/status.h"
+
+/* Bytes of a row in the INT8 wire format for `dim` columns: dim codes, then scale and bias. */
+#define FUSED8_BYTES(dim) ((size_t)(dim) + 8)
+
+struct kernels {
+    const char *isa; /* "scalar", "avx2", "avx512" */
+
+    /* out[i][j] = table[row[i]][j] as float32 */
+    void (*f32_rows)(void *out, const float *table, size_t dim, const uint64_t *row, size_t n);
+    void (*f16_rows)(void *out, const uint16_t *table, size_t dim, const uint64_t *row, size_t n);
+    void (*bf16_rows)(void *out, const uint16_t *table, size_t dim, const uint64_t *row, size_t n);
+
+    /* out[i][j] = (float)q[row[i]][j] * scale + bias */
+    void (*u8_rows)(void *out, const uint8_t *q, size_t dim, const uint64_t *row, size_t n,
+                    float scale, float bias);
+    void (*i8_rows)(void *out, const int8_t *q, size_t dim, const uint64_t *row, size_t n,
+                    float scale, float bias);
+    void (*u16_rows)(void *out, const uint16_t *q, size_t dim, const uint64_t *row, size_t n,
+                     float scale, float bias);
+    void (*i16_rows)(void *out, const int16_t *q, size_t dim, const uint64_t *row, size_t n,
+                     float scale, float bias);
+
+    /* out[i][j] = (float)q[row[i]][j] * qparams[row[i]][0] + qparams[row[i]][1], qparams [N,2] */
+    void (*u8_rows_each)(void *out, const uint8_t *q, size_t dim, const uint64_t *row, size_t n,
+                         const float *qparams);
+    void (*i8_rows_each)(void *out, const int8_t *q, size_t dim, const uint64_t *row, size_t n,
+                         const float *qparams);
+    void (*u16_rows_each)(void *out, const uint16_t *q, size_t dim, const uint64_t *row, size_t n,
+                          const float *qparams);
+    void (*i16_rows_each)(void *out, const int16_t *q, size_t dim, const uint64_t *row, size_t n,
+                          const float *qparams);
+
+    void (*f32_add)(void *acc, const void *in, size_t n);                /* acc += in */
+    void (*f32_add_scaled)(void *acc, const void *in, float w, size_t n); /* acc += w * in */
+    void (*f32_mul)(void *acc, const void *in, size_t n);                /* acc *= in */
+    void (*f32_div)(void *acc, float divisor, size_t n);                 /* acc /= divisor */
+
+    /* To IEEE half, nearest even, overflow to infinity; to bfloat16, nearest even; NaN stays NaN. */
+    void (*f32_to_f16)(void *out, const void *in, size_t n);
+    void (*f32_to_bf16)(void *out, const void *in, size_t n);
+    /* One row in the INT8 wire format, FUSED8_BYTES(dim) bytes: codes, then scale = (max - min) / 255
+       and bias = min as little-endian float32; code = lrintf((x - min) * 255 / (max - min + 1e-8f)),
+       all in float32, clamped to 0..255; a range above FLT_MAX counts as FLT_MAX. dim >= 1. */
+    void (*f32_to_fused8)(void *out, const void *in, size_t dim);
+};
+
+/* The chosen level. Set by kernels_init(), before the first use, and never changed afterwards. */
+extern const struct kernels *kernels;
+
+/* Choose the best level that the processor has, or the one named by `isa` (NULL: the environment
+   variable EMBD_ISA, or the best). An unknown name or a level that this processor lacks is
+   ST_INVALID, and `kernels` stays as it was. Once, before other threads start. */
+MUST_CHECK enum status kernels_init(const char *isa, struct error *e);
+
+/* All levels that were compiled in, the scalar one first, NULL at the end; and whether this
+   processor can run one. */
+extern const struct kernels *const kernels_levels[];
+int kernels_supported(const struct kernels *k);
+
+/* Single numbers, the reference that the loops agree with. */
+uint16_t f16_from_f32(float x);
+float f32_from_f16(uint16_t h);
+uint16_t bf16_from_f32(float x);
+float f32_from_bf16(uint16_t h);

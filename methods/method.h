@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a compression method is. Each method is one const struct in one file and one line in the list
+   of methods (METHODS in Makefile.am); everything else (reading and checking files, lookups, pooling,
+   planning bytes, conformance tests, documents) follows from what it declares here.
+
+   A method knows nothing of files, sockets or threads. Its parameters are immutable while lookups
+   run; all its functions may be called from any thread. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/status.h"
+#include "methods/tensor.h"
+
+/* ---- Settings: the keys of `embd.config` ---- */
+
+enum setting_type {
+    SETTING_INT,    /* value.i, within [min, max] */
+    SETTING_REAL,   /* value.r, finite */
+    SETTING_BOOL,   /* value.i 0 or 1 */
+    SETTING_CHOICE, /* value.i, place in `choices` */
+    SETTING_INTS    /* value.list, value.n, each within [min, max] */
+};
+
+struct setting {
+    const char *name;
+    enum setting_type type;
+    const char *choices;  /* "mult add concat" */
+    int64_t min, max;     /* integers; both 0: any */
+    const char *fallback; /* the value if the key is absent, as text; NULL: see `optional` */
+    bool optional;        /* without a fallback: may be absent (value.set tells); else required */
+    const char *when;     /* "qparam=table": the key is due only then, and refused otherwise; or NULL */
+    const char *help;     /* one sentence for people */
+};
+
+struct value {
+    bool set; /* present in the file, or given by its fallback */
+    int64_t i;
+    double r;
+    int64_t *list;
+    size_t n;
+};
+
+/* ---- Tensors: the parameters ---- */
+
+enum tensor_flag {
+    TENSOR_OPTIONAL = 1,    /* may be absent */
+    TENSOR_ADDRESS = 2,     /* its values form addresses: copied to private memory at load */
+    TENSOR_NONNEGATIVE = 4, /* every value >= 0 */
+    TENSOR_POSITIVE = 8     /* every value > 0 */
+};
+
+struct tensor_decl {
+    const char *name;
+    unsigned dtypes;   /* set of DT(…) bits */
+    /* Dimensions, separated by spaces. Each is an expression of factors joined by * and /, read from
+       left to right: a number, N (rows), D (dim), an integer setting's name, or any other word, a
+       size that the file chooses: bound by the first tensor that names it alone, the same in all. */
+    const char *shape;
+    const char *when;  /* "signed=true": the tensor belongs to the table only then; or NULL */
+    unsigned flags;
+    const char *help;
+};
+
+#define METHOD_TENSORS_MAX 32
+#define METHOD_SETTINGS_MAX 16
+
+/* One method's parameters for one range of rows: a whole table, or one field of it. Rows are numbered
+   from 0 within the range. */
+struct parameters {
+    const struct method *method;
+    uint64_t rows; /* N */
+    uint32_t dim;  /* D, the table's */
+    struct value value[METHOD_SETTINGS_MAX];   /* in the order of method->settings */
+    struct tensor tensor[METHOD_TENSORS_MAX];  /* in the order of method->tensors; data NULL: absent */
+    bool pool_first; /* set by check(): bags must go through method->pool */
+    void *state;     /* made by check(), released by release() */
+};
+
+struct fit;
+struct plan;
+
+struct method {
+    const char *name;  /* in files: "compo" */
+    const char *title; /* for people: "CompoEmb (quotient-remainder)" */
+    const char *source; /* paper or "extension" */
+    bool per_field;    /* may have one set of parameters for each field */
+    bool extension;    /* its fit is our own extension, not the authors' */
+    const struct setting *settings;
+    size_t settings_count;
+    const struct tensor_decl *tensors;
+    size_t tensors_count;
+
+    /* What the declarations cannot say: relations between settings and shapes, ranges of index
+       tensors. Called once, when all tensors are there, before the first lookup. The sentence names
+       the tensor or key and the rule. NULL: nothing more to check. */
+    enum status (*check)(struct parameters *p, struct error *e);
+    void (*release)(struct parameters *p); /* state made by check(); may be NULL */
+
+    /* Write `n` rows of D float32 to `out` (any alignment), row[i] < N. Cannot fail. */
+    void (*rows)(const struct parameters *p, const uint64_t *row, size_t n, void *out);
+    /* Only for parameters with pool_first: out = the bag of the n rows, pooled as the method defines,
+       with weights (n float32 of any alignment, or NULL for 1) and each factor divided by `divisor`
+       (1 for a sum, the length of the bag for a mean). `scratch` has room for 2 * D float32. */
+    void (*pool)(const struct parameters *p, const uint64_t *row, const void *weights, size_t n,
+                 float divisor, void *out, float *scratch);
+    /* Multiply-adds for one row (0 for plain copies): counted against max_work. NULL: 0. */
+    uint64_t (*work)(const struct parameters *p);
+
+    /* Choose the settings and free sizes that fit the budget; see methods/fit.h. */
+    enum status (*plan)(struct plan *plan, struct error *e);
+    /* Fill the parameters (allocated, zeroed) from a trained table; see methods/fit.h. */
+    enum status (*fit)(const struct fit *fit, struct parameters *p, struct error *e);
+};
+
+/* All methods, in the order of the list; NULL at the end. */
+extern const struct method *const methods[];
+const struct method *method_find(const char *name, size_t n); /* NULL if unknown */
+
+/* Place of a setting or tensor in the method's declarations, or -1. */
+int method_setting(const struct method *m, const char *name, size_t n);
+
+/* Whether a `when` condition ("key=choice" or "key=true|false") holds; NULL always does. */
+bool condition_holds(const struct method *m, const struct value *value, const char *when);
+
+/* Read the text of a fallback or of a --set option into a value; ST_INVALID with a sentence that
+   names the setting. A list is comma-separated. value->list is yours (mem_free). */
+MUST_CHECK enum status setting_parse(const struct setting *s, const char *text, struct value *value,
+                                     struct error *e);
+/* Check an integer (or each of a list) against the declaration. */
+MUST_CHECK enum status setting_check(const struct setting *s, const struct value *value,
+                                     struct error *e);
+/* Give absent settings their fallbacks; refuse missing required ones and ones whose `when` does not
+   hold. */
+MUST_CHECK enum status settings_complete(const struct method *m, struct value *value,
+                                         struct error *e);
+
+/* Sizes that expressions in shapes refer to by name. */
+#define SYMBOLS_MAX 24
+struct symbols {
+    struct {
+        char name[16];
+        uint64_t size;
+    } entry[SYMBOLS_MAX];
+    size_t count;
+};
+void symbols_init(struct symbols *s, const struct method *m, uint64_t rows, uint32_t dim,
+                  const struct value *value); /* N, D and the integer settings */
+bool symbols_get(const struct symbols *s, const char *name, size_t n, uint64_t *size);
+MUST_CHECK enum status symbols_set(struct symbols *s, const char *name, size_t n, uint64_t size,
+                                   struct error *e);
+/* Compute a declared shape; every word must be known. */
+MUST_CHECK enum status shape_evaluate(const struct tensor_decl *d, const struct symbols *s,
+                                      struct tensor *t, struct error *e);
+/* Hold a tensor's actual shape against its declaration and bind unknown words. */
+MUST_CHECK enum status shape_match(const struct tensor_decl *d, struct symbols *s,
+                                   const struct tensor *t, struct error *e);
+
+/* After all tensors are in place: shapes against declarations, then method->check. */
+MUST_CHECK enum status parameters_check(struct parameters *p, struct error *e);
+/* Release state and lists; not the tensors' memory. */
+void parameters_done(struct parameters *p);
+/* Bytes of all tensors. */
+uint64_t parameters_bytes(const struct parameters *p);
+/* Multiply-adds for one row. */
+uint64_t parameters_work(const struct parameters *p);
