@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Half precision and bfloat16 in integer arithmetic, on the bits of a float32: what the scalar loops
-   use and what the instructions of the wider levels agree with. For kernels/ alone; everything here
-   is static, so that no level's code can stand in for another's. */
+/* Half precision and bfloat16 in integer arithmetic, on the bits of a float32: what the scalar
+   loops use and what the instructions of the wider levels agree with. For kernels/ alone;
+   everything here is static, so that no level's code can stand in for another's. */
 #pragma once
 
 #include <stdint.h>
