@@ -34,11 +34,14 @@ struct lookup_request {
 /* Read a LookupRequest of `n` bytes; the views point into `data` (or into the arena where an array came
    unpacked or in pieces, as protobuf allows) and are good as long as both. ST_INTERNAL if it is not
    protobuf or a string is not UTF-8, ST_EXHAUSTED over the arena's cap. Of a field that is given twice the
-   last one counts, arrays are joined, unknown fields are skipped: as protobuf demands. */
+   last one counts, arrays are joined, unknown fields are skipped: as protobuf demands. A known field of
+   another wire type is ST_INTERNAL: it can only be a mistake, and skipping it would answer another
+   question. `r` is untouched on failure. */
 MUST_CHECK enum status lookup_request_read(struct lookup_request *r, const void *data, size_t n,
                                            struct arena *arena, struct error *e);
 
-/* Bytes of the encoded request, and the request itself into exactly that room. */
+/* Bytes of the encoded request, and the request itself into exactly that room, byte for byte what
+   protobuf's own serializers write. */
 size_t lookup_request_size(const struct lookup_request *r);
 void lookup_request_write(const struct lookup_request *r, void *out);
 
@@ -58,11 +61,12 @@ struct table_vectors {
 /* Bytes of the encoded LookupResponse. SIZE_MAX if it does not fit in memory at all. */
 size_t lookup_reply_size(const struct table_vectors *v, size_t count, uint64_t lsn);
 /* Write everything but the values into `out` (exactly that many bytes) and point v[i].values at their
-   places. */
+   places, which have no alignment. */
 void lookup_reply_layout(struct table_vectors *v, size_t count, uint64_t lsn, void *out);
 
 /* Read a LookupResponse; the results are in the arena, values and missing point into `data` (or the
-   arena). ST_INTERNAL if malformed. */
+   arena). ST_INTERNAL if malformed or if a result has both `values` and `packed`, ST_EXHAUSTED over the
+   arena's cap. The out parameters are untouched on failure. */
 MUST_CHECK enum status lookup_reply_read(struct table_vectors **v, size_t *count, uint64_t *lsn,
                                          const void *data, size_t n, struct arena *arena,
                                          struct error *e);
