@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Repeated numbers: notes where the pieces are in a first pass, copies them together in a second, and
-   needs the second only for what no writer of ours produces. */
+/* Repeated numbers: notes where the pieces are in a first pass, copies them together in a second,
+   and needs the second only for what no writer of ours produces. */
 #include "proto/array.h"
 
 #include <string.h>

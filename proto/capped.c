@@ -10,12 +10,13 @@
 #include "base/text.h"
 #include "proto/wire.h"
 
-#define DEPTH_MAX 32 /* messages within messages; ours need 2, a schema that contains itself any */
+#define DEPTH_MAX 32 /* messages within messages; ours need 2, a schema that contains itself any   \
+                      */
 
 struct scan {
-    const char *message;    /* the outermost type, for the sentences */
-    const char *nul_field;  /* the first string with a NUL */
-    const char *nul_owner;  /* its message */
+    const char *message;   /* the outermost type, for the sentences */
+    const char *nul_field; /* the first string with a NUL */
+    const char *nul_owner; /* its message */
     struct error *e;
 };
 

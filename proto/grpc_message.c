@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* grpc-message: sentences as header values. UTF-8 is percent-encoded byte by byte, and never cut within
-   a character. No state; any thread. */
+/* grpc-message: sentences as header values. UTF-8 is percent-encoded byte by byte, and never cut
+   within a character. No state; any thread. */
 #include "proto/grpc.h"
 
 #include <string.h>
@@ -89,7 +89,8 @@ static size_t whole_characters(const char *s, size_t n)
 
     while (start > 0 && n - start < 3 && ((unsigned char)s[start - 1] & 0xc0) == 0x80)
         start--;
-    if (start > 0 && (unsigned char)s[start - 1] >= 0xc2 && !utf8_valid(s + start - 1, n - start + 1))
+    if (start > 0 && (unsigned char)s[start - 1] >= 0xc2 &&
+        !utf8_valid(s + start - 1, n - start + 1))
         return start - 1;
     return n;
 }

@@ -179,7 +179,8 @@ static size_t lookup_size(const struct table_lookup *l)
 
 size_t lookup_request_size(const struct lookup_request *r)
 {
-    size_t total = wire_number_size(enum_value(r->format)) + wire_number_size(enum_value(r->missing));
+    size_t total =
+        wire_number_size(enum_value(r->format)) + wire_number_size(enum_value(r->missing));
 
     for (size_t i = 0; i < r->count; i++) {
         size_t n = lookup_size(&r->lookup[i]);

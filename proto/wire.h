@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Protobuf's wire format: a bounded reader and a writer into memory of known size. Both are used for
-   the messages that carry large arrays; everything else goes through protobuf-c. */
+/* Protobuf's wire format: a bounded reader and a writer into memory of known size. Both are used
+   for the messages that carry large arrays; everything else goes through protobuf-c. */
 #pragma once
 
 #include <endian.h>
@@ -13,8 +13,8 @@ enum wire_type { WIRE_VARINT = 0, WIRE_FIXED64 = 1, WIRE_BYTES = 2, WIRE_FIXED32
 
 #define WIRE_FIELD_MAX ((1u << 29) - 1) /* the largest field number */
 
-/* A position in bytes that belong to somebody else. After a failed read `bad` is set and nothing more
-   is read. */
+/* A position in bytes that belong to somebody else. After a failed read `bad` is set and nothing
+   more is read. */
 struct wire_reader {
     const unsigned char *next, *end;
     bool bad;
@@ -29,8 +29,9 @@ struct wire_field {
 };
 
 void wire_reader_init(struct wire_reader *r, const void *data, size_t n);
-/* Read the next field; false at the end or when malformed (`bad`): field 0 or above 2^29 - 1, groups,
-   unknown wire types, varints over ten bytes, tags and lengths over five, lengths past the end. */
+/* Read the next field; false at the end or when malformed (`bad`): field 0 or above 2^29 - 1,
+   groups, unknown wire types, varints over ten bytes, tags and lengths over five, lengths past the
+   end. */
 bool wire_next(struct wire_reader *r, struct wire_field *f);
 /* Read a varint of at most ten bytes; bits above the 64th are dropped, as protobuf does. */
 bool wire_varint(struct wire_reader *r, uint64_t *v);
@@ -40,8 +41,8 @@ size_t wire_varint_size(uint64_t v);
 unsigned char *wire_put_varint(unsigned char *p, uint64_t v);
 unsigned char *wire_put_tag(unsigned char *p, uint32_t number, enum wire_type type);
 
-/* Whole fields as proto3 writes them: nothing at all for zero and for no bytes. The sizes are those of
-   fields 1 to 15, whose tags take one byte. */
+/* Whole fields as proto3 writes them: nothing at all for zero and for no bytes. The sizes are those
+   of fields 1 to 15, whose tags take one byte. */
 size_t wire_number_size(uint64_t v);
 size_t wire_bytes_size(size_t n);
 unsigned char *wire_put_number(unsigned char *p, uint32_t number, uint64_t v);
