@@ -3,6 +3,7 @@
 #include "daemon/address.h"
 
 #include <arpa/inet.h>
+#include <assert.h>
 #include <string.h>
 #include <sys/un.h>
 
@@ -20,7 +21,8 @@ static enum status parse_unix(struct address *a, const char *text, struct error 
     if (!*path)
         return error_set(e, ST_INVALID, "%s names no socket", QUOTE(text));
     if (strlen(path) >= sizeof a->path)
-        return error_set(e, ST_INVALID, "%s is longer than the %zu bytes that a socket's path may have",
+        return error_set(e, ST_INVALID,
+                         "%s is longer than the %zu bytes that a socket's path may have",
                          QUOTE(text), sizeof a->path - 1);
     strcpy(a->path, path);
     return ST_OK;
@@ -56,7 +58,8 @@ enum status address_parse(struct address *a, const char *text, struct error *e)
         end = port = strrchr(text, ':');
     }
     if (!end || *port != ':')
-        return error_set(e, ST_INVALID, "%s is no address: write host:port or unix:path", QUOTE(text));
+        return error_set(e, ST_INVALID, "%s is no address: write host:port or unix:path",
+                         QUOTE(text));
     n = (size_t)(end - host);
     if (n == 0)
         return error_set(e, ST_INVALID, "%s has no host", QUOTE(text));

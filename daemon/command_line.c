@@ -22,9 +22,12 @@ enum { ARG_CONFIG = 1, ARG_TABLE, ARG_CHECK, ARG_HELP, ARG_VERSION, FIRST_OPTION
 static void make_names(struct option *out, char (*names)[NAME_MOST])
 {
     static const struct option others[] = {
-        {"config", required_argument, NULL, ARG_CONFIG}, {"table", required_argument, NULL, ARG_TABLE},
-        {"check", no_argument, NULL, ARG_CHECK},         {"help", no_argument, NULL, ARG_HELP},
-        {"version", no_argument, NULL, ARG_VERSION},     {NULL, 0, NULL, 0},
+        {"config", required_argument, NULL, ARG_CONFIG},
+        {"table", required_argument, NULL, ARG_TABLE},
+        {"check", no_argument, NULL, ARG_CHECK},
+        {"help", no_argument, NULL, ARG_HELP},
+        {"version", no_argument, NULL, ARG_VERSION},
+        {NULL, 0, NULL, 0},
     };
 
     for (size_t i = 0; i < option_count; i++) {
@@ -164,6 +167,13 @@ static enum status take_table(struct config *config, const char *text, struct er
     return st == ST_OK ? st : error_prefix(e, st, "table");
 }
 
+static bool same_table(const char *a, const char *b)
+{
+    size_t n = strcspn(a, "=");
+
+    return strcspn(b, "=") == n && !memcmp(a, b, n);
+}
+
 static enum status apply(const struct command_line *c, struct config *config, struct error *e)
 {
     enum status st = ST_OK;
@@ -172,8 +182,12 @@ static enum status apply(const struct command_line *c, struct config *config, st
         const struct given *g = &c->given[i];
         bool first = true;
 
-        for (size_t j = 0; j < i; j++)
-            first &= c->given[j].option != g->option;
+        for (const struct given *before = c->given; before < g; before++) {
+            first &= before->option != g->option;
+            if (!g->option && !before->option && same_table(before->value, g->value))
+                return error_set(e, ST_INVALID, "table: %s is given twice",
+                                 QUOTE_N(g->value, strcspn(g->value, "=")));
+        }
         st = g->option ? option_set(config, g->option, g->value, first, e)
                        : take_table(config, g->value, e);
     }

@@ -26,13 +26,14 @@ struct command_line {
     size_t count;
 };
 
-/* Read the arguments, which must outlive `c`. ST_INVALID with a sentence for wrong usage. Release with
-   command_line_done(). */
+/* Read the arguments, which must outlive `c`. ST_INVALID with a sentence for wrong usage. Release
+   with command_line_done(). */
 MUST_CHECK enum status command_line_parse(struct command_line *c, int argc, char **argv,
                                           struct error *e);
 void command_line_done(struct command_line *c);
 
-/* The configuration: defaults, the file, what the command line says, all checked. `*out` is yours. */
+/* The configuration: defaults, the file, what the command line says, all checked. `*out` is yours.
+ */
 MUST_CHECK enum status command_line_config(const struct command_line *c, struct config **out,
                                            struct error *e);
 

@@ -87,10 +87,11 @@ static enum status check_address(const struct config *config, const char *option
     if (st != ST_OK)
         return error_prefix(e, st, "%s", option);
     if (!config->insecure && !address_local(&a))
-        return error_set(e, ST_INVALID,
-                         "%s: %s is neither loopback nor a Unix socket, which needs insecure = yes, "
-                         "since nothing is encrypted",
-                         option, QUOTE(text));
+        return error_set(
+            e, ST_INVALID,
+            "%s: %s is neither loopback nor a Unix socket, which needs insecure = yes, "
+            "since nothing is encrypted",
+            option, QUOTE(text));
     return ST_OK;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The daemon's configuration: options (see options.def) from a file and the command line, which wins.
-   Made and read by the main thread; constant once the workers run, so that any thread may read it. */
+/* The daemon's configuration: options (see options.def) from a file and the command line, which
+   wins. Made and read by the main thread; constant once the workers run, so that any thread may
+   read it. */
 #pragma once
 
 #include <stdbool.h>
@@ -53,8 +54,8 @@ void config_free(struct config *config);
 MUST_CHECK enum status config_path(struct config *config, const char **out, const char *path,
                                    struct error *e);
 
-/* Add a table, or replace the one of that name. The texts are copied; `file` is made absolute. ST_INVALID
-   for a malformed name. `*table` is borrowed. */
+/* Add a table, or replace the one of that name. The texts are copied; `file` is made absolute.
+   ST_INVALID for a malformed name. `*table` is borrowed. */
 MUST_CHECK enum status config_table(struct config *config, const char *name, const char *file,
                                     struct table_config **table, struct error *e);
 struct table_config *config_table_find(const struct config *config, const char *name); /* or NULL */

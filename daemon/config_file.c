@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/text.h"
 #include "daemon/config.h"
 #include "daemon/config_scan.h"
 #include "daemon/option.h"
@@ -16,37 +17,47 @@
 #define FILE_MOST ((size_t)16 << 20)
 #define OPTIONS_MOST 64
 
-/* The parse at hand. libconfuse's callbacks have no argument of ours, hence this one thread-local. */
+/* The parse at hand. libconfuse's callbacks have no argument of ours, hence this one thread-local.
+ */
 struct parse {
     struct config *config;
     const char *path;
     struct error *e;
-    bool failed; /* the first error is the one that is told */
+    enum status status; /* of the first error, the one that is told */
 };
 static _Thread_local struct parse *parse;
 
 static const char *const section_keys[] = {"file", "memory", "replace"};
 #define SECTION_KEY_COUNT (sizeof section_keys / sizeof *section_keys)
 
-static enum status PRINTF_LIKE(2, 3) refuse(int line, const char *format, ...)
+static void PRINTF_LIKE(3, 4) refuse(enum status st, int line, const char *format, ...)
 {
     char text[sizeof parse->e->text];
     va_list args;
 
-    if (!parse->failed) {
-        va_start(args, format);
-        vsnprintf(text, sizeof text, format, args);
-        va_end(args);
-        error_set(parse->e, ST_INVALID, "%s:%d: %s", parse->path, line, text);
-        parse->failed = true;
-    }
-    return ST_INVALID;
+    if (parse->status != ST_OK)
+        return;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    parse->status = error_set(parse->e, st, "%s:%d: %s", parse->path, line, text);
 }
 
-static enum status unknown(int line, const char *what, const char *word, const char *nearest)
+static void unknown(int line, const char *what, const char *word, const char *nearest)
 {
-    return nearest ? refuse(line, "unknown %s %s; the nearest is %s", what, word, nearest)
-                   : refuse(line, "unknown %s %s", what, word);
+    if (nearest)
+        refuse(ST_INVALID, line, "unknown %s %s; the nearest is %s", what, word, nearest);
+    else
+        refuse(ST_INVALID, line, "unknown %s %s", what, word);
+}
+
+static const char *nearest_option(const char *word)
+{
+    const char *names[OPTIONS_MOST + 1] = {"table"};
+
+    for (size_t i = 0; i < option_count; i++)
+        names[i + 1] = options[i].name;
+    return nearest_name(word, names, option_count + 1, sizeof *names);
 }
 
 /* The parser's own sentences. The one about unknown names is said again with the nearest one. */
@@ -59,26 +70,26 @@ static void PRINTF_LIKE(2, 0) on_error(cfg_t *cfg, const char *format, va_list a
     vsnprintf(text, sizeof text, format, args);
     n = strlen(text);
     if (strncmp(text, no_such, sizeof no_such - 1) || text[n - 1] != '\'') {
-        refuse(cfg->line, "%s", text);
+        refuse(ST_INVALID, cfg->line, "%s", text);
         return;
     }
     text[n - 1] = '\0';
     if (cfg->title)
-        unknown(cfg->line, "key", word, nearest_name(word, section_keys, SECTION_KEY_COUNT,
-                                                     sizeof *section_keys));
+        unknown(cfg->line, "key", word,
+                nearest_name(word, section_keys, SECTION_KEY_COUNT, sizeof *section_keys));
     else
-        unknown(cfg->line, "option", word, nearest_name(word, &options[0].name, option_count,
-                                                        sizeof options[0]));
+        unknown(cfg->line, "option", word, nearest_option(word));
 }
 
 static int on_value(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
 {
     const struct option_info *option = option_find(opt->name);
     struct error e;
-
     /* nvalues counts this one; a list begins with its first. */
-    if (option_set(parse->config, option, value, opt->nvalues <= 1, &e) != ST_OK) {
-        refuse(cfg->line, "%s", e.text);
+    enum status st = option_set(parse->config, option, value, opt->nvalues <= 1, &e);
+
+    if (st != ST_OK) {
+        refuse(st, cfg->line, "%s", e.text);
         return -1;
     }
     *(const char **)result = value;
@@ -100,7 +111,7 @@ static int on_key(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
     else if (!strcmp(opt->name, "file") && !*value)
         st = error_set(&e, ST_INVALID, "file: there must be a path");
     if (st != ST_OK) {
-        refuse(cfg->line, "%s", e.text);
+        refuse(st, cfg->line, "%s", e.text);
         return -1;
     }
     *(const char **)result = value;
@@ -117,14 +128,14 @@ static int on_table(cfg_t *cfg, cfg_opt_t *opt)
     struct error e;
 
     if (!file) {
-        refuse(cfg->line, "table %s has no file", QUOTE(name));
+        refuse(ST_INVALID, cfg->line, "table %s has no file", QUOTE(name));
         return -1;
     }
     st = config_table(parse->config, name, file, &table, &e);
     if (st == ST_OK && memory)
         st = table_settings_set(&table->settings, "memory", memory, &e);
     if (st != ST_OK) {
-        refuse(cfg->line, "%s", e.text);
+        refuse(st, cfg->line, "%s", e.text);
         return -1;
     }
     if (replace && !parse_bool(replace, &table->replace))
@@ -146,8 +157,7 @@ static cfg_t *make_parser(void)
         opts[n] = (cfg_opt_t)CFG_STR_CB(
             options[n].name, NULL,
             CFGF_NODEFAULT | (options[n].type == OPTION_ADDRESSES ? CFGF_LIST : 0), on_value);
-    opts[n++] =
-        (cfg_opt_t)CFG_SEC("table", keys, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES);
+    opts[n++] = (cfg_opt_t)CFG_SEC("table", keys, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES);
     opts[n] = end;
     cfg = cfg_init(opts, CFGF_NONE);
     if (cfg) {
@@ -162,7 +172,6 @@ enum status config_parse(struct config *config, const char *path, const char *te
 {
     struct parse p = {.config = config, .path = path, .e = e};
     char *clean = mem_alloc(n + 1);
-    enum status st = ST_OK;
     struct error what;
     unsigned line;
     cfg_t *cfg;
@@ -176,13 +185,13 @@ enum status config_parse(struct config *config, const char *path, const char *te
     parse = &p;
     cfg = make_parser();
     if (!cfg)
-        st = error_memory(e, "configuration");
+        p.status = error_memory(e, "configuration");
     else if (cfg_parse_buf(cfg, clean) != CFG_SUCCESS)
-        st = refuse(cfg->line, "the file cannot be parsed");
+        refuse(ST_INVALID, cfg->line, "the file cannot be parsed");
     cfg_free(cfg);
     parse = NULL;
     mem_free(clean);
-    return st;
+    return p.status;
 }
 
 enum status config_read(struct config *config, const char *path, struct error *e)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The look at a configuration file before its parser sees it. No state between calls; any thread. */
+/* The look at a configuration file before its parser sees it. No state between calls; any thread.
+ */
 #include "daemon/config_scan.h"
 
 #include <stdbool.h>
@@ -25,9 +26,9 @@ struct scan {
     size_t word_size;
     bool in_list;
     unsigned depth, tables;
-    unsigned section_line[2];       /* where the open sections began */
-    unsigned given[OPTIONS_MOST];   /* on which line, 0: not yet */
-    unsigned given_key[KEYS_MOST];  /* the same in the open section */
+    unsigned section_line[2];      /* where the open sections began */
+    unsigned given[OPTIONS_MOST];  /* on which line, 0: not yet */
+    unsigned given_key[KEYS_MOST]; /* the same in the open section */
 };
 
 static const char *const section_keys[] = {"file", "memory", "replace"};

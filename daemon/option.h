@@ -36,8 +36,8 @@ extern const size_t option_count;
 
 const struct option_info *option_find(const char *name); /* NULL if there is none */
 
-/* Set one option from text. For a list, `first` says that this value begins it anew, else the value is
-   added. ST_INVALID with a sentence that begins with the option's name, or ST_EXHAUSTED. */
+/* Set one option from text. For a list, `first` says that this value begins it anew, else the value
+   is added. ST_INVALID with a sentence that begins with the option's name, or ST_EXHAUSTED. */
 MUST_CHECK enum status option_set(struct config *config, const struct option_info *option,
                                   const char *value, bool first, struct error *e);
 
