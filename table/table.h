@@ -40,8 +40,8 @@ struct table {
     char *config;        /* embd.config as text, never NULL */
     char *optimizer;     /* embd.optimizer as text, NULL if absent */
 
-    struct region *region;  /* the file's bytes: mapping or private copy */
-    struct region *private; /* tensors copied to private memory; may be NULL */
+    struct region *region;  /* the file's bytes: a mapping of all, or a private copy of the data */
+    struct region *private; /* tensors copied out of the mapping, and the default row; or NULL */
     struct header header;   /* all tensors of the file, as stored */
     enum region_mode memory;
 
@@ -73,6 +73,10 @@ MUST_CHECK enum status table_open(struct table **out, const char *path,
 MUST_CHECK enum status table_open_fd(struct table **out, int fd, const char *path,
                                      const struct table_options *options, struct error *e);
 void table_close(struct table *t); /* NULL is fine */
+
+/* The bytes of a tensor of t->header as they lie in the file or its copy, of any alignment. In a shared
+   mapping they may change: for values only, and ask table_damaged() afterwards. */
+const void *table_tensor(const struct table *t, const struct file_tensor *ft);
 
 double table_ratio(const struct table *t); /* bytes / (4 N D); 0 when N = 0 */
 /* Read one byte of every page. */
