@@ -15,7 +15,7 @@ static const char *shape_text(char out[SHAPE_TEXT], const struct tensor *t)
     int n = snprintf(out, SHAPE_TEXT, "[");
 
     for (unsigned i = 0; i < t->rank; i++)
-        n += snprintf(out + n, SHAPE_TEXT - (size_t)n, "%s%llu", i ? "," : "",
+        n += snprintf(out + n, SHAPE_TEXT - (size_t)n, "%s%llu", i ? ", " : "",
                       (unsigned long long)t->shape[i]);
     snprintf(out + n, SHAPE_TEXT - (size_t)n, "]");
     return out;
@@ -42,7 +42,7 @@ static enum status refuse_dtype(const struct tensor *t, unsigned allowed, struct
         if (allowed & 1u << d)
             n += (size_t)snprintf(list + n, sizeof list - n, "%s%s", n ? " or " : "",
                                   dtype_name((enum dtype)d));
-    return error_set(e, ST_INVALID, "tensor %s has type %s; it must be %s", QUOTE(t->name),
+    return error_set(e, ST_INVALID, "tensor %s holds %s; it must be %s", QUOTE(t->name),
                      dtype_name(t->dtype), list);
 }
 
@@ -55,15 +55,14 @@ static enum status bind_parameter(struct loading *l, struct parameters *p, size_
     char name[256]; /* names of the file are no longer */
     struct use *use;
 
+    if (!due) /* another declaration may want the name, else it is left over */
+        return ST_OK;
     snprintf(name, sizeof name, "%s%s", prefix, decl->name);
     ft = header_tensor(&l->t->header, name);
-    if (!ft && due && !(decl->flags & TENSOR_OPTIONAL))
+    if (!ft && !(decl->flags & TENSOR_OPTIONAL))
         return error_set(e, ST_INVALID, "tensor \"%s\" is missing", name);
     if (!ft)
         return ST_OK;
-    if (!due)
-        return error_set(e, ST_INVALID, "tensor \"%s\" belongs to the table only with %s", name,
-                         decl->when);
     if (!(decl->dtypes & 1u << ft->tensor.dtype))
         return refuse_dtype(&ft->tensor, decl->dtypes, e);
     p->tensor[place] = ft->tensor;
@@ -85,8 +84,8 @@ static enum status bind_extra(struct loading *l, const struct file_tensor *ft, e
     if (t->dtype != dtype)
         return refuse_dtype(t, 1u << dtype, e);
     if (t->rank != 1 || t->shape[0] != size)
-        return error_set(e, ST_INVALID, "tensor \"%s\" has shape %s; it must be [%s] with %s = %llu",
-                         t->name, shape_text(shape, t), symbol, symbol, (unsigned long long)size);
+        return error_set(e, ST_INVALID, "tensor \"%s\" has the shape %s; it must be [%s = %llu]",
+                         t->name, shape_text(shape, t), symbol, (unsigned long long)size);
     use_of(l, ft)->role = role;
     use_of(l, ft)->flags = flags;
     return ST_OK;
@@ -122,12 +121,26 @@ static enum status bind_state(struct loading *l, const struct file_tensor *ft, s
         return refuse_dtype(t, DT(F32), e);
     if (!same_shape(t, parameter) &&
         !(sum && t->rank == 1 && parameter->rank > 0 && t->shape[0] == parameter->shape[0]))
-        return error_set(e, ST_INVALID, "tensor %s has shape %s; it must be that of %s%s",
+        return error_set(e, ST_INVALID, "tensor %s has the shape %s; it must be that of %s%s",
                          QUOTE(t->name), shape_text(shape, t), QUOTE(owner),
                          sum ? " or one number a row" : "");
     use_of(l, ft)->role = USE_STATE;
     use_of(l, ft)->flags = strcmp(dot, ".m") ? TENSOR_NONNEGATIVE : 0; /* sums of squares */
     return ST_OK;
+}
+
+/* A tensor that nothing asks for. It may be one that other settings would ask for. */
+static enum status refuse_unknown(const struct loading *l, const char *name, struct error *e)
+{
+    const struct parameters *p = l->t->part;
+
+    for (size_t k = 0; !l->per_field && k < p->method->tensors_count; k++)
+        if (!strcmp(p->method->tensors[k].name, name))
+            return error_set(e, ST_INVALID, "tensor \"%s\" goes with %s only", name,
+                             p->method->tensors[k].when);
+    return error_set(e, ST_INVALID, "tensor %s is not known to the method %s%s", QUOTE(name),
+                     l->t->method->name,
+                     l->per_field ? " (with per_field, names begin with f0., f1., …)" : "");
 }
 
 static enum status bind_rest(struct loading *l, const struct file_tensor *ft, struct error *e)
@@ -143,9 +156,7 @@ static enum status bind_rest(struct loading *l, const struct file_tensor *ft, st
         return bind_extra(l, ft, USE_FREQUENCY, DT_I64, "N", t->rows, TENSOR_NONNEGATIVE, e);
     if (!strncmp(name, "optimizer.", strlen("optimizer.")))
         return bind_state(l, ft, e);
-    return error_set(e, ST_INVALID, "tensor %s is not known to the method %s%s", QUOTE(name),
-                     t->method->name,
-                     l->per_field ? " (with per_field, names begin with f0., f1., …)" : "");
+    return refuse_unknown(l, name, e);
 }
 
 static enum status settle_ids(struct loading *l, struct error *e)

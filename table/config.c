@@ -20,7 +20,8 @@ static enum status read_seed(struct loading *l, const json_t *value, struct erro
 {
     if (!value || json_natural_read(value, &l->t->seed))
         return ST_OK;
-    return error_set(e, ST_INVALID, "seed must be an integer from 0 to 2^64 - 1 (or a string of one)");
+    return error_set(e, ST_INVALID,
+                     "seed must be an integer from 0 to 2^64 - 1 (or a string of one)");
 }
 
 /* The settings of one set of parameters. `outer`: the object is the top level, which may hold the
@@ -103,7 +104,8 @@ static enum status read_fields(struct loading *l, const json_t *root, const json
     if (!t->field_rows)
         return error_set(e, ST_INVALID, "per_field needs embd.fields");
     if (!json_is_array(list) || json_array_size(list) != t->field_count)
-        return error_set(e, ST_INVALID, "per_field must be a list with one entry a field, which are %zu",
+        return error_set(e, ST_INVALID,
+                         "per_field must be a list with one entry a field, which are %zu",
                          t->field_count);
     json_object_foreach((json_t *)root, key, value)
     {

@@ -21,13 +21,15 @@ static enum status check_lengths(uint64_t *json_bytes, const unsigned char *star
     uint64_t most = limits->bytes < HEADER_BYTES_MOST ? limits->bytes : HEADER_BYTES_MOST, length;
 
     if (size < 8 || n < 8)
-        return error_set(e, ST_INVALID,
-                         "the file has %llu bytes; a safetensors file begins with 8 bytes of header length",
-                         (unsigned long long)size);
+        return error_set(
+            e, ST_INVALID,
+            "the file has %llu bytes; a safetensors file begins with 8 bytes of header length",
+            (unsigned long long)size);
     memcpy(&length, start, 8);
     length = le64toh(length);
     if (length > most)
-        return error_set(e, ST_INVALID, "the file says that its header has %llu bytes; at most %llu are read",
+        return error_set(e, ST_INVALID,
+                         "the file says that its header has %llu bytes; at most %llu are read",
                          (unsigned long long)length, (unsigned long long)most);
     if (length > size - 8)
         return error_set(e, ST_INVALID,
@@ -50,19 +52,20 @@ static enum status measure(struct header *h, size_t *text_bytes, const json_t *r
     h->metadata_count = json_object_size(metadata);
     h->tensor_count = json_object_size(root) - (metadata ? 1 : 0);
     if (h->tensor_count > TENSORS_MOST)
-        return error_set(e, ST_INVALID, "the file has %zu tensors; at most %d are read", h->tensor_count,
-                         TENSORS_MOST);
+        return error_set(e, ST_INVALID, "the file has %zu tensors; at most %d are read",
+                         h->tensor_count, TENSORS_MOST);
     json_object_foreach((json_t *)metadata, key, value)
     {
         if (!json_is_string(value))
-            return error_set(e, ST_INVALID, METADATA ": the value of %s is not a string", QUOTE(key));
+            return error_set(e, ST_INVALID, METADATA ": the value of %s is not a string",
+                             QUOTE(key));
         bytes += strlen(key) + 1 + json_string_length(value) + 1;
     }
     json_object_foreach((json_t *)root, key, value)
     {
         if (strlen(key) > TENSOR_NAME_MOST)
-            return error_set(e, ST_INVALID, "tensor %s has a name of more than %d bytes", QUOTE(key),
-                             TENSOR_NAME_MOST);
+            return error_set(e, ST_INVALID, "tensor %s has a name of more than %d bytes",
+                             QUOTE(key), TENSOR_NAME_MOST);
         bytes += strlen(key) + 1;
     }
     *text_bytes = bytes;
@@ -83,12 +86,14 @@ static int by_name(const void *a, const void *b, void *context)
 {
     const struct file_tensor *tensor = context;
 
-    return strcmp(tensor[*(const uint32_t *)a].tensor.name, tensor[*(const uint32_t *)b].tensor.name);
+    return strcmp(tensor[*(const uint32_t *)a].tensor.name,
+                  tensor[*(const uint32_t *)b].tensor.name);
 }
 
-static enum status fill(struct header *h, const json_t *root, const json_t *metadata, struct error *e)
+static enum status fill(struct header *h, const json_t *root, const json_t *metadata,
+                        struct error *e)
 {
-    size_t text_bytes, i = 0;
+    size_t text_bytes = 0, i = 0;
     enum status st = measure(h, &text_bytes, root, metadata, e);
     const char *key;
     json_t *value;

@@ -13,8 +13,9 @@
 static enum status read_dtype(struct file_tensor *t, const json_t *value, struct error *e)
 {
     /* Types of safetensors that no method of ours uses. */
-    static const char *const foreign[] = {"F4",      "F6_E2M3",     "F6_E3M2",     "F8_E5M2", "F8_E4M3",
-                                          "F8_E8M0", "F8_E5M2FNUZ", "F8_E4M3FNUZ", "C64"};
+    static const char *const foreign[] = {"F4",          "F6_E2M3",     "F6_E3M2",
+                                          "F8_E5M2",     "F8_E4M3",     "F8_E8M0",
+                                          "F8_E5M2FNUZ", "F8_E4M3FNUZ", "C64"};
     const char *s = json_string_value(value);
     int dtype;
 
@@ -40,14 +41,14 @@ static enum status read_shape(struct file_tensor *t, const json_t *value, struct
     if (!json_is_array(value))
         return error_set(e, ST_INVALID, "tensor %s: \"shape\" is not a list", NAME(t));
     if (rank > TENSOR_RANK_MAX)
-        return error_set(e, ST_INVALID, "tensor %s has %zu dimensions; at most %d are read", NAME(t),
-                         rank, TENSOR_RANK_MAX);
+        return error_set(e, ST_INVALID, "tensor %s has %zu dimensions; at most %d are read",
+                         NAME(t), rank, TENSOR_RANK_MAX);
     for (size_t i = 0; i < rank; i++) {
         const json_t *size = json_array_get(value, i);
 
         if (!json_is_integer(size))
-            return error_set(e, ST_INVALID, "tensor %s: its shape holds something else than integers",
-                             NAME(t));
+            return error_set(e, ST_INVALID,
+                             "tensor %s: its shape holds something else than integers", NAME(t));
         t->tensor.shape[i] = (uint64_t)json_integer_value(size);
         if (!size_mul(count, t->tensor.shape[i], &count))
             return error_set(e, ST_INVALID, "tensor %s: the product of its shape is too large",
@@ -75,8 +76,8 @@ static enum status read_offsets(struct file_tensor *t, const json_t *value, stru
         return error_set(e, ST_INVALID, "tensor %s ends at byte %llu, before it begins at %llu",
                          NAME(t), (unsigned long long)end, (unsigned long long)begin);
     if (end - begin != t->tensor.bytes)
-        return error_set(e, ST_INVALID, "tensor %s has %llu bytes; its shape of %s needs %zu", NAME(t),
-                         (unsigned long long)(end - begin), dtype_name(t->tensor.dtype),
+        return error_set(e, ST_INVALID, "tensor %s has %llu bytes; its shape of %s needs %zu",
+                         NAME(t), (unsigned long long)(end - begin), dtype_name(t->tensor.dtype),
                          t->tensor.bytes);
     t->offset = begin;
     return ST_OK;
@@ -142,19 +143,22 @@ enum status header_layout_check(struct file_tensor *t, size_t count, uint64_t da
                              "%llu, and no hole may be left",
                              NAME(&t[i]), (unsigned long long)t[i].offset, (unsigned long long)end);
         if (t[i].offset < end)
-            return error_set(e, ST_INVALID,
-                             "tensor %s begins at byte %llu of the data and overlaps %s, which ends "
-                             "at %llu",
-                             NAME(&t[i]), (unsigned long long)t[i].offset, NAME(&t[i - 1]),
-                             (unsigned long long)end);
+            return error_set(
+                e, ST_INVALID,
+                "tensor %s begins at byte %llu of the data and overlaps %s, which ends "
+                "at %llu",
+                NAME(&t[i]), (unsigned long long)t[i].offset, NAME(&t[i - 1]),
+                (unsigned long long)end);
         /* No sum of two numbers below 2^63 overflows. */
         end = t[i].offset + t[i].tensor.bytes;
         if (end > data_bytes)
-            return error_set(e, ST_INVALID, "tensor %s ends at byte %llu of the data, which has %llu",
-                             NAME(&t[i]), (unsigned long long)end, (unsigned long long)data_bytes);
+            return error_set(e, ST_INVALID,
+                             "tensor %s ends at byte %llu of the data, which has %llu", NAME(&t[i]),
+                             (unsigned long long)end, (unsigned long long)data_bytes);
     }
     if (end != data_bytes)
-        return error_set(e, ST_INVALID, "the data area has %llu bytes, of which the tensors fill %llu",
+        return error_set(e, ST_INVALID,
+                         "the data area has %llu bytes, of which the tensors fill %llu",
                          (unsigned long long)data_bytes, (unsigned long long)end);
     return ST_OK;
 }

@@ -13,7 +13,7 @@
    area. */
 MUST_CHECK enum status header_tensor_read(struct file_tensor *t, const json_t *entry,
                                           struct error *e);
-/* Sort the tensors by place and hold them against each other and the data area: no hole, no overlap,
-   nothing behind the last. */
+/* Sort the tensors by place and hold them against each other and the data area: no hole, no
+   overlap, nothing behind the last. */
 MUST_CHECK enum status header_layout_check(struct file_tensor *t, size_t count, uint64_t data_bytes,
                                            struct error *e);

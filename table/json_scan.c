@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The scan is a loop over tokens that keeps nothing but counts and the name it saw last at the outer
-   level, for its sentences. No state; any thread. */
+/* The scan is a loop over tokens that keeps nothing but counts and the name it saw last at the
+   outer level, for its sentences. No state; any thread. */
 #include "table/json_scan.h"
 
 #include <string.h>
@@ -25,7 +25,8 @@ static enum status refuse(struct scan *s, const char *sentence, const char *text
     const char *shown = text ? QUOTE_N(text, n) : "";
 
     if (s->name)
-        return error_set(s->e, ST_INVALID, "%s: %s%s", QUOTE_N(s->name, s->name_n), sentence, shown);
+        return error_set(s->e, ST_INVALID, "%s: %s%s", QUOTE_N(s->name, s->name_n), sentence,
+                         shown);
     return error_set(s->e, ST_INVALID, "%s%s", sentence, shown);
 }
 
@@ -81,8 +82,7 @@ static enum status scan_number(struct scan *s)
     if (!strpbrk(copy, ".eE"))
         return parse_i64(copy, n, &integer) ? ST_OK
                                             : refuse(s, "this is not a 64-bit integer: ", start, n);
-    return parse_double(copy, &real) ? ST_OK
-                                     : refuse(s, "this is not a finite number: ", start, n);
+    return parse_double(copy, &real) ? ST_OK : refuse(s, "this is not a finite number: ", start, n);
 }
 
 static enum status scan_token(struct scan *s)
@@ -124,7 +124,8 @@ enum status json_scan(struct json_span *out, const char *text, size_t n,
     if (s.p == s.end)
         return error_set(e, ST_INVALID, "is empty");
     if (*s.p != '{' && *s.p != '[')
-        return error_set(e, ST_INVALID, "does not begin with { or [ (only spaces may stand before it)");
+        return error_set(e, ST_INVALID,
+                         "does not begin with { or [ (only spaces may stand before it)");
     do {
         if (*s.p == ' ' || *s.p == '\t' || *s.p == '\n' || *s.p == '\r') {
             s.p++;

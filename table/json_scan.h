@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One pass over JSON text before a parser allocates for it: bounds tokens and depth, and is strict
-   where parsers are lenient (numbers, what stands around the JSON). Grammar is left to the parser. */
+   where parsers are lenient (numbers, what stands around the JSON). Grammar is left to the parser.
+ */
 #pragma once
 
 #include <stdbool.h>
@@ -23,8 +24,8 @@ struct json_span {
     size_t n;
 };
 
-/* Find the one JSON object or list of the text, with spaces alone around it. ST_INVALID with a sentence
-   about the text ("has …", "is …") when a limit or a rule is broken: integers are [-](0|[1-9][0-9]*),
-   not -0, within 64 bits; numbers with a fraction or exponent are finite. */
+/* Find the one JSON object or list of the text, with spaces alone around it. ST_INVALID with a
+   sentence about the text ("has …", "is …") when a limit or a rule is broken: integers are
+   [-](0|[1-9][0-9]*), not -0, within 64 bits; numbers with a fraction or exponent are finite. */
 MUST_CHECK enum status json_scan(struct json_span *out, const char *text, size_t n,
                                  const struct json_limits *limits, struct error *e);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Linear probing at a load of at most two thirds. The place of a key is the high half of its hash times
-   the number of slots, so that the number need not be a power of two. */
+/* Linear probing at a load of at most two thirds. The place of a key is the high half of its hash
+   times the number of slots, so that the number need not be a power of two. */
 #include "table/key_index.h"
 
 #include <pthread.h>
@@ -33,7 +33,8 @@ static void make_seed(void)
 {
     struct timespec now;
 
-    /* Early in the life of a machine there may be no random numbers yet; waiting is not worth it. */
+    /* Early in the life of a machine there may be no random numbers yet; waiting is not worth it.
+     */
     if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) != sizeof seed) {
         clock_gettime(CLOCK_MONOTONIC, &now);
         seed.add = (uint64_t)now.tv_nsec * UINT64_C(0x9e3779b97f4a7c15) ^ (uint64_t)(uintptr_t)&now;
@@ -42,8 +43,8 @@ static void make_seed(void)
     seed.multiply |= 1;
 }
 
-/* Two folded 128-bit products: the first spreads each bit of the key, the second the low half that a
-   single product leaves weak. */
+/* Two folded 128-bit products: the first spreads each bit of the key, the second the low half that
+   a single product leaves weak. */
 static inline uint64_t hash(int64_t key)
 {
     unsigned __int128 m = (unsigned __int128)((uint64_t)key ^ seed.add) * seed.multiply;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The steps of table_open(), in order, each in its file. They fill `struct table` piece by piece and
-   share what is needed only while loading. One thread. */
+/* The steps of table_open(), in order, each in its file. They fill `struct table` piece by piece
+   and share what is needed only while loading. One thread. */
 #pragma once
 
 #include "table/table.h"
@@ -21,14 +21,14 @@ struct loading {
     int fd;
     const struct table_options *options;
     struct header_limits limits; /* as in the options, or the defaults */
-    bool trusted;            /* the file is the one that was checked before */
-    bool per_field;          /* one set of parameters for each field, tensors under "f<i>." */
-    bool has_checksum;       /* embd.checksum is there */
-    uint64_t checksum;       /* its value */
-    bool ids_given;          /* embd.ids is there */
-    struct use *use;         /* [t->header.tensor_count], in the same order */
-    size_t fallback_offset;  /* place of the default row in t->private, SIZE_MAX if not there */
-    double done;             /* share told to options->progress */
+    bool trusted;                /* the file is the one that was checked before */
+    bool per_field;              /* one set of parameters for each field, tensors under "f<i>." */
+    bool has_checksum;           /* embd.checksum is there */
+    uint64_t checksum;           /* its value */
+    bool ids_given;              /* embd.ids is there */
+    struct use *use;             /* [t->header.tensor_count], in the same order */
+    size_t fallback_offset;      /* place of the default row in t->private, SIZE_MAX if not there */
+    double done;                 /* share told to options->progress */
 };
 
 /* embd.* metadata -> rows, dim, method, fields, ids, versions, texts. */

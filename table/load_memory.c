@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Bringing a table's bytes into memory. In a shared mapping the file may change under us at any time,
-   so whatever forms addresses is copied out before it is checked; so is what lies unaligned, and the
-   default row. */
+/* Bringing a table's bytes into memory. In a shared mapping the file may change under us at any
+   time, so whatever forms addresses is copied out before it is checked; so is what lies unaligned,
+   and the default row. */
 #include <string.h>
 
+#include "base/memory.h"
 #include "table/load.h"
 
 #define PRIVATE_ALIGN ((size_t)64)
@@ -17,7 +18,8 @@ enum status load_progress(struct loading *l, double done, struct error *e)
     return ST_OK;
 }
 
-/* Private memory holds the data area alone, which so begins aligned whatever the header's length. */
+/* Private memory holds the data area alone, which so begins aligned whatever the header's length.
+ */
 static enum status read_data(struct loading *l, struct error *e)
 {
     struct table *t = l->t;
@@ -67,14 +69,15 @@ static enum status make_private(struct loading *l, struct error *e)
     for (size_t i = 0; i < t->header.tensor_count; i++) {
         l->use[i].private_offset = SIZE_MAX;
         if (must_copy(l, i))
-            fits = fits && take_room(&l->use[i].private_offset, &total, t->header.tensor[i].tensor.bytes);
+            fits = fits &&
+                   take_room(&l->use[i].private_offset, &total, t->header.tensor[i].tensor.bytes);
     }
     if (!header_tensor(&t->header, "default"))
         fits = fits && take_room(&l->fallback_offset, &total, sizeof(float) * t->dim);
     if (!fits)
         return error_memory(e, "table");
-    return total ? region_private(&t->private,
-                                  total, t->memory == REGION_LOCK ? REGION_LOCK : REGION_COPY, e)
+    return total ? region_private(&t->private, total,
+                                  t->memory == REGION_LOCK ? REGION_LOCK : REGION_COPY, e)
                  : ST_OK;
 }
 

@@ -11,15 +11,15 @@
 #define BLOCK ((size_t)256 << 10) /* bytes hashed and checked while they are in the cache */
 #define PROGRESS_STEP 0.01
 
-/* Whether the bits `x` of a float break a rule: exponent all ones (infinite or NaN), or a sign that the
-   flags refuse. */
+/* Whether the bits `x` of a float break a rule: exponent all ones (infinite or NaN), or a sign that
+   the flags refuse. */
 #define FLOAT_BAD(x, exponent, sign, flags)                                                        \
     (((x) & (sign - 1)) >= (exponent) ||                                                           \
      ((flags) & (TENSOR_NONNEGATIVE | TENSOR_POSITIVE) && (x) > (sign)) ||                         \
-     ((flags) & TENSOR_POSITIVE && ((x) & (sign - 1)) == 0))
+     ((flags)&TENSOR_POSITIVE && ((x) & (sign - 1)) == 0))
 
-/* Place of the first element that breaks a rule, or n. Most blocks have none, so the first pass only
-   asks whether there is one, without branches. */
+/* Place of the first element that breaks a rule, or n. Most blocks have none, so the first pass
+   only asks whether there is one, without branches. */
 #define FLOAT_FIRST_BAD(name, type, exponent, sign)                                                \
     static size_t name(const void *data, size_t n, unsigned flags)                                 \
     {                                                                                              \

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Preparing a lookup: hold the query against its rules, resolve ids, and, for methods that pool before
-   they compose, sort bags by part. All memory is the call's arena. */
+/* Preparing a lookup: hold the query against its rules, resolve ids, and, for methods that pool
+   before they compose, sort bags by part. All memory is the call's arena. */
 #include "table/lookup.h"
 
 #include <inttypes.h>
@@ -67,7 +67,8 @@ static enum status check_offsets(const struct lookup_query *q, struct error *e)
     if (q->pooling == POOLING_NONE)
         return q->offset_count == 0
                    ? ST_OK
-                   : error_set(e, ST_INVALID, "%zu offsets without pooling; they go with SUM or MEAN",
+                   : error_set(e, ST_INVALID,
+                               "%zu offsets without pooling; they go with SUM or MEAN",
                                q->offset_count);
     if (q->offset_count == 0)
         return error_set(e, ST_INVALID, "no offsets; pooling needs one more than there are bags");
@@ -81,8 +82,9 @@ static enum status check_offsets(const struct lookup_query *q, struct error *e)
                              "offsets[%zu] = %" PRIu32 " is below offsets[%zu] = %" PRIu32, i, next,
                              i - 1, last);
         if (next > q->id_count)
-            return error_set(e, ST_INVALID, "offsets[%zu] = %" PRIu32 " is above the number of ids, %zu",
-                             i, next, q->id_count);
+            return error_set(e, ST_INVALID,
+                             "offsets[%zu] = %" PRIu32 " is above the number of ids, %zu", i, next,
+                             q->id_count);
     }
     if (last != q->id_count)
         return error_set(e, ST_INVALID,
@@ -109,8 +111,8 @@ static enum status check_weights(const struct lookup_query *q, struct error *e)
 
 static enum status no_room(size_t need, struct error *e)
 {
-    return error_set(e, ST_EXHAUSTED, "the lookup needs %zu bytes of memory, more than a call may take",
-                     need);
+    return error_set(e, ST_EXHAUSTED,
+                     "the lookup needs %zu bytes of memory, more than a call may take", need);
 }
 
 static enum status refuse_id(const struct lookup *l, size_t place, struct error *e)
@@ -119,7 +121,8 @@ static enum status refuse_id(const struct lookup *l, size_t place, struct error 
 
     memcpy(&id, (const unsigned char *)l->query.ids + place * sizeof id, sizeof id);
     if (l->table->ids == IDS_ROWS && l->table->rows)
-        return error_set(e, ST_RANGE, "ids[%zu] = %" PRId64 " is not in the table, whose ids are 0 to %" PRIu64,
+        return error_set(e, ST_RANGE,
+                         "ids[%zu] = %" PRId64 " is not in the table, whose ids are 0 to %" PRIu64,
                          place, id, l->table->rows - 1);
     return error_set(e, ST_RANGE, "ids[%zu] = %" PRId64 " is not in the table", place, id);
 }
@@ -178,7 +181,8 @@ static void group_bag(struct lookup *l, uint64_t *order, size_t first, size_t en
         size_t from = (uint32_t)order[i];
 
         g->part[i] = (uint32_t)(order[i] >> 32);
-        g->row[i] = g->part[i] < t->part_count ? l->row[from] - t->part_first[g->part[i]] : ROW_UNKNOWN;
+        g->row[i] =
+            g->part[i] < t->part_count ? l->row[from] - t->part_first[g->part[i]] : ROW_UNKNOWN;
         if (g->weight)
             g->weight[i] = weight_at(&l->query, from);
     }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Running a slice of a prepared lookup. Plain F32 rows are decoded straight into the reply; everything
-   else goes through a few rows of scratch. Any thread, one scratch each. */
+/* Running a slice of a prepared lookup. Plain F32 rows are decoded straight into the reply;
+   everything else goes through a few rows of scratch. Any thread, one scratch each. */
 #include <math.h>
 #include <string.h>
 
@@ -47,8 +47,8 @@ struct run {
     const struct lookup *l;
     const struct table *t;
     size_t dim;
-    float *acc;    /* one row: the bag's sum when it cannot be made in the reply */
-    float *block;  /* block_rows rows behind it */
+    float *acc;   /* one row: the bag's sum when it cannot be made in the reply */
+    float *block; /* block_rows rows behind it */
     size_t block_rows;
 };
 
@@ -139,7 +139,8 @@ static void sum_bag(const struct run *r, size_t first, size_t end, void *acc)
         kernels->f32_div(acc, (float)(end - first), r->dim);
 }
 
-/* Rows [first, end) of a group that belong to one part, pooled as the part does it, added to acc. */
+/* Rows [first, end) of a group that belong to one part, pooled as the part does it, added to acc.
+ */
 static void add_part(const struct run *r, const struct parameters *p, const uint64_t *row,
                      const void *weight, size_t n, float divisor, void *acc)
 {
@@ -164,7 +165,8 @@ static void add_part(const struct run *r, const struct parameters *p, const uint
 }
 
 /* The share of `n` unknown ids. */
-static void add_default(const struct run *r, const float *weight, size_t n, float divisor, void *acc)
+static void add_default(const struct run *r, const float *weight, size_t n, float divisor,
+                        void *acc)
 {
     float *share = r->block, factor = (float)n;
 
@@ -190,7 +192,8 @@ static void pool_bag(const struct run *r, size_t first, size_t end, void *acc)
     if (!g) { /* one part, nothing unknown */
         if (end > first)
             add_part(r, &r->t->part[0], r->l->row + first,
-                     q->weight_count ? (const unsigned char *)q->weights + first * sizeof(float) : NULL,
+                     q->weight_count ? (const unsigned char *)q->weights + first * sizeof(float)
+                                     : NULL,
                      end - first, divisor, acc);
         return;
     }

@@ -22,8 +22,9 @@ static enum status read_number(const char *key, const char *value, uint64_t *out
 {
     if (parse_u64(value, strlen(value), out) && *out <= INT64_MAX)
         return ST_OK;
-    return error_set(e, ST_INVALID, "%s is %s; it must be a number from 0 to 2^63 - 1 in plain digits",
-                     key, QUOTE(value));
+    return error_set(e, ST_INVALID,
+                     "%s is %s; it must be a number from 0 to 2^63 - 1 in plain digits", key,
+                     QUOTE(value));
 }
 
 static enum status read_version(struct loading *l, const char *value, struct error *e)
@@ -168,18 +169,12 @@ static enum status read_checksum(struct loading *l, const char *value, struct er
 
 /* In the order of reading: later ones look at what earlier ones have set. */
 static const struct key keys[] = {
-    {"embd.version", true, read_version},
-    {"embd.method", true, read_method},
-    {"embd.rows", true, read_rows},
-    {"embd.dim", true, read_dim},
-    {"embd.fields", false, read_fields},
-    {"embd.config", false, read_config},
-    {"embd.ids", false, read_ids},
-    {"embd.applied", false, read_applied},
-    {"embd.lsn", false, read_lsn},
-    {"embd.generation", false, read_generation},
-    {"embd.checksum", false, read_checksum},
-    {"embd.optimizer", false, read_optimizer},
+    {"embd.version", true, read_version},    {"embd.method", true, read_method},
+    {"embd.rows", true, read_rows},          {"embd.dim", true, read_dim},
+    {"embd.fields", false, read_fields},     {"embd.config", false, read_config},
+    {"embd.ids", false, read_ids},           {"embd.applied", false, read_applied},
+    {"embd.lsn", false, read_lsn},           {"embd.generation", false, read_generation},
+    {"embd.checksum", false, read_checksum}, {"embd.optimizer", false, read_optimizer},
     {"embd.origin", false, read_origin},
 };
 #define KEYS (sizeof keys / sizeof keys[0])

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `embd.optimizer` of a table file is kept as text; here it is only held against the list of keys, so
-   that a bad one is refused with the file and not at the first push. */
+/* `embd.optimizer` of a table file is kept as text; here it is only held against the list of keys,
+   so that a bad one is refused with the file and not at the first push. */
 #include <string.h>
 
 #include "base/text.h"
@@ -13,10 +13,18 @@ static const struct {
     const char *key;
     enum kind kind;
 } keys[] = {
-    {"name", NAME},          {"learning_rate", FROM_ZERO},    {"epsilon", FROM_ZERO},
-    {"beta1", BELOW_ONE},    {"beta2", BELOW_ONE},            {"weight_decay", FROM_ZERO},
-    {"clip_norm", FROM_ZERO}, {"initial_accumulator", FROM_ZERO}, {"weight_decay_mode", MODE},
-    {"scale_lr", FROM_ZERO}, {"step", COUNT},                 {"tensors", TENSORS},
+    {"name", NAME},
+    {"learning_rate", FROM_ZERO},
+    {"epsilon", FROM_ZERO},
+    {"beta1", BELOW_ONE},
+    {"beta2", BELOW_ONE},
+    {"weight_decay", FROM_ZERO},
+    {"clip_norm", FROM_ZERO},
+    {"initial_accumulator", FROM_ZERO},
+    {"weight_decay_mode", MODE},
+    {"scale_lr", FROM_ZERO},
+    {"step", COUNT},
+    {"tensors", TENSORS},
 };
 #define KEYS (sizeof keys / sizeof keys[0])
 
@@ -63,7 +71,8 @@ static enum status check_key(const struct loading *l, enum kind kind, const char
     switch (kind) {
     case NAME:
         if (!is_one_of(value, names))
-            return error_set(e, ST_INVALID, "%s must be sgd, adagrad, rowwise_adagrad or adam", key);
+            return error_set(e, ST_INVALID, "%s must be sgd, adagrad, rowwise_adagrad or adam",
+                             key);
         return ST_OK;
     case MODE:
         if (!is_one_of(value, modes))

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Writing safetensors: the layout is known before the first byte, so the file is made in its full size
-   and its tensors are filled in place. One writer, one thread. */
+/* Writing safetensors: the layout is known before the first byte, so the file is made in its full
+   size and its tensors are filled in place. One writer, one thread. */
 #include "table/safetensors.h"
 
 #include <assert.h>
@@ -18,8 +18,8 @@
 #define DATA_ALIGN ((size_t)64) /* of the data area within the file */
 #define WIDEST 8                /* bytes of the widest element */
 
-/* Give each tensor its place in the data area, widest elements first, so that each is aligned to its
-   own element and no hole is left. `place` may be NULL; `*total` is the size of the area. */
+/* Give each tensor its place in the data area, widest elements first, so that each is aligned to
+   its own element and no hole is left. `place` may be NULL; `*total` is the size of the area. */
 static bool lay_out(const struct tensor *tensor, size_t count, size_t *place, size_t *total)
 {
     size_t end = 0;
@@ -37,7 +37,8 @@ static bool lay_out(const struct tensor *tensor, size_t count, size_t *place, si
     return true;
 }
 
-/* The one place where new JSON values may be NULL for lack of memory: packing takes the reference. */
+/* The one place where new JSON values may be NULL for lack of memory: packing takes the reference.
+ */
 static json_t *tensor_entry(const struct tensor *t, size_t place)
 {
     json_t *shape = json_array();
@@ -69,9 +70,9 @@ static enum status add_metadata(json_t *root, const struct metadata *metadata, s
 }
 
 /* The header's JSON as a tree; `*out` is the caller's. */
-static enum status build_header(json_t **out, const struct metadata *metadata, size_t metadata_count,
-                                const struct tensor *tensor, size_t count, size_t *total,
-                                struct error *e)
+static enum status build_header(json_t **out, const struct metadata *metadata,
+                                size_t metadata_count, const struct tensor *tensor, size_t count,
+                                size_t *total, struct error *e)
 {
     size_t *place = mem_zero(count, sizeof *place);
     json_t *root = json_object();
@@ -189,8 +190,8 @@ enum status safetensors_metadata(struct safetensors_writer *w, const struct meta
     if (need == 0)
         st = error_memory(e, "header");
     else if (need > w->data_offset - 8)
-        st = error_set(e, ST_INVALID, "the metadata need %zu bytes of header; %zu are reserved", need,
-                       w->data_offset - 8);
+        st = error_set(e, ST_INVALID, "the metadata need %zu bytes of header; %zu are reserved",
+                       need, w->data_offset - 8);
     else
         put_header(w->map, w->data_offset, root);
     json_decref(root);

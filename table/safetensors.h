@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The safetensors container: eight bytes of length, a JSON header, one data area. The reader trusts
-   nothing and allocates in proportion to what is there; the writer lays a file out first and lets the
-   caller fill its tensors through a mapping, so that a table need not fit in memory twice.
+   nothing and allocates in proportion to what is there; the writer lays a file out first and lets
+   the caller fill its tensors through a mapping, so that a table need not fit in memory twice.
 
    Not thread-safe: one object, one thread. */
 #pragma once
@@ -38,17 +38,17 @@ struct header {
     size_t tensor_count;
     uint64_t data_offset; /* where the data area begins in the file */
     uint64_t data_bytes;
-    uint64_t hash; /* XXH3-64 of the eight bytes and the JSON */
+    uint64_t hash;       /* XXH3-64 of the eight bytes and the JSON */
     uint32_t *by_name;   /* places in `tensor`, sorted by name */
     void *memory;        /* holds all of the above */
     size_t memory_bytes; /* its size */
 };
 
 /* Read and check the header of a file of `size` bytes that begins with the `n` bytes at `start` (at
-   least 8, or the whole file if shorter): lengths, JSON (spaces alone around it, no duplicate names at
-   any level, depth, token count, plain digits), dtypes, shapes times sizes, offsets, holes, overlaps,
-   trailing bytes. Release with header_done(). Every refusal is ST_INVALID with one sentence that
-   names the tensor and the rule. */
+   least 8, or the whole file if shorter): lengths, JSON (spaces alone around it, no duplicate names
+   at any level, depth, token count, plain digits), dtypes, shapes times sizes, offsets, holes,
+   overlaps, trailing bytes. Release with header_done(). Every refusal is ST_INVALID with one
+   sentence that names the tensor and the rule. */
 MUST_CHECK enum status header_parse(struct header *h, const unsigned char *start, size_t n,
                                     uint64_t size, const struct header_limits *limits,
                                     struct error *e);
@@ -59,8 +59,8 @@ void header_done(struct header *h);
 const char *header_metadata(const struct header *h, const char *key); /* NULL if absent */
 const struct file_tensor *header_tensor(const struct header *h, const char *name); /* or NULL */
 
-/* A file being written. Tensors are laid out widest element first, then in the order given; the data
-   area begins at a multiple of 64. */
+/* A file being written. Tensors are laid out widest element first, then in the order given; the
+   data area begins at a multiple of 64. */
 struct safetensors_writer {
     struct file_writer file;
     unsigned char *map;
@@ -77,8 +77,8 @@ MUST_CHECK enum status safetensors_create(struct safetensors_writer *w, const ch
                                           const struct metadata *metadata, size_t metadata_count,
                                           struct tensor *tensor, size_t tensor_count, size_t spare,
                                           struct error *e);
-/* Replace the metadata of the file. `tensor` is as it was given to safetensors_create(). ST_INVALID if
-   the metadata need more than the header's room; the file is then as before. */
+/* Replace the metadata of the file. `tensor` is as it was given to safetensors_create(). ST_INVALID
+   if the metadata need more than the header's room; the file is then as before. */
 MUST_CHECK enum status safetensors_metadata(struct safetensors_writer *w,
                                             const struct metadata *metadata, size_t metadata_count,
                                             const struct tensor *tensor, size_t tensor_count,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Opening a table is a walk through the steps of load.h; the rest are small questions to an open one.
-   Opened and closed by one thread, read by any. */
+/* Opening a table is a walk through the steps of load.h; the rest are small questions to an open
+   one. Opened and closed by one thread, read by any. */
 #include "table/table.h"
 
 #include <assert.h>
