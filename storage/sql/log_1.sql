@@ -31,8 +31,7 @@ CREATE TABLE tables (
   checksum      INTEGER NOT NULL,        -- XXH3-64 of the file's data area
   CHECK (state IN (1, 2, 3)),
   CHECK (registered_by IN (0, 1)),
-  CHECK (generation > 0),
-  CHECK (json_type(options) = 'object')
+  CHECK (generation > 0)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE files (
