@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A table replaced a hundred times under load: no lookup fails, none mixes the rows of two files, and versions
 only rise. Every row of file k holds the value k in all its columns."""
+import os
 import pathlib
 import sys
 import tempfile
@@ -12,7 +13,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import tablefile  # noqa: E402
 from daemon import Daemon, messages  # noqa: E402
 
-ROWS, DIM, REPLACEMENTS, CLIENTS = 5000, 32, 100, 4
+ROWS, DIM, CLIENTS = 5000, 32, 4
+REPLACEMENTS = int(os.environ.get("EMBD_REPLACEMENTS", 100))
 
 
 def write(path, value):
