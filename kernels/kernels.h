@@ -4,8 +4,8 @@
    multiply-add), in the order of the scalar loop. Thread-safe: no state.
 
    Arguments: `out`, `acc` and `in` of type void * are float32 arrays of any alignment; parameter
-   arrays are aligned to their element. Rows are given by number, all below the number of rows of the
-   array; the caller has checked. `dim` is the number of columns. Arrays do not overlap. */
+   arrays are aligned to their element. Rows are given by number, all below the number of rows of
+   the array; the caller has checked. `dim` is the number of columns. Arrays do not overlap. */
 #pragma once
 
 #include <stddef.h>
@@ -44,17 +44,19 @@ struct kernels {
     void (*i16_rows_each)(void *out, const int16_t *q, size_t dim, const uint64_t *row, size_t n,
                           const float *qparams);
 
-    void (*f32_add)(void *acc, const void *in, size_t n);                /* acc += in */
+    void (*f32_add)(void *acc, const void *in, size_t n);                 /* acc += in */
     void (*f32_add_scaled)(void *acc, const void *in, float w, size_t n); /* acc += w * in */
-    void (*f32_mul)(void *acc, const void *in, size_t n);                /* acc *= in */
-    void (*f32_div)(void *acc, float divisor, size_t n);                 /* acc /= divisor */
+    void (*f32_mul)(void *acc, const void *in, size_t n);                 /* acc *= in */
+    void (*f32_div)(void *acc, float divisor, size_t n);                  /* acc /= divisor */
 
-    /* To IEEE half, nearest even, overflow to infinity; to bfloat16, nearest even; NaN stays NaN. */
+    /* To IEEE half, nearest even, overflow to infinity; to bfloat16, nearest even; NaN stays NaN.
+     */
     void (*f32_to_f16)(void *out, const void *in, size_t n);
     void (*f32_to_bf16)(void *out, const void *in, size_t n);
-    /* One row in the INT8 wire format, FUSED8_BYTES(dim) bytes: codes, then scale = (max - min) / 255
-       and bias = min as little-endian float32; code = lrintf((x - min) * 255 / (max - min + 1e-8f)),
-       all in float32, clamped to 0..255; a range above FLT_MAX counts as FLT_MAX. dim >= 1. */
+    /* One row in the INT8 wire format, FUSED8_BYTES(dim) bytes: codes, then scale = (max - min) /
+       255 and bias = min as little-endian float32; code = lrintf((x - min) * 255 / (max - min +
+       1e-8f)), all in float32, clamped to 0..255; a range above FLT_MAX counts as FLT_MAX. dim
+       >= 1. */
     void (*f32_to_fused8)(void *out, const void *in, size_t dim);
 };
 
