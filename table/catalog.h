@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The catalog: which tables are served under which names. A catalog is immutable; a change makes a
+   new one (entries are shared between the two), which the writer publishes and each reading thread
+   takes between two events. When all have taken it, the writer frees the old catalog and the
+   entries that left it. The writer thread alone makes, publishes and frees. */
+#pragma once
+
+#include "table/gate.h"
+#include "table/table.h"
+
+#define TABLE_NAME_MAX 128
+
+struct entry {
+    char name[TABLE_NAME_MAX + 1];
+    size_t name_length;
+    struct table *table; /* NULL: damaged, see `trouble` */
+    char *trouble;       /* why the table cannot be served: lookups get DATA_LOSS with this text */
+    uint64_t version;    /* number of pushes applied, as lookups report it */
+    uint64_t generation; /* which life of the name */
+    unsigned slot;       /* place of the name in the statistics; the same for all lives of a name */
+    struct gate gate;
+};
+
+struct catalog {
+    uint64_t number;      /* 1, 2, 3, … */
+    uint64_t lsn;         /* of the last change in it */
+    struct entry **entry; /* sorted by name */
+    size_t count;
+    uint32_t *bucket;    /* open addressing by hash of the name, 0 = empty, else place + 1 */
+    size_t bucket_count; /* power of two */
+};
+
+MUST_CHECK enum status entry_new(struct entry **out, const char *name, struct table *table,
+                                 uint64_t version, uint64_t generation, unsigned slot,
+                                 unsigned workers, struct error *e);
+/* Close the table and free the entry. Nobody may be inside its gate. */
+void entry_free(struct entry *entry);
+
+/* The empty catalog, number 1. */
+MUST_CHECK enum status catalog_new(struct catalog **out, struct error *e);
+/* A copy of `c` with `entry` added, or in place of the entry of the same name; its number is one
+   higher. */
+MUST_CHECK enum status catalog_with(struct catalog **out, const struct catalog *c,
+                                    struct entry *entry, uint64_t lsn, struct error *e);
+MUST_CHECK enum status catalog_without(struct catalog **out, const struct catalog *c,
+                                       const char *name, uint64_t lsn, struct error *e);
+void catalog_free(struct catalog *c); /* not its entries */
+/* The entry of a name of `n` bytes, or NULL. Borrowed. */
+struct entry *catalog_find(const struct catalog *c, const char *name, size_t n);
