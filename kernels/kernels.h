@@ -56,8 +56,8 @@ struct kernels {
     void (*f32_to_bf16)(void *out, const void *in, size_t n);
     /* One row (dim >= 1) in the INT8 wire format, FUSED8_BYTES(dim) bytes: codes, then scale =
        (max - min) / 255 and bias = min as little-endian float32. All in float32, code =
-       lrintf((x - min) * 255 / (max - min + 1e-8f)), clamped to 0..255. A range above FLT_MAX counts
-       as FLT_MAX, a minimum of -0 is written as 0, NaN counts as the minimum. */
+       lrintf((x - min) * 255 / (max - min + 1e-8f)), clamped to 0..255. A range above FLT_MAX
+       counts as FLT_MAX, a minimum of -0 is written as 0, NaN counts as the minimum. */
     void (*f32_to_fused8)(void *out, const void *in, size_t dim);
 };
 
