@@ -141,7 +141,7 @@ static void check_words(const char *s, size_t n)
     grpc = strncmp(text, "application/grpc", 16) == 0 && (!text[16] || text[16] == ';');
     CHECK(grpc_content_type_valid(s, n) == (grpc || proto));
     for (status = 16; status >= 0; status--) {
-        char number[8];
+        char number[24];
 
         snprintf(number, sizeof number, "%ld", status);
         if (strcmp(number, text) == 0)

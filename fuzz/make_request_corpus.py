@@ -80,6 +80,7 @@ def lookup_requests():
     yield "negative_enum", number(2, 2**64 - 1) + data(1, number(3, 2**64 - 2))
     yield "five_byte_tag", b"\x90\x80\x80\x80\x00\x01" + b"\x0a\x82\x80\x80\x80\x00\x18\x01"
     yield "huge_field", b"\x80\x80\x80\x80\x10\x01"
+    yield "field_zero", b"\x80\x80\x00\x18\x01"
     yield "group", b"\x23\x24"
 
 

@@ -37,6 +37,8 @@ static enum status parse_error(const struct json_span *span, const json_error_t 
 
     if (position > span->n)
         position = span->n;
+    if (!error->text[0]) /* jansson has words for everything but a failed allocation */
+        return error_memory(e, "JSON");
     switch (json_error_code(error)) {
     case json_error_out_of_memory:
         return error_memory(e, "JSON");
@@ -55,7 +57,7 @@ enum status json_read(json_t **out, const char *text, size_t n, const struct jso
                       struct error *e)
 {
     struct json_span span;
-    json_error_t error;
+    json_error_t error = {0};
     enum status st;
     json_t *root;
 

@@ -3,7 +3,8 @@
    unit tests and the fuzz targets.
 
    The differences that are meant, all on the side of refusing more:
-   - field numbers above 2^29 - 1, which protobuf does not have and protobuf-c takes;
+   - field numbers above 2^29 - 1, and 0 in more bytes than it needs, which protobuf does not have
+   and protobuf-c takes;
    - a table name that is not UTF-8, also one that a later one replaces;
    - a result with both `values` and `packed`, which no server sends.
    And one of reading: protobuf-c's strings end at a NUL, ours do not. */
@@ -125,6 +126,11 @@ static inline bool plain_next(struct plain_reader *r)
     return true;
 }
 
+static inline bool plain_number_valid(const struct plain_reader *r)
+{
+    return r->number > 0 && r->number < (uint64_t)1 << 29;
+}
+
 /* Whether [data, data + n), which protobuf-c takes for a LookupRequest (or its lookup), has what
    our reader refuses on purpose. */
 static inline bool request_refused(const void *data, size_t n, bool inside)
@@ -132,7 +138,7 @@ static inline bool request_refused(const void *data, size_t n, bool inside)
     struct plain_reader r = {.p = data, .end = (const unsigned char *)data + n};
 
     while (plain_next(&r)) {
-        if (r.number >= (uint64_t)1 << 29)
+        if (!plain_number_valid(&r))
             return true;
         if (inside && r.number == 1 && !utf8_valid(r.data, r.size))
             return true;
@@ -150,10 +156,10 @@ static inline bool reply_refused(const void *data, size_t n, const Embd__V1__Loo
     while (plain_next(&r)) {
         struct plain_reader in = {.p = r.data, .end = r.data + r.size};
 
-        if (r.number >= (uint64_t)1 << 29)
+        if (!plain_number_valid(&r))
             return true;
         while (r.number == 1 && plain_next(&in))
-            if (in.number >= (uint64_t)1 << 29)
+            if (!plain_number_valid(&in))
                 return true;
     }
     for (size_t i = 0; i < theirs->n_results; i++)

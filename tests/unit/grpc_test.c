@@ -225,6 +225,7 @@ static void test_decoding_stops_at_the_room(void **state)
     }
     assert_int_equal(grpc_message_decode(out, 0, "abc", 3), 0);
     /* Bytes that were no characters before are not taken for one that was cut. */
+    assert_int_equal(grpc_message_decode(out, 6, "\xd4\x93\x93\x93\x93\x93", 6), 5);
     assert_int_equal(grpc_message_decode(out, 4, "\x80\x80\x80\x80", 4), 3);
 }
 

@@ -18,6 +18,7 @@ static const struct wrong_case {
     {"tag of six bytes", "908080808000 01", ST_INTERNAL},
     {"field 0 as a number", "00 01", ST_INTERNAL},
     {"field 0 as bytes", "02 00", ST_INTERNAL},
+    {"field 0 in two bytes", "8000 01", ST_INTERNAL},
     {"field 2^29", "8080808010 01", ST_INTERNAL},
     {"field 2^29 + 1 as bytes", "8a80808010 00", ST_INTERNAL},
     {"group of an unknown field", "23 24", ST_INTERNAL},
