@@ -53,8 +53,9 @@ static enum status check(struct writer *w, struct order *o)
         return error_set(&o->error, ST_ABORTED, "table %s is being loaded by somebody else",
                          QUOTE(name));
     if (o->by == BY_CALL && w->call_loads >= w->server->config->max_loads)
-        return error_set(&o->error, ST_EXHAUSTED, "%u tables are being loaded, and max_loads is %llu",
-                         w->call_loads, (unsigned long long)w->server->config->max_loads);
+        return error_set(&o->error, ST_EXHAUSTED,
+                         "%u tables are being loaded, and max_loads is %llu", w->call_loads,
+                         (unsigned long long)w->server->config->max_loads);
     if (o->relative && w->import_fd < 0)
         return error_set(&o->error, ST_PRECONDITION,
                          "no import_dir is configured, so calls cannot load files");

@@ -120,7 +120,6 @@ void order_load(struct order *o)
     table_touch(o->table);
 }
 
-
 static void *run_loader(void *order)
 {
     struct order *o = order;

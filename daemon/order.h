@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What somebody wants done to the served tables: a call, or the configuration. An order goes to the
-   writer by mail, from there to a loader thread and back, and at last to the worker that sent it. It is
-   whoever holds it who may touch it, save `cancelled`.
+   writer by mail, from there to a loader thread and back, and at last to the worker that sent it.
+   It is whoever holds it who may touch it, save `cancelled`.
 
      worker ── writer_order() ──> writer ── loader ──> writer ── answer ──> worker */
 #pragma once
@@ -23,15 +23,16 @@ enum order_kind { ORDER_LOAD, ORDER_UNLOAD };
 
 struct order {
     struct mail mail;
-    struct order *next; /* in the writer's list */
-    atomic_uint refs;   /* a call that waits for the answer holds one */
+    struct order *next;    /* in the writer's list */
+    atomic_uint refs;      /* a call that waits for the answer holds one */
     atomic_bool cancelled; /* nobody waits any more: a load that has not been logged may stop */
 
     /* What is wanted */
     enum order_kind kind;
     char name[TABLE_NAME_MAX + 1];
-    char *file;           /* absolute */
-    const char *relative; /* the part of `file` below import_dir, which it must not leave; or NULL */
+    char *file; /* absolute */
+    const char
+        *relative; /* the part of `file` below import_dir, which it must not leave; or NULL */
     struct table_settings settings;
     bool replace, forget;
     bool reload; /* part of a reload of the configuration */

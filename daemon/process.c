@@ -91,7 +91,8 @@ uint64_t process_raise_files(void)
         return 0;
     if (files.rlim_cur < files.rlim_max) {
         files.rlim_cur = files.rlim_max;
-        /* Under a filter of system calls it stays as it is, which max_connections then meets first. */
+        /* Under a filter of system calls it stays as it is, which max_connections then meets first.
+         */
         setrlimit(RLIMIT_NOFILE, &files);
         getrlimit(RLIMIT_NOFILE, &files);
     }

@@ -4,6 +4,7 @@
 #include "daemon/publish.h"
 
 #include "base/memory.h"
+#include "daemon/control.h"
 #include "daemon/server.h"
 #include "daemon/slots.h"
 #include "daemon/worker.h"

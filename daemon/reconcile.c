@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is to be served: the configuration and the tables loaded by call, less those unloaded by call;
-   the last act wins, and the log remembers it. At start on the main thread, at a reload on the
-   writer's. */
+/* What is to be served: the configuration and the tables loaded by call, less those unloaded by
+   call; the last act wins, and the log remembers it. At start on the main thread, at a reload on
+   the writer's. */
 #include <string.h>
 
 #include "base/log.h"
@@ -118,8 +118,8 @@ static const char *next_dropped(const struct writer *w, size_t *i)
     return NULL;
 }
 
-/* The log's word about tables that are gone from the configuration, at start: they are not served yet,
-   so there is nothing but the log to change. */
+/* The log's word about tables that are gone from the configuration, at start: they are not served
+   yet, so there is nothing but the log to change. */
 static enum status drop_at_start(struct writer *w, struct error *e)
 {
     struct registered change;

@@ -17,8 +17,8 @@
 
 /* What we know of one slot. */
 struct record {
-    char name[TABLE_NAME_MAX + 1]; /* empty: none yet */
-    int64_t loaded_us;             /* of the entry whose memory was written last */
+    char name[TABLE_NAME_MAX + 1];                 /* empty: none yet */
+    int64_t loaded_us;                             /* of the entry whose memory was written last */
     struct call_counts *written[CALL_INDEX_COUNT]; /* totals that are in the database */
     struct call_counts *before[CALL_INDEX_COUNT];  /* of the name that had the slot before */
 };
@@ -249,8 +249,7 @@ static enum status write_calls(struct recorder *r, int64_t now, struct error *e)
 
 static bool memory_due(const struct recorder *r, int64_t now)
 {
-    return r->catalog &&
-           (r->memory_minute != now / 60 || r->memory_number != r->catalog->number);
+    return r->catalog && (r->memory_minute != now / 60 || r->memory_number != r->catalog->number);
 }
 
 /* The rows of the minute: all once, and those of tables that are new in it. */

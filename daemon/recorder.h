@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From the workers' counters to stats.db: once a second, what has happened since the last time is added
-   to the row of its minute. What could not be written is kept and tried again. Knows which name a slot
-   belongs to. The main thread's. */
+/* From the workers' counters to stats.db: once a second, what has happened since the last time is
+   added to the row of its minute. What could not be written is kept and tried again. Knows which
+   name a slot belongs to. The main thread's. */
 #pragma once
 
 #include <stdbool.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The changes of what is served. Each is built whole, then logged, then shown: after the log nothing
-   can fail. The writer's; during start the main thread's. */
+/* The changes of what is served. Each is built whole, then logged, then shown: after the log
+   nothing can fail. The writer's; during start the main thread's. */
 #include <string.h>
 
 #include "base/clock.h"
@@ -51,8 +51,8 @@ static enum status change_build(struct change *c, const struct order *o, struct 
             return st;
         c->slot_taken = true;
     }
-    st = entry_new(&c->entry, o->name, table, version, generation, c->slot,
-                   w->server->worker_count, e);
+    st = entry_new(&c->entry, o->name, table, version, generation, c->slot, w->server->worker_count,
+                   e);
     if (st != ST_OK)
         return st;
     c->entry->file = mem_text(o->file, strlen(o->file));
@@ -63,8 +63,8 @@ static enum status change_build(struct change *c, const struct order *o, struct 
     return catalog_with(&c->catalog, w->catalog, c->entry, w->catalog->lsn, e);
 }
 
-/* How the log sees the load of `o` when the name stands there as `r` (NULL: not at all). What nobody
-   asked for (a start, a reload) and what changes nothing is not logged: 0. */
+/* How the log sees the load of `o` when the name stands there as `r` (NULL: not at all). What
+   nobody asked for (a start, a reload) and what changes nothing is not logged: 0. */
 static enum change_kind kind_of(const struct order *o, const struct registered *r,
                                 const char *options)
 {
@@ -82,7 +82,8 @@ static void remember_file(struct writer *w, const struct order *o)
     if (!o->table->checksum || registry_file_known(w->registry, &o->identity, &(uint64_t){0}))
         return;
     if (registry_file_remember(w->registry, &o->identity, o->checksum, &e) != ST_OK)
-        log_warn("the next start will read the whole file again table=%s error=%s", o->name, e.text);
+        log_warn("the next start will read the whole file again table=%s error=%s", o->name,
+                 e.text);
 }
 
 static void log_served(const struct change *c, const struct order *o, const struct table *t)
@@ -163,7 +164,8 @@ enum status serve_damaged(struct writer *w, const struct order *o, const struct 
     return ST_OK;
 }
 
-/* A name that the configuration still has is unloaded rather than forgotten, so that it stays away. */
+/* A name that the configuration still has is unloaded rather than forgotten, so that it stays away.
+ */
 static enum change_kind stop_kind(const struct writer *w, const struct order *o)
 {
     return o->forget && !config_table_find(w->config, o->name) ? CHANGE_FORGET : CHANGE_UNLOAD;
@@ -197,8 +199,8 @@ enum status serve_stop(struct writer *w, struct order *o, struct error *e)
         o->version = c.old->version;
         slots_release(&w->slots, o->name, c.old->slot);
     }
-    log_info("table %s table=%s lsn=%llu", kind == CHANGE_FORGET ? "forgotten" : "unloaded", o->name,
-             (unsigned long long)o->lsn);
+    log_info("table %s table=%s lsn=%llu", kind == CHANGE_FORGET ? "forgotten" : "unloaded",
+             o->name, (unsigned long long)o->lsn);
     publish(c.publication, c.catalog, c.old, o);
     return ST_OK;
 }

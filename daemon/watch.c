@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the writer looks after once a second: files of served tables that change under it, and the log.
-   The writer's. */
+/* What the writer looks after once a second: files of served tables that change under it, and the
+   log. The writer's. */
 #include "base/log.h"
 #include "base/text.h"
 #include "daemon/writer_parts.h"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The writer from inside, for its own files: writer.c (thread and mail), loads.c (loads under
-   way), serve.c (changes), publish.c (catalogs), reconcile.c (the configuration against the log), watch.c (files and log). */
+   way), serve.c (changes), publish.c (catalogs), reconcile.c (the configuration against the log),
+   watch.c (files and log). */
 #pragma once
 
 #include <pthread.h>
@@ -17,12 +18,12 @@ struct retired;
 
 struct writer {
     struct server *server;
-    const struct config *config; /* whose tables are wanted */
-    struct config *reloaded;     /* the same if it came by writer_reload(): ours to free */
-    struct registry *registry;   /* NULL: log.db is damaged */
-    bool troubled;               /* changes are refused; the sentence is … */
+    const struct config *config;   /* whose tables are wanted */
+    struct config *reloaded;       /* the same if it came by writer_reload(): ours to free */
+    struct registry *registry;     /* NULL: log.db is damaged */
+    bool troubled;                 /* changes are refused; the sentence is … */
     struct writer_trouble trouble; /* … this, told to the main thread once */
-    int import_fd; /* -1: calls cannot load */
+    int import_fd;                 /* -1: calls cannot load */
 
     struct mailbox mailbox;
     pthread_t thread;
@@ -35,7 +36,7 @@ struct writer {
     struct publication *publications; /* shown and not taken by all yet, oldest first */
     struct retired *retired;          /* wait at their gates */
 
-    struct order *waiting, *running; /* loads: lists, oldest first */
+    struct order *waiting, *running;    /* loads: lists, oldest first */
     unsigned running_count, call_loads; /* of running; of both lists, those that calls sent */
     unsigned reload_loads;              /* of both lists, those of a reload … */
     unsigned reload_done, reload_failed, reload_unloaded; /* … and how it went so far */
@@ -49,8 +50,8 @@ void writer_give_up(struct writer *w, const struct error *why);
 /* ST_UNAVAILABLE and why, if no change can be logged. */
 MUST_CHECK enum status writer_writable(struct writer *w, struct error *e);
 
-/* loads.c: begin a load, which is refused at once or queued, and takes over the order; start those that
-   wait as far as loaders are free; tell all to end. */
+/* loads.c: begin a load, which is refused at once or queued, and takes over the order; start those
+   that wait as far as loaders are free; tell all to end. */
 void loads_begin(struct writer *w, struct order *o);
 void loads_next(struct writer *w);
 void loads_stop(struct writer *w);
