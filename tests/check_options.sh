@@ -25,9 +25,9 @@ diff -u "$work/declared" "$work/written" || { echo "etc/embd.conf and daemon/opt
 
 if [ -e doc/embd.conf.5 ]; then
     while IFS='|' read -r name default _; do
-        grep -qE "^\.B[IR]? \"?${name//_/\\\\?_}( |\"|$)" doc/embd.conf.5 ||
+        grep -qxF ".It Ic $name" doc/embd.conf.5 ||
             { echo "doc/embd.conf.5 has no entry for $name"; bad=1; }
-        [ -z "$default" ] || sed 's/\\//g' doc/embd.conf.5 | grep -qF -- "$default" ||
+        [ -z "$default" ] || grep -qxF ".Ql $default ." doc/embd.conf.5 ||
             { echo "doc/embd.conf.5 does not give the default of $name, $default"; bad=1; }
     done <"$work/declared"
 fi
