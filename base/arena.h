@@ -19,7 +19,8 @@ struct arena {
 void arena_init(struct arena *a, size_t cap);
 /* Give everything back; the arena is empty and usable again. */
 void arena_done(struct arena *a);
-/* Forget all allocations but keep the first block for the next request. */
+/* Forget all allocations but keep the first block for the next request, unless it is a large one.
+ */
 void arena_reset(struct arena *a);
 /* `count * bytes` bytes aligned to 16, uninitialised; NULL if over the cap, on overflow, or out of
    memory. */

@@ -29,7 +29,8 @@ void buffer_init(struct buffer *b, size_t limit);
 void buffer_done(struct buffer *b);
 /* Append; 0 if done, -1 if over the limit or out of memory (the buffer stays as it was). */
 int buffer_add(struct buffer *b, const void *data, size_t n);
-/* Make room for `n` more bytes and return where they go, without changing the size; NULL as above. */
+/* Make room for `n` more bytes and return where they go, without changing the size; NULL as above.
+ */
 unsigned char *buffer_room(struct buffer *b, size_t n);
 size_t buffer_size(const struct buffer *b);
 const unsigned char *buffer_data(const struct buffer *b); /* NULL while empty */

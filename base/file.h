@@ -41,7 +41,9 @@ struct file_writer {
 MUST_CHECK enum status file_writer_open(struct file_writer *w, const char *path, struct error *e);
 MUST_CHECK enum status file_writer_add(struct file_writer *w, const void *data, size_t n,
                                        struct error *e);
-/* On success the file is there, durable, and the writer closed. On failure nothing has changed. */
+/* On success the file is there, durable, and the writer closed. On failure the writer is closed too
+   and nothing has changed; only when the last step fails, the fsync of the folder, is the new file
+   in place and a power cut may still bring back the old one. */
 MUST_CHECK enum status file_writer_commit(struct file_writer *w, struct error *e);
 /* Remove the temporary unless committed; safe after commit, and on a zeroed writer. */
 void file_writer_abort(struct file_writer *w);

@@ -5,8 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* XXH64 of the eight little-endian bytes of `key` under `seed`: the row of a hashed id before "mod N"
-   (design: table files, embd.ids = hash). */
+/* XXH64 of the eight little-endian bytes of `key` under `seed`: the row of a hashed id before "mod
+   N" (design: table files, embd.ids = hash). */
 uint64_t hash_key(int64_t key, uint64_t seed);
 /* XXH3-64 of a run of bytes. */
 uint64_t hash_bytes(const void *data, size_t n);

@@ -15,9 +15,9 @@ struct histogram {
     uint64_t bucket[HISTOGRAM_BUCKETS];
 };
 
-unsigned histogram_index(uint64_t us);      /* which bucket */
-uint64_t histogram_lower(unsigned index);   /* smallest value of a bucket, in us */
-uint64_t histogram_upper(unsigned index);   /* first value above it, in us */
+unsigned histogram_index(uint64_t us);    /* which bucket */
+uint64_t histogram_lower(unsigned index); /* smallest value of a bucket, in us */
+uint64_t histogram_upper(unsigned index); /* first value above it, in us */
 void histogram_add(struct histogram *h, uint64_t us);
 void histogram_merge(struct histogram *into, const struct histogram *from);
 /* The value below which `fraction` (0 to 1) of the entries lie, interpolated within its bucket and

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* All heap memory of embd goes through these four, so that developer builds can make the n-th
+/* All heap memory of embd goes through these, so that developer builds can make the n-th
    allocation fail. They keep errno meaningless and never abort: NULL means out of memory. */
 #pragma once
 
@@ -7,11 +7,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-void *mem_alloc(size_t bytes);                    /* uninitialised; 0 bytes gives a unique pointer */
-void *mem_zero(size_t count, size_t bytes);       /* zeroed; NULL on overflow of count * bytes */
+void *mem_alloc(size_t bytes); /* uninitialised; 0 bytes gives a unique pointer */
+/* Uninitialised and aligned to `alignment`, a power of two of at least 8; mem_free() takes it back,
+   mem_resize() would lose the alignment. */
+void *mem_aligned(size_t alignment, size_t bytes);
+void *mem_zero(size_t count, size_t bytes); /* zeroed; NULL on overflow of count * bytes */
 void *mem_resize(void *p, size_t count, size_t bytes); /* realloc with overflow check */
-char *mem_text(const char *s, size_t n);          /* NUL-terminated copy of n bytes */
-void mem_free(void *p);                           /* NULL is fine */
+char *mem_text(const char *s, size_t n);               /* NUL-terminated copy of n bytes */
+void mem_free(void *p);                                /* NULL is fine */
 
 /* a * b into *out; false if it would not fit. The one way to multiply sizes that a file or a peer
    controls. */

@@ -2,10 +2,10 @@
 /* The memory of a table: one contiguous range of addresses, worked on in chunks. It is a shared
    read-only mapping of a file, or private memory on huge pages, or either of them locked.
 
-   A mapped file may be truncated or lose a page under us. The process-wide SIGBUS handler then puts
-   a page of zeros over the hole and marks the region damaged, so that the loop that was reading goes
-   on and needs to hold nothing; whoever used the bytes asks region_damaged() afterwards and throws
-   its result away. A SIGBUS outside every region ends the process as usual.
+   A mapped file may be truncated or lose a page under us. The process-wide SIGBUS handler then
+   marks the region damaged and puts zeros over it from that page on, so that the loop that was
+   reading goes on and needs to hold nothing; whoever used the bytes asks region_damaged()
+   afterwards and throws its result away. A SIGBUS outside every region ends the process as usual.
 
    A region is made and freed by one thread; any thread may read it. */
 #pragma once
@@ -31,7 +31,7 @@ struct region {
     size_t size;
     enum region_mode mode;
     atomic_bool damaged;
-    int slot; /* place in the handler's list of mappings, -1 if none */
+    int slot;   /* place in the handler's list of mappings, -1 if none */
     void *base; /* what munmap() gets */
     size_t base_size;
 };
@@ -39,8 +39,8 @@ struct region {
 /* Install the SIGBUS handler; once per process, before the first region_map(). */
 void region_init(void);
 
-/* Map `size` bytes of the open file from offset 0, read-only and shared. The descriptor may be closed
-   afterwards. */
+/* Map `size` bytes of the open file from offset 0, read-only and shared. The descriptor may be
+   closed afterwards. A file of fewer than `size` bytes is ST_DATA_LOSS. */
 MUST_CHECK enum status region_map(struct region **out, int fd, size_t size, struct error *e);
 /* Zeroed private memory of `size` bytes, aligned to a chunk; locked for REGION_LOCK. */
 MUST_CHECK enum status region_private(struct region **out, size_t size, enum region_mode mode,

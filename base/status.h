@@ -27,7 +27,7 @@ enum status {
 };
 
 #define MUST_CHECK __attribute__((warn_unused_result))
-#define PRINTF_LIKE(format, first) __attribute__((format(printf, format, first)))
+#define PRINTF_LIKE(at, first) __attribute__((format(printf, at, first)))
 
 /* The sentence that goes with a status other than ST_OK; undefined while the status is ST_OK.
    Text from outside (names, paths, file contents) is put in quoted, see text_quote(). */

@@ -47,7 +47,7 @@ bool parse_duration(const char *s, uint64_t *us);
 bool parse_bool(const char *s, bool *out);
 
 /* For people: "1.5 GiB", "12.3 MB/s" style. Each returns `out`, which has room for 32 bytes. */
-const char *format_bytes(char out[32], uint64_t bytes);      /* 1023 B, 1.00 KiB, 25.6 MiB */
-const char *format_count(char out[32], uint64_t n);          /* 1,048,576 */
-const char *format_duration(char out[32], double us);        /* 850 ns, 12.3 us, 4.56 ms, 1.20 s */
-const char *format_ratio(char out[32], double ratio);        /* 0.2734 with four significant digits */
+const char *format_bytes(char out[32], uint64_t bytes); /* 1023 B, 1.00 KiB, 25.6 MiB */
+const char *format_count(char out[32], uint64_t n);     /* 1,048,576 */
+const char *format_duration(char out[32], double us);   /* 850 ns, 12.3 us, 4.56 ms, 1.20 s */
+const char *format_ratio(char out[32], double ratio);   /* 0.2734 with four significant digits */

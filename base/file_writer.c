@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Files that appear whole or not at all. A writer belongs to one thread. */
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "base/memory.h"
+#include "base/text.h"
+
+#define NAME_TRIES 100 /* 64 random bits meet an old name about never */
+
+static enum status open_temporary(struct file_writer *w, struct error *e)
+{
+    size_t n = strlen(w->path);
+    uint64_t random;
+
+    for (int i = 0; i < NAME_TRIES; i++) {
+        if (getrandom(&random, sizeof random, 0) != sizeof random)
+            break;
+        snprintf(w->temporary + n, sizeof ".0123456789abcdef.tmp", ".%016" PRIx64 ".tmp", random);
+        w->fd = open(w->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+        if (w->fd >= 0)
+            return ST_OK;
+        if (errno != EEXIST)
+            break;
+    }
+    w->temporary[0] = '\0'; /* whatever has that name is not ours to remove */
+    return error_errno(e, errno, "cannot create a file beside %s", QUOTE(w->path));
+}
+
+enum status file_writer_open(struct file_writer *w, const char *path, struct error *e)
+{
+    size_t n = strlen(path);
+    enum status st = ST_OK;
+
+    *w = (struct file_writer){.path = mem_text(path, n),
+                              .temporary = mem_alloc(n + sizeof ".0123456789abcdef.tmp"),
+                              .fd = -1};
+    if (!w->path || !w->temporary) {
+        st = error_memory(e, "file name");
+    } else {
+        memcpy(w->temporary, path, n);
+        st = open_temporary(w, e);
+    }
+    if (st != ST_OK)
+        file_writer_abort(w);
+    return st;
+}
+
+enum status file_writer_add(struct file_writer *w, const void *data, size_t n, struct error *e)
+{
+    const unsigned char *from = data;
+
+    while (n > 0) {
+        ssize_t done = write(w->fd, from, n);
+
+        if (done < 0 && errno == EINTR)
+            continue;
+        if (done < 0)
+            return error_errno(e, errno, "cannot write %s", QUOTE(w->path));
+        from += done;
+        n -= (size_t)done;
+    }
+    return ST_OK;
+}
+
+/* The folder of `path`, open for fsync(), or -1 with errno. */
+static int open_folder(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    char *folder;
+    int fd;
+
+    folder = !slash ? mem_text(".", 1) : mem_text(path, slash == path ? 1 : (size_t)(slash - path));
+    if (!folder) {
+        errno = ENOMEM;
+        return -1;
+    }
+    fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int kept = errno;
+    mem_free(folder);
+    errno = kept;
+    return fd;
+}
+
+static enum status sync_folder(int fd, const char *path, struct error *e)
+{
+    /* EINVAL: a file system that cannot sync folders has nothing to sync in them. */
+    if (fsync(fd) < 0 && errno != EINVAL)
+        return error_errno(e, errno, "cannot sync the folder of %s", QUOTE(path));
+    return ST_OK;
+}
+
+enum status file_writer_commit(struct file_writer *w, struct error *e)
+{
+    enum status st = ST_OK;
+    int folder = open_folder(w->path), fd = w->fd; /* before the rename, so that this can fail */
+
+    if (folder < 0) {
+        st = error_errno(e, errno, "cannot open the folder of %s", QUOTE(w->path));
+        goto out;
+    }
+    if (fsync(fd) < 0) {
+        st = error_errno(e, errno, "cannot sync %s", QUOTE(w->path));
+        goto out;
+    }
+    w->fd = -1;
+    if (close(fd) < 0) {
+        st = error_errno(e, errno, "cannot write %s", QUOTE(w->path));
+        goto out;
+    }
+    if (rename(w->temporary, w->path) < 0) {
+        st = error_errno(e, errno, "cannot put %s in place", QUOTE(w->path));
+        goto out;
+    }
+    mem_free(w->temporary); /* nothing to remove any more */
+    w->temporary = NULL;
+    st = sync_folder(folder, w->path, e);
+out:
+    if (folder >= 0)
+        close(folder);
+    file_writer_abort(w);
+    return st;
+}
+
+void file_writer_abort(struct file_writer *w)
+{
+    if (w->path && w->fd >= 0) /* a zeroed writer has no path, and its fd 0 is not ours */
+        close(w->fd);
+    if (w->path && w->temporary && w->temporary[0])
+        unlink(w->temporary);
+    mem_free(w->path);
+    mem_free(w->temporary);
+    *w = (struct file_writer){.fd = -1};
+}
+
+enum status file_sync_folder(const char *path, struct error *e)
+{
+    int folder = open_folder(path);
+    enum status st;
+
+    if (folder < 0)
+        return error_errno(e, errno, "cannot open the folder of %s", QUOTE(path));
+    st = sync_folder(folder, path, e);
+    close(folder);
+    return st;
+}
