@@ -61,9 +61,11 @@ void *mem_aligned(size_t alignment, size_t bytes)
 
 void *mem_zero(size_t count, size_t bytes)
 {
-    if (must_fail())
+    size_t total; /* checked here, because sanitizers end the process over it */
+
+    if (must_fail() || !size_mul(count, bytes, &total))
         return NULL;
-    return count && bytes ? calloc(count, bytes) : calloc(1, 1);
+    return calloc(total ? total : 1, 1);
 }
 
 void *mem_resize(void *p, size_t count, size_t bytes)

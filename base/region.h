@@ -5,7 +5,8 @@
    A mapped file may be truncated or lose a page under us. The process-wide SIGBUS handler then
    marks the region damaged and puts zeros over it from that page on, so that the loop that was
    reading goes on and needs to hold nothing; whoever used the bytes asks region_damaged()
-   afterwards and throws its result away. A SIGBUS outside every region ends the process as usual.
+   afterwards and throws its result away. A SIGBUS outside every region goes to the handler before
+   ours, by default the end of the process.
 
    A region is made and freed by one thread; any thread may read it. */
 #pragma once
@@ -36,7 +37,8 @@ struct region {
     size_t base_size;
 };
 
-/* Install the SIGBUS handler; once per process, before the first region_map(). */
+/* Install the SIGBUS handler; once per process, before the first region_map(), and again when
+   someone else has taken the signal since. */
 void region_init(void);
 
 /* Map `size` bytes of the open file from offset 0, read-only and shared. The descriptor may be

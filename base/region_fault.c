@@ -81,20 +81,18 @@ static void on_sigbus(int number, siginfo_t *info, void *context)
     errno = kept;
 }
 
-static void install(void)
-{
-    struct sigaction action = {.sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO | SA_ONSTACK};
-
-    page = (size_t)sysconf(_SC_PAGESIZE);
-    sigfillset(&action.sa_mask);
-    sigaction(SIGBUS, &action, &previous);
-}
-
 void region_fault_install(void)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    struct sigaction action = {.sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO | SA_ONSTACK}, now;
 
-    pthread_once(&once, install);
+    pthread_mutex_lock(&lock);
+    page = (size_t)sysconf(_SC_PAGESIZE);
+    sigfillset(&action.sa_mask);
+    if (sigaction(SIGBUS, NULL, &now) == 0 && now.sa_sigaction != on_sigbus) {
+        previous = now;
+        sigaction(SIGBUS, &action, NULL);
+    }
+    pthread_mutex_unlock(&lock);
 }
 
 int region_fault_add(struct region *r)
