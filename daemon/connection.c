@@ -20,7 +20,7 @@
 static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
     struct connection *c = arg;
-    ssize_t n = recv(fd, c->transport->input, WORKER_INPUT, 0);
+    ssize_t n = recv(fd, c->transport->input, INPUT_SIZE, 0);
 
     (void)what;
     if (n < 0 && (errno == EAGAIN || errno == EINTR))

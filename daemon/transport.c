@@ -52,7 +52,7 @@ enum status transport_new(struct transport **out, struct worker *w, struct error
         return error_memory(e, "transport");
     t->worker = w;
     t->limits = &w->server->limits;
-    t->input = mem_alloc(WORKER_INPUT);
+    t->input = mem_alloc(INPUT_SIZE);
     if (!t->input || call_map_init(&t->calls) < 0 || rpc_map_init(&t->rpcs, w->server->rpcs) < 0 ||
         session_setup(t) < 0)
         goto failed;

@@ -25,12 +25,13 @@
 
 #define STREAM_WINDOW ((int32_t)1 << 20)
 #define CONNECTION_WINDOW ((int32_t)16 << 20)
+#define INPUT_SIZE ((size_t)256 << 10)
 #define DRAIN_PING "leaving." /* eight bytes that tell this PING from others */
 
 struct transport {
     struct worker *worker;
     const struct limits *limits;
-    unsigned char *input; /* what recv() fills */
+    unsigned char *input; /* what recv() fills, INPUT_SIZE bytes, handed to nghttp2 at once */
     struct connection *connections;
     struct connection *dirty; /* those that may have output */
     struct call_map calls;
