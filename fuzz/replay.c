@@ -1,51 +1,56 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Stands in for libFuzzer where there is none: runs a target over the files of its corpus, or over
-   the files that are named. A corpus is the folder fuzz/<target>.in of the sources. */
+/* Runs a fuzz target once on every file of the folders (or on the files) that are its arguments:
+   what a fuzz target does in the tests, without a fuzzer. */
 #include <dirent.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
-#define FILE_MOST ((size_t)1 << 20)
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static int replay(const char *path)
+static void die(const char *path)
 {
-    uint8_t *data = malloc(FILE_MOST);
-    FILE *f = fopen(path, "rb");
-    size_t n;
+    perror(path);
+    exit(1);
+}
 
-    if (!data || !f) {
-        perror(path);
-        exit(1);
-    }
-    n = fread(data, 1, FILE_MOST, f);
-    fclose(f);
-    /* Exactly as long as the input, so that sanitizers see a byte too far. */
-    data = realloc(data, n + !n);
+static unsigned run_file(const char *path, size_t n)
+{
+    FILE *file = fopen(path, "rb");
+    uint8_t *data = malloc(n ? n : 1); /* exact, so that a sanitizer sees the first byte past it */
+
+    if (!file || !data || fread(data, 1, n, file) != n)
+        die(path);
+    fclose(file);
     LLVMFuzzerTestOneInput(data, n);
     free(data);
     return 1;
 }
 
-static int replay_folder(const char *path)
+static unsigned run_path(const char *path)
 {
-    DIR *folder = opendir(path);
     struct dirent *entry;
-    char name[4096];
-    int count = 0;
+    struct stat st;
+    unsigned count = 0;
+    DIR *folder;
 
-    if (!folder) {
-        perror(path);
-        return 0;
-    }
+    if (stat(path, &st) < 0)
+        die(path);
+    if (!S_ISDIR(st.st_mode))
+        return run_file(path, (size_t)st.st_size);
+    folder = opendir(path);
+    if (!folder)
+        die(path);
     while ((entry = readdir(folder))) {
+        char inner[4096];
+
         if (entry->d_name[0] == '.')
             continue;
-        if (snprintf(name, sizeof name, "%s/%s", path, entry->d_name) < (int)sizeof name)
-            count += replay(name);
+        if ((size_t)snprintf(inner, sizeof inner, "%s/%s", path, entry->d_name) >= sizeof inner)
+            die(path);
+        count += run_path(inner);
     }
     closedir(folder);
     return count;
@@ -53,17 +58,10 @@ static int replay_folder(const char *path)
 
 int main(int argc, char **argv)
 {
-    const char *sources = getenv("TOP_SRCDIR"), *target = strrchr(argv[0], '/');
-    char corpus[4096];
-    int count = 0;
+    unsigned count = 0;
 
     for (int i = 1; i < argc; i++)
-        count += replay(argv[i]);
-    if (argc == 1) {
-        snprintf(corpus, sizeof corpus, "%s/fuzz/%s.in", sources ? sources : ".",
-                 target ? target + 1 : argv[0]);
-        count = replay_folder(corpus);
-    }
-    printf("%d inputs\n", count);
-    return count == 0; /* an empty corpus proves nothing */
+        count += run_path(argv[i]);
+    printf("%u inputs\n", count);
+    return count ? 0 : 1; /* a replay of nothing proves nothing */
 }
