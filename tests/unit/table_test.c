@@ -293,6 +293,33 @@ static void test_open_obeys_limits(void **state)
     unit_folder_remove(&folder);
 }
 
+/* Entries of per_field cost memory before their tensors are looked for. */
+static void test_open_bounds_fields(void **state)
+{
+    enum { FIELDS = 10001 };
+    char *text = malloc(FIELDS * 8 + 1000), *p = text;
+    const struct table_file f = {.header = text};
+    const struct table_options options = {0};
+    struct unit_folder folder;
+    struct table *t = NULL;
+    struct error e;
+
+    (void)state;
+    unit_folder_make(&folder);
+    p += sprintf(p, "{'__metadata__':{" META("hash", "0", "2") ",'embd.fields':'[0");
+    for (int i = 1; i < FIELDS; i++)
+        p += sprintf(p, ",0");
+    p += sprintf(p, "]','embd.config':'{`per_field`:[{}");
+    for (int i = 1; i < FIELDS; i++)
+        p += sprintf(p, ",{}");
+    strcpy(p, "]}'}}");
+    table_file_write(unit_path(&folder, "t"), &f);
+    assert_fails(table_open(&t, unit_path(&folder, "t"), &options, &e), ST_INVALID, e,
+                 "per_field has 10001 entries; at most 10000 are read");
+    free(text);
+    unit_folder_remove(&folder);
+}
+
 static int start(void **state)
 {
     struct error e;
@@ -313,6 +340,7 @@ int main(void)
         cmocka_unit_test(test_open_refuses_what_is_no_file),
         cmocka_unit_test(test_open_quotes_strange_paths),
         cmocka_unit_test(test_open_obeys_limits),
+        cmocka_unit_test(test_open_bounds_fields),
     };
 
     return cmocka_run_group_tests(tests, start, NULL);
