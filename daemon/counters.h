@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Counters of one worker: written by it alone (relaxed atomics, no contention), read by the main thread
+   each second. One block for each table and call that the worker has seen, made when first needed. */
+#pragma once
+
+#include "base/status.h"
+#include "storage/statistics.h"
+
+/* Calls that have counters; the names are those of statistics and metrics. */
+enum call_index {
+    CALL_LOOKUP, CALL_LIST, CALL_DESCRIBE, CALL_LOAD, CALL_UNLOAD, CALL_STATS,
+    CALL_HEALTH_CHECK, CALL_HEALTH_WATCH, CALL_HEALTH_LIST, CALL_REFLECTION, CALL_UNKNOWN,
+    CALL_INDEX_COUNT
+};
+const char *call_index_name(unsigned index);
+
+/* Slots of names that are no table's; real tables get slots from SLOT_FIRST on (entry.slot). */
+enum { SLOT_ANY = 0 /* "*": calls about no table */, SLOT_NONE = 1 /* "?": no such table */, SLOT_FIRST = 2 };
+
+struct counters;
+
+/* For `slots` slots (SLOT_FIRST + max_tables). */
+MUST_CHECK enum status counters_new(struct counters **out, unsigned slots, struct error *e);
+void counters_free(struct counters *c);
+/* By the owner: one finished call. Never fails; without memory for a block it is left out. */
+void counters_record(struct counters *c, unsigned slot, unsigned call, enum status st, uint64_t ids,
+                     uint64_t missing, uint64_t latency_us);
+/* By any thread: the totals since start; false if nothing was ever recorded there. */
+bool counters_read(const struct counters *c, unsigned slot, unsigned call, struct call_counts *out);
