@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Counters of one worker: written by it alone (relaxed atomics, no contention), read by the main thread
-   each second. One block for each table and call that the worker has seen, made when first needed. */
+/* Counters of one worker: written by it alone (relaxed atomics, no contention), read by the main
+   thread each second. One block for each table and call that the worker has seen, made when first
+   needed. */
 #pragma once
 
 #include "base/status.h"
@@ -8,14 +9,27 @@
 
 /* Calls that have counters; the names are those of statistics and metrics. */
 enum call_index {
-    CALL_LOOKUP, CALL_LIST, CALL_DESCRIBE, CALL_LOAD, CALL_UNLOAD, CALL_STATS,
-    CALL_HEALTH_CHECK, CALL_HEALTH_WATCH, CALL_HEALTH_LIST, CALL_REFLECTION, CALL_UNKNOWN,
+    CALL_LOOKUP,
+    CALL_LIST,
+    CALL_DESCRIBE,
+    CALL_LOAD,
+    CALL_UNLOAD,
+    CALL_STATS,
+    CALL_HEALTH_CHECK,
+    CALL_HEALTH_WATCH,
+    CALL_HEALTH_LIST,
+    CALL_REFLECTION,
+    CALL_UNKNOWN,
     CALL_INDEX_COUNT
 };
 const char *call_index_name(unsigned index);
 
 /* Slots of names that are no table's; real tables get slots from SLOT_FIRST on (entry.slot). */
-enum { SLOT_ANY = 0 /* "*": calls about no table */, SLOT_NONE = 1 /* "?": no such table */, SLOT_FIRST = 2 };
+enum {
+    SLOT_ANY = 0 /* "*": calls about no table */,
+    SLOT_NONE = 1 /* "?": no such table */,
+    SLOT_FIRST = 2
+};
 
 struct counters;
 
