@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The messages of Lookup, both directions, without copying what is large: arrays of a request that came
-   packed in one piece stay where they are, and a reply is laid out exactly before its values are written
-   in place. Used by the daemon (read requests, write replies) and by the client (the reverse). */
+/* The messages of Lookup, both directions, without copying what is large: arrays of a request that
+   came packed in one piece stay where they are, and a reply is laid out exactly before its values
+   are written in place. Used by the daemon (read requests, write replies) and by the client (the
+   reverse). */
 #pragma once
 
 #include <stdbool.h>
@@ -9,7 +10,8 @@
 #include "base/arena.h"
 #include "base/status.h"
 
-/* A view of bytes that belong to the message; arrays are little-endian elements of any alignment. */
+/* A view of bytes that belong to the message; arrays are little-endian elements of any alignment.
+ */
 struct bytes {
     const void *data;
     size_t size; /* bytes */
@@ -31,14 +33,17 @@ struct lookup_request {
     uint64_t ids;             /* over all lookups */
 };
 
-/* Read a LookupRequest of `n` bytes; the views point into `data` (or into the arena where an array came
-   unpacked or in pieces, as protobuf allows) and are good as long as both. ST_INTERNAL if it is not
-   protobuf or a string is not UTF-8, ST_EXHAUSTED over the arena's cap. Of a field that is given twice the
-   last one counts, arrays are joined, unknown fields are skipped: as protobuf demands. */
+/* Read a LookupRequest of `n` bytes; the views point into `data` (or into the arena where an array
+   came unpacked or in pieces, as protobuf allows) and are good as long as both. ST_INTERNAL if it
+   is not protobuf or a string is not UTF-8, ST_EXHAUSTED over the arena's cap. Of a field that is
+   given twice the last one counts, arrays are joined, unknown fields are skipped: as protobuf
+   demands. A known field of another wire type is ST_INTERNAL: it can only be a mistake, and
+   skipping it would answer another question. `r` is untouched on failure. */
 MUST_CHECK enum status lookup_request_read(struct lookup_request *r, const void *data, size_t n,
                                            struct arena *arena, struct error *e);
 
-/* Bytes of the encoded request, and the request itself into exactly that room. */
+/* Bytes of the encoded request, and the request itself into exactly that room, byte for byte what
+   protobuf's own serializers write. */
 size_t lookup_request_size(const struct lookup_request *r);
 void lookup_request_write(const struct lookup_request *r, void *out);
 
@@ -51,18 +56,19 @@ struct table_vectors {
     uint64_t version;
     const uint32_t *missing; /* host order when writing */
     size_t missing_count;
-    unsigned char *values;   /* writing: set by lookup_reply_layout(), to be filled by the caller */
+    unsigned char *values; /* writing: set by lookup_reply_layout(), to be filled by the caller */
     struct bytes received_values, received_missing; /* reading */
 };
 
 /* Bytes of the encoded LookupResponse. SIZE_MAX if it does not fit in memory at all. */
 size_t lookup_reply_size(const struct table_vectors *v, size_t count, uint64_t lsn);
-/* Write everything but the values into `out` (exactly that many bytes) and point v[i].values at their
-   places. */
+/* Write everything but the values into `out` (exactly that many bytes) and point v[i].values at
+   their places, which have no alignment. */
 void lookup_reply_layout(struct table_vectors *v, size_t count, uint64_t lsn, void *out);
 
 /* Read a LookupResponse; the results are in the arena, values and missing point into `data` (or the
-   arena). ST_INTERNAL if malformed. */
+   arena). ST_INTERNAL if malformed or if a result has both `values` and `packed`, ST_EXHAUSTED over
+   the arena's cap. The out parameters are untouched on failure. */
 MUST_CHECK enum status lookup_reply_read(struct table_vectors **v, size_t *count, uint64_t *lsn,
                                          const void *data, size_t n, struct arena *arena,
                                          struct error *e);
