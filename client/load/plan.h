@@ -20,6 +20,7 @@ struct load_plan {
     const char *server;
     const struct load_table *table;
     size_t tables;
+    bool by_key;               /* ids of some table are keys, of which we know none */
     uint32_t ids;              /* of each table in each request */
     uint32_t bag_min, bag_max; /* ids in a bag, with pooling */
     uint32_t pooling, format;  /* numbers of the wire */
