@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a compression method is. Each method is one const struct in one file and one line in the list
-   of methods (METHODS in Makefile.am); everything else (reading and checking files, lookups, pooling,
-   planning bytes, conformance tests, documents) follows from what it declares here.
+/* What a compression method is. Each method is one const struct in one file and one line in the
+   list of methods (METHODS in Makefile.am); everything else (reading and checking files, lookups,
+   pooling, planning bytes, conformance tests, documents) follows from what it declares here.
 
    A method knows nothing of files, sockets or threads. Its parameters are immutable while lookups
    run; all its functions may be called from any thread. */
@@ -31,8 +31,8 @@ struct setting {
     int64_t min, max;     /* integers; both 0: any */
     const char *fallback; /* the value if the key is absent, as text; NULL: see `optional` */
     bool optional;        /* without a fallback: may be absent (value.set tells); else required */
-    const char *when;     /* "qparam=table": the key is due only then, and refused otherwise; or NULL */
-    const char *help;     /* one sentence for people */
+    const char *when; /* "qparam=table": the key is due only then, and refused otherwise; or NULL */
+    const char *help; /* one sentence for people */
 };
 
 struct value {
@@ -54,40 +54,43 @@ enum tensor_flag {
 
 struct tensor_decl {
     const char *name;
-    unsigned dtypes;   /* set of DT(…) bits */
-    /* Dimensions, separated by spaces. Each is an expression of factors joined by * and /, read from
-       left to right: a number, N (rows), D (dim), an integer setting's name, or any other word, a
-       size that the file chooses: bound by the first tensor that names it alone, the same in all. */
+    unsigned dtypes; /* set of DT(…) bits */
+    /* Dimensions, separated by spaces. Each is an expression of factors joined by * and /, read
+       from left to right: a number, N (rows), D (dim), an integer setting's name, or any other
+       word, a size that the file chooses: bound by the first tensor that names it alone, the same
+       in all. */
     const char *shape;
-    const char *when;  /* "signed=true": the tensor belongs to the table only then; or NULL */
+    const char *when; /* "signed=true": the tensor belongs to the table only then; or NULL */
     unsigned flags;
     const char *help;
 };
 
+#define METHOD_DIM_MAX 65536 /* columns of a table; it has at least one */
 #define METHOD_TENSORS_MAX 32
 #define METHOD_SETTINGS_MAX 16
 
-/* One method's parameters for one range of rows: a whole table, or one field of it. Rows are numbered
-   from 0 within the range. */
+/* One method's parameters for one range of rows: a whole table, or one field of it. Rows are
+   numbered from 0 within the range. */
 struct parameters {
     const struct method *method;
-    uint64_t rows; /* N */
-    uint32_t dim;  /* D, the table's */
-    struct value value[METHOD_SETTINGS_MAX];   /* in the order of method->settings */
-    struct tensor tensor[METHOD_TENSORS_MAX];  /* in the order of method->tensors; data NULL: absent */
-    bool pool_first; /* set by check(): bags must go through method->pool */
-    void *state;     /* made by check(), released by release() */
+    uint64_t rows;                           /* N */
+    uint32_t dim;                            /* D, the table's */
+    struct value value[METHOD_SETTINGS_MAX]; /* in the order of method->settings */
+    struct tensor
+        tensor[METHOD_TENSORS_MAX]; /* in the order of method->tensors; data NULL: absent */
+    bool pool_first;                /* set by check(): bags must go through method->pool */
+    void *state;                    /* made by check(), released by release() */
 };
 
 struct fit;
 struct plan;
 
 struct method {
-    const char *name;  /* in files: "compo" */
-    const char *title; /* for people: "CompoEmb (quotient-remainder)" */
+    const char *name;   /* in files: "compo" */
+    const char *title;  /* for people: "CompoEmb (quotient-remainder)" */
     const char *source; /* paper or "extension" */
-    bool per_field;    /* may have one set of parameters for each field */
-    bool extension;    /* its fit is our own extension, not the authors' */
+    bool per_field;     /* may have one set of parameters for each field */
+    bool extension;     /* its fit is our own extension, not the authors' */
     const struct setting *settings;
     size_t settings_count;
     const struct tensor_decl *tensors;
@@ -101,9 +104,10 @@ struct method {
 
     /* Write `n` rows of D float32 to `out` (any alignment), row[i] < N. Cannot fail. */
     void (*rows)(const struct parameters *p, const uint64_t *row, size_t n, void *out);
-    /* Only for parameters with pool_first: out = the bag of the n rows, pooled as the method defines,
-       with weights (n float32 of any alignment, or NULL for 1) and each factor divided by `divisor`
-       (1 for a sum, the length of the bag for a mean). `scratch` has room for 2 * D float32. */
+    /* Only for parameters with pool_first: out = the bag of the n rows, pooled as the method
+       defines, with weights (n float32 of any alignment, or NULL for 1) and each factor divided by
+       `divisor` (1 for a sum, the length of the bag for a mean). `scratch` has room for 2 * D
+       float32. */
     void (*pool)(const struct parameters *p, const uint64_t *row, const void *weights, size_t n,
                  float divisor, void *out, float *scratch);
     /* Multiply-adds for one row (0 for plain copies): counted against max_work. NULL: 0. */
@@ -119,8 +123,11 @@ struct method {
 extern const struct method *const methods[];
 const struct method *method_find(const char *name, size_t n); /* NULL if unknown */
 
-/* Place of a setting or tensor in the method's declarations, or -1. */
+/* Place of a setting in the method's declarations, or -1. */
 int method_setting(const struct method *m, const char *name, size_t n);
+/* Place of the tensor `name` that these settings call for, or -1: a name may be declared several
+   times, with conditions of which one holds. */
+int method_tensor(const struct method *m, const struct value *value, const char *name, size_t n);
 
 /* Whether a `when` condition ("key=choice" or "key=true|false") holds; NULL always does. */
 bool condition_holds(const struct method *m, const struct value *value, const char *when);
@@ -133,7 +140,7 @@ MUST_CHECK enum status setting_parse(const struct setting *s, const char *text, 
 MUST_CHECK enum status setting_check(const struct setting *s, const struct value *value,
                                      struct error *e);
 /* Give absent settings their fallbacks; refuse missing required ones and ones whose `when` does not
-   hold. */
+   hold. A `when` names a setting that is declared earlier. */
 MUST_CHECK enum status settings_complete(const struct method *m, struct value *value,
                                          struct error *e);
 
@@ -148,19 +155,24 @@ struct symbols {
 };
 void symbols_init(struct symbols *s, const struct method *m, uint64_t rows, uint32_t dim,
                   const struct value *value); /* N, D and the integer settings */
+/* The size behind a name; false if it has none yet. */
 bool symbols_get(const struct symbols *s, const char *name, size_t n, uint64_t *size);
+/* Give a name its size, or another one. */
 MUST_CHECK enum status symbols_set(struct symbols *s, const char *name, size_t n, uint64_t size,
                                    struct error *e);
-/* Compute a declared shape; every word must be known. */
+/* Compute a declared shape, and from it and t->dtype the count and bytes; every word must be known,
+   and a division leaves no remainder. */
 MUST_CHECK enum status shape_evaluate(const struct tensor_decl *d, const struct symbols *s,
                                       struct tensor *t, struct error *e);
 /* Hold a tensor's actual shape against its declaration and bind unknown words. */
 MUST_CHECK enum status shape_match(const struct tensor_decl *d, struct symbols *s,
                                    const struct tensor *t, struct error *e);
 
-/* After all tensors are in place: shapes against declarations, then method->check. */
+/* After all tensors are in place (`data` set, or NULL for an absent one): presence, types and
+   shapes against declarations, then method->check. The values themselves (finite, the flags of
+   tensor_decl) are for whoever reads them from outside. */
 MUST_CHECK enum status parameters_check(struct parameters *p, struct error *e);
-/* Release state and lists; not the tensors' memory. */
+/* Release state and lists; not the tensors' memory. Safe on zeroed parameters, and twice. */
 void parameters_done(struct parameters *p);
 /* Bytes of all tensors. */
 uint64_t parameters_bytes(const struct parameters *p);

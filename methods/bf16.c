@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* bfloat16: the upper half of a float32, so 8 bits of precision over its whole range. */
+#include "methods/half_rows.h"
+
+#include "kernels/kernels.h"
+
+static const struct tensor_decl tensors[] = {
+    {"weight", DT(BF16), "N D", .help = "the rows"},
+};
+
+static void rows(const struct parameters *p, const uint64_t *row, size_t n, void *out)
+{
+    kernels->bf16_rows(out, p->tensor[0].data, p->dim, row, n);
+}
+
+static enum status fit(const struct fit *fit, struct parameters *p, struct error *e)
+{
+    return half_fit(fit, p, f32_from_bf16(0x7f7f), kernels->f32_to_bf16, e);
+}
+
+const struct method method_bf16 = {
+    .name = "bf16",
+    .title = "bfloat16",
+    .source = "extension",
+    .extension = true,
+    .tensors = tensors,
+    .tensors_count = 1,
+    .rows = rows,
+    .fit = fit,
+};

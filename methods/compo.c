@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Compositional embeddings: quotient and remainder of an id choose a row each from two small
+   tables, so that all ids differ. Budget and fit are in compo_plan.c and compo_fit.c. */
+#include "methods/compo.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "kernels/kernels.h"
+
+#define BATCH 128 /* ids split at a time, on the stack */
+
+static const struct setting settings[] = {
+    [COMPO_COLLISIONS] = {"collisions", SETTING_INT, .min = 1, .max = INT64_MAX,
+                          .help = "rows of r.weight: how many ids share a row of q.weight"},
+    [COMPO_OP] = {"op", SETTING_CHOICE, .choices = "mult add concat",
+                  .help = "how the two rows become one"},
+    [COMPO_QUOTIENT] = {"quotient", SETTING_CHOICE, .choices = "int f32div", .fallback = "int",
+                        .help = "exact, or rounded to float32 as some weights were trained"},
+    [COMPO_POOL] = {"pool", SETTING_CHOICE, .choices = "compose_first pool_first",
+                    .fallback = "compose_first",
+                    .help = "whether a bag pools whole rows, or each table's rows by themselves"},
+};
+
+/* The widths are sizes of their own, since concat divides the columns between the two. */
+static const struct tensor_decl tensors[] = {
+    [COMPO_Q] = {"q.weight", DT(F32), "Q DQ", .help = "rows for the quotients"},
+    [COMPO_R] = {"r.weight", DT(F32), "collisions DR", .help = "rows for the remainders"},
+};
+
+struct factors {
+    const float *q, *r;
+    size_t q_dim, r_dim;
+    uint64_t collisions;
+};
+
+static struct factors factors_of(const struct parameters *p)
+{
+    return (struct factors){
+        .q = p->tensor[COMPO_Q].data,
+        .r = p->tensor[COMPO_R].data,
+        .q_dim = p->tensor[COMPO_Q].shape[1],
+        .r_dim = p->tensor[COMPO_R].shape[1],
+        .collisions = (uint64_t)p->value[COMPO_COLLISIONS].i,
+    };
+}
+
+static enum status check(struct parameters *p, struct error *e)
+{
+    const struct tensor *q = &p->tensor[COMPO_Q], *r = &p->tensor[COMPO_R];
+    uint64_t last;
+
+    if (p->value[COMPO_OP].i == COMPO_CONCAT) {
+        if (!q->shape[1] || q->shape[1] >= p->dim || r->shape[1] != p->dim - q->shape[1])
+            return error_set(e, ST_INVALID,
+                             "q.weight has %" PRIu64 " columns and r.weight %" PRIu64
+                             "; both need some, and together %" PRIu32,
+                             q->shape[1], r->shape[1], p->dim);
+    } else if (q->shape[1] != p->dim || r->shape[1] != p->dim) {
+        return error_set(e, ST_INVALID,
+                         "q.weight has %" PRIu64 " columns and r.weight %" PRIu64
+                         "; both must have %" PRIu32,
+                         q->shape[1], r->shape[1], p->dim);
+    }
+    if (p->rows) {
+        last = compo_quotient(p->rows - 1, r->shape[0], p->value[COMPO_QUOTIENT].i);
+        if (last >= q->shape[0])
+            return error_set(e, ST_INVALID,
+                             "q.weight has %" PRIu64 " rows, and id %" PRIu64 " needs row %" PRIu64,
+                             q->shape[0], p->rows - 1, last);
+    }
+    p->pool_first = p->value[COMPO_POOL].i == COMPO_POOL_FIRST;
+    return ST_OK;
+}
+
+static void split(const struct parameters *p, const uint64_t *row, size_t n, uint64_t *q,
+                  uint64_t *r)
+{
+    uint64_t collisions = (uint64_t)p->value[COMPO_COLLISIONS].i;
+    int64_t quotient = p->value[COMPO_QUOTIENT].i;
+
+    for (size_t i = 0; i < n; i++) {
+        q[i] = compo_quotient(row[i], collisions, quotient);
+        r[i] = row[i] % collisions;
+    }
+}
+
+static void rows(const struct parameters *p, const uint64_t *row, size_t n, void *out)
+{
+    struct factors f = factors_of(p);
+    size_t row_bytes = p->dim * sizeof(float);
+    int64_t op = p->value[COMPO_OP].i;
+    uint64_t q[BATCH], r[BATCH];
+    unsigned char *to = out;
+
+    while (n) {
+        size_t m = n < BATCH ? n : BATCH;
+
+        split(p, row, m, q, r);
+        if (op != COMPO_CONCAT)
+            kernels->f32_rows(to, f.q, f.q_dim, q, m);
+        for (size_t i = 0; i < m; i++, to += row_bytes) {
+            const float *remainder = f.r + r[i] * f.r_dim;
+
+            if (op == COMPO_MULT) {
+                kernels->f32_mul(to, remainder, f.r_dim);
+            } else if (op == COMPO_ADD) {
+                kernels->f32_add(to, remainder, f.r_dim);
+            } else {
+                memcpy(to, f.q + q[i] * f.q_dim, f.q_dim * sizeof *f.q);
+                memcpy(to + f.q_dim * sizeof *f.q, remainder, f.r_dim * sizeof *f.r);
+            }
+        }
+        row += m;
+        n -= m;
+    }
+}
+
+/* Add the rows of one factor into `sum`, in the order of the ids. */
+static void factor_sum(float *sum, const float *table, size_t dim, const uint64_t *row,
+                       const void *weights, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        const float *in = table + row[i] * dim;
+        float w;
+
+        if (weights) {
+            memcpy(&w, (const unsigned char *)weights + i * sizeof w, sizeof w);
+            kernels->f32_add_scaled(sum, in, w, dim);
+        } else {
+            kernels->f32_add(sum, in, dim);
+        }
+    }
+}
+
+static void pool(const struct parameters *p, const uint64_t *row, const void *weights, size_t n,
+                 float divisor, void *out, float *scratch)
+{
+    struct factors f = factors_of(p);
+    float *q_sum = scratch, *r_sum = scratch + p->dim;
+    uint64_t q[BATCH], r[BATCH];
+
+    memset(q_sum, 0, f.q_dim * sizeof *q_sum);
+    memset(r_sum, 0, f.r_dim * sizeof *r_sum);
+    while (n) {
+        size_t m = n < BATCH ? n : BATCH;
+
+        split(p, row, m, q, r);
+        factor_sum(q_sum, f.q, f.q_dim, q, weights, m);
+        factor_sum(r_sum, f.r, f.r_dim, r, weights, m);
+        if (weights)
+            weights = (const unsigned char *)weights + m * sizeof(float);
+        row += m;
+        n -= m;
+    }
+    if (divisor != 1) {
+        kernels->f32_div(q_sum, divisor, f.q_dim);
+        kernels->f32_div(r_sum, divisor, f.r_dim);
+    }
+    memcpy(out, q_sum, f.q_dim * sizeof *q_sum);
+    if (p->value[COMPO_OP].i == COMPO_MULT)
+        kernels->f32_mul(out, r_sum, f.r_dim);
+    else if (p->value[COMPO_OP].i == COMPO_ADD)
+        kernels->f32_add(out, r_sum, f.r_dim);
+    else
+        memcpy((unsigned char *)out + f.q_dim * sizeof *q_sum, r_sum, f.r_dim * sizeof *r_sum);
+}
+
+static uint64_t work(const struct parameters *p)
+{
+    return p->value[COMPO_OP].i == COMPO_CONCAT ? 0 : p->dim;
+}
+
+const struct method method_compo = {
+    .name = "compo",
+    .title = "CompoEmb (quotient-remainder)",
+    .source = "Shi et al., KDD 2020",
+    .per_field = true,
+    .extension = true,
+    .settings = settings,
+    .settings_count = sizeof settings / sizeof settings[0],
+    .tensors = tensors,
+    .tensors_count = sizeof tensors / sizeof tensors[0],
+    .check = check,
+    .rows = rows,
+    .pool = pool,
+    .work = work,
+    .plan = compo_plan,
+    .fit = compo_fit,
+};

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* IEEE half precision: 11 bits of precision, up to 65504; smaller than 6e-5 with less, down to
+   6e-8. */
+#include "methods/half_rows.h"
+
+#include "kernels/kernels.h"
+
+static const struct tensor_decl tensors[] = {
+    {"weight", DT(F16), "N D", .help = "the rows"},
+};
+
+static void rows(const struct parameters *p, const uint64_t *row, size_t n, void *out)
+{
+    kernels->f16_rows(out, p->tensor[0].data, p->dim, row, n);
+}
+
+static enum status fit(const struct fit *fit, struct parameters *p, struct error *e)
+{
+    return half_fit(fit, p, 65504, kernels->f32_to_f16, e);
+}
+
+const struct method method_fp16 = {
+    .name = "fp16",
+    .title = "half precision",
+    .source = "extension",
+    .extension = true,
+    .tensors = tensors,
+    .tensors_count = 1,
+    .rows = rows,
+    .fit = fit,
+};

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Rules, budget and range of tables of integers; their fit is in integer_fit.c. */
+#include "methods/integer_rows.h"
+
+#include <inttypes.h>
+#include <math.h>
+
+static int digit(const struct method *m)
+{
+    return (int)m->settings[INTEGER_DIGIT].min;
+}
+
+float integer_bias(const struct parameters *p)
+{
+    double middle = p->value[INTEGER_MIDDLE].r, scale = p->value[INTEGER_SCALE].r;
+
+    if (p->value[INTEGER_SIGNED].i)
+        return (float)middle;
+    return (float)(middle - ldexp(scale, digit(p->method) - 1));
+}
+
+static enum status scale_check(double scale, struct error *e)
+{
+    if ((float)scale > 0 && isfinite((float)scale))
+        return ST_OK;
+    return error_set(e, ST_INVALID, "scale must be above 0 and finite as float32, not %g", scale);
+}
+
+static enum status qparams_check(const struct parameters *p, struct error *e)
+{
+    const float *qparams = p->tensor[INTEGER_QPARAMS].data;
+
+    for (uint64_t i = 0; i < p->rows; i++)
+        if (!(qparams[2 * i] >= 0))
+            return error_set(e, ST_INVALID,
+                             "tensor \"qparams\": the scale of row %" PRIu64
+                             " is %g; it must not be "
+                             "negative",
+                             i, (double)qparams[2 * i]);
+    return ST_OK;
+}
+
+enum status integer_check(struct parameters *p, struct error *e)
+{
+    enum status st;
+
+    if (p->value[INTEGER_QPARAM].i == QPARAM_ROW) {
+        if (p->value[INTEGER_MIDDLE].r != 0)
+            return error_set(e, ST_INVALID, "middle goes with qparam=table only");
+        return qparams_check(p, e);
+    }
+    if ((st = scale_check(p->value[INTEGER_SCALE].r, e)) != ST_OK)
+        return st;
+    if (!isfinite(integer_bias(p)))
+        return error_set(e, ST_INVALID, "scale %g and middle %g begin outside float32",
+                         p->value[INTEGER_SCALE].r, p->value[INTEGER_MIDDLE].r);
+    return ST_OK;
+}
+
+uint64_t integer_work(const struct parameters *p)
+{
+    return p->dim;
+}
+
+static void choose(struct value *v, int64_t i)
+{
+    if (!v->set)
+        *v = (struct value){.set = true, .i = i};
+}
+
+/* A scale and a minimum a row where the budget allows: far closer when the rows differ in length.
+ */
+enum status integer_plan(struct plan *plan, struct error *e)
+{
+    struct value *v = plan->value;
+    struct plan row = *plan;
+    uint64_t bytes;
+    enum status st;
+
+    choose(&v[INTEGER_DIGIT], digit(plan->method));
+    if (!v[INTEGER_QPARAM].set) {
+        choose(&row.value[INTEGER_SIGNED], false);
+        choose(&row.value[INTEGER_QPARAM], QPARAM_ROW);
+        if ((st = plan_bytes(&row, &bytes, e)) != ST_OK)
+            return st;
+        choose(&v[INTEGER_QPARAM], v[INTEGER_SCALE].set || v[INTEGER_MIDDLE].set ||
+                                           (plan->budget && bytes > plan->budget)
+                                       ? QPARAM_TABLE
+                                       : QPARAM_ROW);
+    }
+    /* With one scale, signed integers come out of one product, free of the bias's rounding. With a
+       minimum a row the integers count from it. */
+    choose(&v[INTEGER_SIGNED], v[INTEGER_QPARAM].i == QPARAM_TABLE);
+    if (v[INTEGER_QPARAM].i == QPARAM_TABLE)
+        choose(&v[INTEGER_SCALE], 0); /* left to the fit */
+    return v[INTEGER_SCALE].set && v[INTEGER_SCALE].r != 0 ? scale_check(v[INTEGER_SCALE].r, e)
+                                                           : ST_OK;
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What int8 and int16 share: `q` [N,D] of integers, signed or not, with a scale and a bias for the
+   whole table (settings) or for each row (`qparams`). */
+#pragma once
+
+#include "methods/fit.h"
+
+enum { INTEGER_DIGIT, INTEGER_SIGNED, INTEGER_QPARAM, INTEGER_SCALE, INTEGER_MIDDLE };
+enum { QPARAM_TABLE, QPARAM_ROW };
+enum { INTEGER_UNSIGNED_Q, INTEGER_SIGNED_Q, INTEGER_QPARAMS };
+
+/* The settings and tensors of a method with `bits` bits an integer. */
+#define INTEGER_SETTINGS(bits)                                                                     \
+    {                                                                                              \
+        [INTEGER_DIGIT] = {"digit",                                                                \
+                           SETTING_INT,                                                            \
+                           .min = (bits),                                                          \
+                           .max = (bits),                                                          \
+                           .optional = true,                                                       \
+                           .help = "bits of an integer, which the method says already"},           \
+        [INTEGER_SIGNED] = {"signed", SETTING_BOOL, .help = "whether the integers have a sign"},   \
+        [INTEGER_QPARAM] = {"qparam", SETTING_CHOICE, .choices = "table row",                      \
+                            .help = "one scale for the table, or a scale and a minimum a row"},    \
+        [INTEGER_SCALE] = {"scale", SETTING_REAL, .when = "qparam=table",                          \
+                           .help = "the step from one integer to the next"},                       \
+        [INTEGER_MIDDLE] = {"middle", SETTING_REAL, .fallback = "0",                               \
+                            .help = "the value in the middle of the range, for qparam=table"},     \
+    }
+#define INTEGER_TENSORS(unsigned_type, signed_type)                                                \
+    {                                                                                              \
+        [INTEGER_UNSIGNED_Q] = {"q", DT(unsigned_type), "N D", .when = "signed=false",             \
+                                .help = "the integers"},                                           \
+        [INTEGER_SIGNED_Q] = {"q", DT(signed_type), "N D", .when = "signed=true",                  \
+                              .help = "the integers"},                                             \
+        [INTEGER_QPARAMS] = {"qparams", DT(F32), "N 2", .when = "qparam=row",                      \
+                             .help = "scale and bias of each row"},                                \
+    }
+
+/* The float32 that is added to every element of a table with qparam=table. */
+float integer_bias(const struct parameters *p);
+
+MUST_CHECK enum status integer_check(struct parameters *p, struct error *e);
+uint64_t integer_work(const struct parameters *p);
+MUST_CHECK enum status integer_plan(struct plan *plan, struct error *e);
+MUST_CHECK enum status integer_fit(const struct fit *fit, struct parameters *p, struct error *e);
