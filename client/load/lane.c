@@ -212,7 +212,8 @@ static void settle(struct lane *l)
     }
     if (l->in_flight > c->session.calls)
         end_failed(l);
-    if (c->state == CONNECTION_OPEN && l->in_flight == 0 && !connection_takes_calls(c)) {
+    if (l->in_flight == 0 &&
+        (c->session.draining || (c->state == CONNECTION_OPEN && !connection_takes_calls(c)))) {
         l->retry_ns = 0; /* it came to an orderly end: go on with another one at once */
         lane_close(l);
         worker_lane_lost(l, NULL);

@@ -102,8 +102,10 @@ void worker_lane_lost(struct lane *l, const struct error *why)
     if (!w->unwell)
         w->alive_ns = clock_now_ns();
     w->unwell = true;
-    if (!why)
+    if (!why) {
+        w->look_ns = 0; /* at once */
         return;
+    }
     w->error = *why;
     if (!w->running)
         worker_fail(w, ST_UNAVAILABLE);
