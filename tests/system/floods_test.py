@@ -205,7 +205,7 @@ def main():
         path = tablefile.write(f"{folder}/t.safetensors", tablefile.table(
             "full", 10000, 32, {"weight": ("F32", np.ones((10000, 32), np.float32))}))
         large = pb.LookupRequest(lookups=[pb.TableLookup(
-            table="t", ids=np.zeros(20000, np.int64).tobytes())]).SerializeToString()
+            table="t", pooling=1, offsets=np.zeros(1501, "<u4").tobytes())]).SerializeToString()  # 1,500 empty bags
         with Daemon(tables={"t": path}, config=CONFIG) as daemon:
             time.sleep(0.2)
             before = resident(daemon.pid)
