@@ -118,7 +118,7 @@ def garbage(peer, n):
 
 FLOODS = [rapid_reset, continuations, pings, settings_flood, empty_data, made_to_reset, priorities, header_bomb,
           unread_replies, slow_preface, slow_body, garbage]
-HARMLESS = {slow_body, header_bomb}  # the call is refused or ended, and the connection may stay
+HARMLESS = {slow_body, header_bomb, unread_replies}  # the calls are ended, and the connection may stay
 LARGE = b""
 
 
