@@ -265,8 +265,6 @@ int session_open(struct connection *c)
         {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, (uint32_t)l->max_streams},
         {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, STREAM_WINDOW},
         {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, (uint32_t)l->max_headers_bytes},
-        /* No trees of streams that a peer can grow; streams take turns. */
-        {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
     };
 
     if (nghttp2_session_server_new3(&c->session, c->transport->callbacks, c, c->transport->option,
