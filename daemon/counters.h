@@ -41,3 +41,11 @@ void counters_record(struct counters *c, unsigned slot, unsigned call, enum stat
                      uint64_t missing, uint64_t latency_us);
 /* By any thread: the totals since start; false if nothing was ever recorded there. */
 bool counters_read(const struct counters *c, unsigned slot, unsigned call, struct call_counts *out);
+/* By any thread: how many calls were recorded there, without reading the rest. */
+uint64_t counters_count(const struct counters *c, unsigned slot, unsigned call);
+
+/* Add `from` to `into`. */
+void counts_merge(struct call_counts *into, const struct call_counts *from);
+/* Leave in `counts` what came since they were `from`. The highest latency of that time is known by
+   its bucket; it is exact if it is the highest of all. */
+void counts_subtract(struct call_counts *counts, const struct call_counts *from);
