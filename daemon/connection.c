@@ -109,15 +109,13 @@ void connection_dirty(struct connection *c)
     t->dirty = c;
 }
 
-void connection_update_reading(struct connection *c)
+void connection_update_reading(struct connection *c, bool sendable)
 {
     size_t unsent = evbuffer_get_length(c->output);
-    /* While the socket takes everything we go on reading, or we would never see the window update
-       that the answers are waiting for. */
-    bool full = unsent && unsent + c->queued > c->transport->limits->max_buffered_bytes;
+    /* Answers that wait for a window do not count, or we would never see the update that they wait
+       for. */
+    bool full = sendable && unsent + c->queued > c->transport->limits->max_buffered_bytes;
 
-    if (c->phase == PHASE_LINGER)
-        full = false;
     if (full == !c->reading)
         return;
     if (full ? event_del(c->read_event) == 0 : event_add(c->read_event, NULL) == 0)
@@ -137,7 +135,7 @@ void connection_linger(struct connection *c)
     drop_streams(c);
     c->phase = PHASE_LINGER;
     c->phase_us = clock_now_us();
-    connection_update_reading(c);
+    connection_update_reading(c, false);
     connection_dirty(c);
 }
 

@@ -74,49 +74,61 @@ static void add(atomic_uint_fast64_t *to, uint64_t n)
 static struct tally *tally_of(struct counters *c, unsigned slot, unsigned call)
 {
     _Atomic(struct tally *) *place = &c->tally[(size_t)slot * CALL_INDEX_COUNT + call];
-    struct tally *b = atomic_load_explicit(place, memory_order_relaxed);
+    struct tally *t = atomic_load_explicit(place, memory_order_relaxed);
 
-    if (b)
-        return b;
-    b = mem_aligned(_Alignof(struct tally), sizeof *b);
-    if (!b)
+    if (t)
+        return t;
+    t = mem_aligned(_Alignof(struct tally), sizeof *t);
+    if (!t)
         return NULL;
-    *b = (struct tally){.count = 0};
-    atomic_store_explicit(place, b, memory_order_release);
-    return b;
+    *t = (struct tally){.count = 0};
+    atomic_store_explicit(place, t, memory_order_release);
+    return t;
 }
 
 void counters_record(struct counters *c, unsigned slot, unsigned call, enum status st, uint64_t ids,
                      uint64_t missing, uint64_t latency_us)
 {
-    struct tally *b;
+    struct tally *t;
 
     assert(slot < c->slots && call < CALL_INDEX_COUNT && (unsigned)st < ST_COUNT);
-    b = tally_of(c, slot, call);
-    if (!b)
+    t = tally_of(c, slot, call);
+    if (!t)
         return;
-    add(&b->ids, ids);
-    add(&b->missing, missing);
+    add(&t->ids, ids);
+    add(&t->missing, missing);
     if (st != ST_OK)
-        add(&b->errors[st], 1);
-    add(&b->bucket[histogram_index(latency_us)], 1);
-    add(&b->latency_sum_us, latency_us);
-    if (latency_us > atomic_load_explicit(&b->latency_max_us, memory_order_relaxed))
-        atomic_store_explicit(&b->latency_max_us, latency_us, memory_order_relaxed);
-    add(&b->latency_count, 1);
-    add(&b->count, 1);
+        add(&t->errors[st], 1);
+    add(&t->bucket[histogram_index(latency_us)], 1);
+    add(&t->latency_sum_us, latency_us);
+    if (latency_us > atomic_load_explicit(&t->latency_max_us, memory_order_relaxed))
+        atomic_store_explicit(&t->latency_max_us, latency_us, memory_order_relaxed);
+    add(&t->latency_count, 1);
+    add(&t->count, 1);
+}
+
+/* The cast takes const away, which C11's atomic_load does not allow for. */
+static struct tally *seen_tally(const struct counters *c, unsigned slot, unsigned call)
+{
+    return atomic_load_explicit(
+        (_Atomic(struct tally *) *)&c->tally[(size_t)slot * CALL_INDEX_COUNT + call],
+        memory_order_acquire);
+}
+
+uint64_t counters_count(const struct counters *c, unsigned slot, unsigned call)
+{
+    struct tally *t = seen_tally(c, slot, call);
+
+    return t ? atomic_load_explicit(&t->count, memory_order_relaxed) : 0;
 }
 
 bool counters_read(const struct counters *c, unsigned slot, unsigned call, struct call_counts *out)
 {
-    /* The cast takes const away, which C11's atomic_load does not allow for. */
-    struct tally *b = atomic_load_explicit(
-        (_Atomic(struct tally *) *)&c->tally[(size_t)slot * CALL_INDEX_COUNT + call],
-        memory_order_acquire);
+    struct tally *t = seen_tally(c, slot, call);
 
-    if (!b)
+    if (!t)
         return false;
-#define READ(field) atomic_load_explicit(&b->field, memory_order_relaxed)
+#define READ(field) atomic_load_explicit(&t->field, memory_order_relaxed)
     out->count = READ(count);
     out->ids = READ(ids);
     out->missing = READ(missing);
@@ -129,4 +141,34 @@ bool counters_read(const struct counters *c, unsigned slot, unsigned call, struc
         out->latency.bucket[i] = READ(bucket[i]);
 #undef READ
     return true;
+}
+
+void counts_merge(struct call_counts *into, const struct call_counts *from)
+{
+    into->count += from->count;
+    into->ids += from->ids;
+    into->missing += from->missing;
+    for (unsigned i = 0; i < ST_COUNT; i++)
+        into->errors[i] += from->errors[i];
+    histogram_merge(&into->latency, &from->latency);
+}
+
+void counts_subtract(struct call_counts *counts, const struct call_counts *from)
+{
+    struct histogram *h = &counts->latency;
+    unsigned last = 0;
+
+    counts->count -= from->count;
+    counts->ids -= from->ids;
+    counts->missing -= from->missing;
+    for (unsigned i = 0; i < ST_COUNT; i++)
+        counts->errors[i] -= from->errors[i];
+    h->count -= from->latency.count;
+    h->sum_us -= from->latency.sum_us;
+    for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++) {
+        h->bucket[i] -= from->latency.bucket[i];
+        last = h->bucket[i] ? i : last;
+    }
+    if (histogram_index(h->max_us) != last)
+        h->max_us = histogram_upper(last) - 1;
 }

@@ -30,6 +30,8 @@ struct listener {
     struct event_base *base;
     struct evconnlistener *accepting; /* owns the socket once it is there */
     struct event *resume;
+    void (*take)(void *arg, int fd); /* NULL: the workers take the sockets */
+    void *take_arg;
     int fd, spare_fd; /* -1: none */
     unsigned turn;    /* which worker is next */
     dev_t device;     /* of the socket's file, so that nobody else's is removed */
@@ -55,6 +57,10 @@ static void on_accept(struct evconnlistener *accepting, evutil_socket_t fd, stru
     struct server *server = l->server;
 
     (void)accepting, (void)peer, (void)peer_size;
+    if (l->take) {
+        l->take(l->take_arg, fd);
+        return;
+    }
     if (connection_count(server) >= server->limits.max_connections) {
         close(fd);
         atomic_fetch_add_explicit(&server->connections_refused, 1, memory_order_relaxed);
@@ -230,6 +236,12 @@ enum status listener_new(struct listener **out, struct server *server, struct ev
 failed:
     listener_free(l);
     return st;
+}
+
+void listener_set_taker(struct listener *l, void (*take)(void *arg, int fd), void *arg)
+{
+    l->take = take;
+    l->take_arg = arg;
 }
 
 void listener_start(struct listener *l)

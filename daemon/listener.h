@@ -16,6 +16,9 @@ struct server;
    files. */
 MUST_CHECK enum status listener_new(struct listener **out, struct server *server,
                                     struct event_base *base, const char *address, struct error *e);
+/* Hand accepted sockets (non-blocking, close-on-exec) to `take` and not to the workers. Before
+   listener_start(). */
+void listener_set_taker(struct listener *l, void (*take)(void *arg, int fd), void *arg);
 /* Begin to accept; the server's workers are running. */
 void listener_start(struct listener *l);
 /* The address that was bound, as a client would name it: "127.0.0.1:3623", "unix:/run/embd.sock".

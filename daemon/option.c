@@ -172,3 +172,36 @@ enum status option_set(struct config *config, const struct option_info *option, 
     }
     return error_set(e, ST_INTERNAL, "%s has no type", option->name);
 }
+
+static bool same_list(const struct text_list *a, const struct text_list *b)
+{
+    if (a->count != b->count)
+        return false;
+    for (size_t i = 0; i < a->count; i++)
+        if (strcmp(a->text[i], b->text[i]))
+            return false;
+    return true;
+}
+
+bool option_same(const struct config *a, const struct config *b, const struct option_info *option)
+{
+    const void *x = (const char *)a + option->offset, *y = (const char *)b + option->offset;
+
+    switch (option->type) {
+    case OPTION_PATH:
+    case OPTION_ADDRESS:
+    case OPTION_ISA:
+        return !strcmp(*(const char *const *)x, *(const char *const *)y);
+    case OPTION_ADDRESSES:
+        return same_list(x, y);
+    case OPTION_BOOL:
+        return *(const bool *)x == *(const bool *)y;
+    case OPTION_COUNT:
+    case OPTION_BYTES:
+    case OPTION_DURATION:
+        return *(const uint64_t *)x == *(const uint64_t *)y;
+    case OPTION_LEVEL:
+        return *(const enum log_level *)x == *(const enum log_level *)y;
+    }
+    return true;
+}

@@ -41,6 +41,9 @@ const struct option_info *option_find(const char *name); /* NULL if there is non
 MUST_CHECK enum status option_set(struct config *config, const struct option_info *option,
                                   const char *value, bool first, struct error *e);
 
+/* Whether two configurations say the same of an option. */
+bool option_same(const struct config *a, const struct config *b, const struct option_info *option);
+
 /* The most similar of `count` names that are `stride` bytes apart, or NULL if none is similar: for
    "unknown option" sentences. */
 const char *nearest_name(const char *word, const char *const *names, size_t count, size_t stride);

@@ -184,7 +184,7 @@ void connection_flush(struct connection *c)
         connection_close(c);
         return;
     }
-    connection_update_reading(c);
+    connection_update_reading(c, more && c->session);
     if (more)
         return;
     if (c->session && !nghttp2_session_want_read(c->session) &&

@@ -8,8 +8,8 @@
 
 #include "base/memory.h"
 
-/* Peers allow frames of up to 16 MiB. Beyond this size nothing is gained, and the answers of other calls,
-   which take turns frame by frame, wait longer. */
+/* Peers allow frames of up to 16 MiB. Beyond this size nothing is gained, and the answers of other
+   calls, which take turns frame by frame, wait longer. */
 #define FRAME_MAX ((size_t)256 << 10)
 
 #define STATIC_FIELD(name, value)                                                                  \

@@ -160,7 +160,8 @@ void connection_linger(struct connection *c); /* drop session and streams, let t
 void connection_dirty(struct connection *c);  /* see that it is flushed in this turn */
 void connection_drain(struct connection *c);
 void connection_leave(struct connection *c); /* the final GOAWAY */
-void connection_update_reading(struct connection *c);
+/* Read on, or not while so much is unsent; `sendable`: some of it could go out now. */
+void connection_update_reading(struct connection *c, bool sendable);
 
 /* cut.c: ending connections that misbehave */
 void connection_condemn(struct connection *c, const char *why);  /* from anywhere */

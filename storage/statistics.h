@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* stats.db: what was called, how often, how fast, and what memory it took, by the minute and later by
-   the hour. Plain tables and views that a person can query with the sqlite3 shell at any time (rollback
-   journal, 0640). Owned by the main thread. */
+/* stats.db: what was called, how often, how fast, and what memory it took, by the minute and later
+   by the hour. Plain tables and views that a person can query with the sqlite3 shell at any time
+   (rollback journal, 0640). Owned by the main thread. */
 #pragma once
 
 #include <stdbool.h>
@@ -34,8 +34,8 @@ MUST_CHECK enum status statistics_open(struct statistics **out, const char *data
                                        const struct statistics_options *options, struct error *e);
 void statistics_close(struct statistics *s);
 
-/* One transaction: begin, any number of adds, commit. After a failure the transaction is rolled back,
-   and the next begin tries anew. */
+/* One transaction: begin, any number of adds, commit. After a failure the transaction is rolled
+   back, and the next begin tries anew. */
 MUST_CHECK enum status statistics_begin(struct statistics *s, struct error *e);
 /* Add `counts` to the row of the minute that holds `time_s` (seconds since 1970). */
 MUST_CHECK enum status statistics_add(struct statistics *s, int64_t time_s, const char *table,
@@ -45,7 +45,8 @@ MUST_CHECK enum status statistics_add(struct statistics *s, int64_t time_s, cons
 MUST_CHECK enum status statistics_memory(struct statistics *s, int64_t time_s, const char *table,
                                          const struct memory_counts *counts, struct error *e);
 MUST_CHECK enum status statistics_commit(struct statistics *s, struct error *e);
-/* Fold and delete what is old at `time_s`, a bounded amount a call; `*more` if something is left. */
+/* Fold and delete what is old at `time_s`, a bounded amount a call; `*more` if something is left.
+ */
 MUST_CHECK enum status statistics_fold(struct statistics *s, int64_t time_s, bool *more,
                                        struct error *e);
 
@@ -55,7 +56,7 @@ struct statistics_query {
     const char *table, *call; /* NULL: all */
     int64_t from_s, to_s;     /* [from, to) */
     enum span span;
-    size_t limit;             /* rows at most; more is ST_EXHAUSTED */
+    size_t limit; /* rows at most; more is ST_EXHAUSTED */
 };
 
 struct statistics_row {
@@ -65,8 +66,8 @@ struct statistics_row {
     const struct call_counts *counts;
 };
 
-/* Hand each row, ordered by start, table, call, to `row`; a status other than ST_OK from it ends the
-   query. */
+/* Hand each row, ordered by start, table, call, to `row`; a status other than ST_OK from it ends
+   the query. */
 MUST_CHECK enum status statistics_query(struct statistics *s, const struct statistics_query *query,
                                         enum status (*row)(void *context,
                                                            const struct statistics_row *row),

@@ -44,6 +44,7 @@ void entry_free(struct entry *entry)
     table_close(entry->table);
     gate_done(&entry->gate);
     mem_free(entry->trouble);
+    mem_free(entry->file);
     mem_free(entry);
 }
 

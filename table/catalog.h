@@ -18,6 +18,12 @@ struct entry {
     uint64_t version;    /* number of pushes applied, as lookups report it */
     uint64_t generation; /* which life of the name */
     unsigned slot;       /* place of the name in the statistics; the same for all lives of a name */
+    /* For those who ask about the table; set before the entry is shown to anybody. */
+    char *file;        /* where it was loaded from; may be NULL */
+    uint64_t checksum; /* of the file's data area */
+    uint64_t lsn;      /* of the change that put it there */
+    int64_t loaded_us; /* when, since 1970 */
+    bool reported;     /* the writer's own: that the table is damaged has been logged */
     struct gate gate;
 };
 
@@ -33,7 +39,7 @@ struct catalog {
 MUST_CHECK enum status entry_new(struct entry **out, const char *name, struct table *table,
                                  uint64_t version, uint64_t generation, unsigned slot,
                                  unsigned workers, struct error *e);
-/* Close the table and free the entry. Nobody may be inside its gate. */
+/* Close the table and free the entry with its texts. Nobody may be inside its gate. */
 void entry_free(struct entry *entry);
 
 /* The empty catalog, number 1. */

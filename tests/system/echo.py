@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import h2raw  # noqa: E402
@@ -78,3 +79,19 @@ class Echo:
         """Bytes of memory of the process."""
         pages = int(pathlib.Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def run(tests):
+    """Run every test_… of a module (or those named on the command line); the process's exit status."""
+    chosen = sys.argv[1:] or [name for name in tests if name.startswith("test_")]
+    failed = 0
+    for name in chosen:
+        began = time.monotonic()
+        try:
+            tests[name]()
+            verdict = "ok"
+        except Exception:  # noqa: BLE001: whatever it is, the next test runs
+            traceback.print_exc()
+            verdict, failed = "FAILED", failed + 1
+        print(f"{verdict:6} {time.monotonic() - began:6.2f} s  {name}", flush=True)
+    sys.exit(1 if failed else 0)

@@ -27,6 +27,8 @@ LYING("length 2^64 - 1", UINT64_MAX, "at most 1048576 are read"),
     LYING("length cuts the JSON", 20, "string that does not end"),
     LYING("length reaches into the data", 160, "after the JSON"),
 
+    LYING("length 4 beyond the file", 186, "but only 182 follow"),
+
     /* What stands around the JSON */
     BAD("only spaces", "   ", 0, "header: is empty"),
     BAD("newline before", "\n" GOOD, 32, "does not begin with"),

@@ -37,6 +37,7 @@
 #define F32_SIGNALLING "\x01\x00\x80\xff"
 #define F32_INFINITY "\x00\x00\x80\x7f"
 #define F32_MINUS_INFINITY "\x00\x00\x80\xff"
+#define F32_LEAST_NEGATIVE "\x01\x00\x00\x80"
 #define F32_MINUS_ONE "\x00\x00\x80\xbf"
 #define MINUS_ONE_64 "\xff\xff\xff\xff\xff\xff\xff\xff"
 
@@ -173,6 +174,9 @@ BAD("no tensors", "{'__metadata__':{" FULL "}}", 0, "tensor \"weight\" is missin
     PATCHED("sum negative",
             HEAD(FULL, WEIGHT "," TENSOR("optimizer.weight.sum", "F32", "[2]", "32", "40")), 40, 32,
             F32_MINUS_ONE, "tensor \"optimizer.weight.sum\": element [0] is below 0"),
+    PATCHED("sum just below zero",
+            HEAD(FULL, WEIGHT "," TENSOR("optimizer.weight.sum", "F32", "[2]", "32", "40")), 40, 36,
+            F32_LEAST_NEGATIVE, "tensor \"optimizer.weight.sum\": element [1] is below 0"),
     PATCHED("moment infinite",
             HEAD(FULL, WEIGHT "," TENSOR("optimizer.weight.m", "F32", "[2,4]", "32", "64")), 64, 60,
             F32_INFINITY, "tensor \"optimizer.weight.m\": element [1,3] is not finite"),
@@ -220,4 +224,5 @@ BAD("no tensors", "{'__metadata__':{" FULL "}}", 0, "tensor \"weight\" is missin
 #undef F32_INFINITY
 #undef F32_MINUS_INFINITY
 #undef F32_MINUS_ONE
+#undef F32_LEAST_NEGATIVE
 #undef MINUS_ONE_64

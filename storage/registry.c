@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The registry: opening, closing, listing, and moving the -wal into log.db. */
+#include "storage/registry.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/text.h"
+#include "storage/registry_parts.h"
+
+#define WAL_LARGE                                                                                  \
+    ((off_t)64 << 20) /* moving it holds up the writer for about a tenth of a second */
+
+/* No log.db is a new one, unless something beside it says that there was one. */
+static enum status check_absent(const struct registry *r, uint64_t mark, struct error *e)
+{
+    struct stat stat;
+
+    if (lstat(r->file.path, &stat) == 0 || errno != ENOENT)
+        return ST_OK;
+    if (mark > 0)
+        return error_set(e, ST_DATA_LOSS,
+                         "%s is missing: log.mark says that it had come to change %" PRIu64,
+                         QUOTE(r->file.path), mark);
+    if (lstat(r->wal.path, &stat) == 0 && stat.st_size > 0)
+        return error_set(e, ST_DATA_LOSS, "%s is missing, its -wal is there", QUOTE(r->file.path));
+    return ST_OK;
+}
+
+static enum status name_files(struct registry *r, const char *data_dir, struct error *e)
+{
+    size_t size = strlen(data_dir) + sizeof "/log.db-wal";
+
+    r->file.path = mem_alloc(size);
+    r->wal.path = mem_alloc(size);
+    if (!r->file.path || !r->wal.path)
+        return error_memory(e, "path of log.db");
+    snprintf(r->file.path, size, "%s/log.db", data_dir);
+    snprintf(r->wal.path, size, "%s/log.db-wal", data_dir);
+    return ST_OK;
+}
+
+static enum status open_checked(struct registry *r, const char *data_dir, struct error *e)
+{
+    uint64_t mark;
+    enum status st;
+
+    if ((st = name_files(r, data_dir, e)) != ST_OK ||
+        (st = log_mark_read(data_dir, &mark, e)) != ST_OK ||
+        (st = check_absent(r, mark, e)) != ST_OK ||
+        (st = database_open(&r->db, &log_format, data_dir, e)) != ST_OK ||
+        (st = registry_load(r, e)) != ST_OK)
+        return st;
+    if (r->lsn < mark)
+        return error_set(e, ST_DATA_LOSS,
+                         "%s ends at change %" PRIu64 ", log.mark says that it had come to %" PRIu64
+                         ": its -wal is missing or damaged, or it is an older copy",
+                         QUOTE(r->file.path), r->lsn, mark);
+    database_accept(r->db, true);
+    if ((st = watch_start(r, e)) != ST_OK || (st = file_sync_folder(r->file.path, e)) != ST_OK)
+        return st;
+    /* After a crash the -wal may hold changes that are not on disk yet. They are seen from now on,
+       so they have to stay; a checkpoint syncs them before it does anything else. */
+    r->unmoved = true;
+    st = registry_checkpoint(r, true, e);
+    if (st != ST_OK && st != ST_EXHAUSTED)
+        return st;
+    return log_mark_open(&r->mark, data_dir, r->lsn, e);
+}
+
+enum status registry_open(struct registry **out, const char *data_dir, struct error *e)
+{
+    struct registry *r = mem_zero(1, sizeof *r);
+    struct error local;
+    enum status st;
+
+    if (!r)
+        return error_memory(e, "registry");
+    r->mark.fd = -1;
+    st = open_checked(r, data_dir, e ? e : &local);
+    if (st == ST_OK)
+        *out = r;
+    else
+        registry_close(r);
+    return st;
+}
+
+void registry_close(struct registry *r)
+{
+    if (!r)
+        return;
+    database_close(r->db);
+    log_mark_close(&r->mark);
+    for (size_t i = 0; i < r->count; i++)
+        name_free(r->names[i]);
+    mem_free(r->names);
+    mem_free(r->list);
+    mem_free(r->file.path);
+    mem_free(r->wal.path);
+    mem_free(r);
+}
+
+uint64_t registry_lsn(const struct registry *r)
+{
+    return r->lsn;
+}
+
+size_t registry_list(const struct registry *r, const struct registered *const **list)
+{
+    *list = r->list;
+    return r->listed;
+}
+
+const struct registered *registry_find(const struct registry *r, const char *name)
+{
+    bool found;
+    size_t place = names_find(r, name, &found);
+
+    return found && r->names[place]->state != TABLE_FORGOTTEN ? &r->names[place]->now : NULL;
+}
+
+enum status registry_checkpoint(struct registry *r, bool idle, struct error *e)
+{
+    struct error local;
+    enum status st;
+    int code;
+
+    if (!e)
+        e = &local;
+    if (!r->unmoved || (!idle && r->wal.size < WAL_LARGE))
+        return ST_OK;
+    if ((st = registry_trouble(r, e)) != ST_OK)
+        return st;
+    code = sqlite3_wal_checkpoint_v2(r->db->db, "main", SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    watch_written(r);
+    if (code != SQLITE_OK)
+        return trouble_after(r, database_error(r->db, code, e), e);
+    r->unmoved = false;
+    return ST_OK;
+}

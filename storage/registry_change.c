@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One change of the registry. The log is written first, then memory. */
+#include <assert.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/text.h"
+#include "storage/registry_parts.h"
+
+static enum status check_kind(const struct name *known, enum change_kind kind, const char *name,
+                              struct error *e)
+{
+    bool served = known && known->state == TABLE_SERVED;
+
+    if (!table_name_valid(name, strlen(name)))
+        return error_set(e, ST_INVALID, "%s is no name for a table", QUOTE(name));
+    if (kind == CHANGE_LOAD && served)
+        return error_set(e, ST_EXISTS, "table %s is served already", QUOTE(name));
+    if (kind == CHANGE_FORGET && known && known->state != TABLE_FORGOTTEN)
+        return ST_OK;
+    if (kind != CHANGE_LOAD && !served)
+        return error_set(e, ST_NOT_FOUND, "table %s is not served", QUOTE(name));
+    return ST_OK;
+}
+
+/* The body of a log row is JSON, which holds nothing but UTF-8. */
+static enum status check_texts(struct registry *r, const struct registered *now, struct error *e)
+{
+    sqlite3_stmt *s = database_statement(r->db, OPTIONS_VALID);
+    enum status st;
+    bool row, valid;
+
+    if (now->file[0] != '/' || !utf8_valid(now->file, strlen(now->file)))
+        return error_set(e, ST_INVALID, "%s is not an absolute path in UTF-8", QUOTE(now->file));
+    bind_text(s, 1, now->options);
+    if ((st = database_step(r->db, s, &row, e)) != ST_OK)
+        return st;
+    valid = row && sqlite3_column_int(s, 0) && utf8_valid(now->options, strlen(now->options));
+    sqlite3_reset(s);
+    if (!valid)
+        return error_set(e, ST_INVALID, "the options %s are not a JSON object",
+                         QUOTE(now->options));
+    return ST_OK;
+}
+
+/* What the name will be after the change. */
+static enum status make_next(struct name **out, const struct registry *r, const struct name *known,
+                             enum change_kind kind, const struct registered *change,
+                             struct error *e)
+{
+    bool whole = kind == CHANGE_LOAD || kind == CHANGE_REPLACE;
+    const struct registered *from = whole ? change : &known->now;
+    const struct registered *options = kind == CHANGE_OPTIONS ? change : from;
+    struct name *next = name_new(from->file, options->options);
+    char *file, *settings;
+
+    if (!next)
+        return error_memory(e, "registry");
+    file = next->now.file;
+    settings = next->now.options;
+    next->now = *from;
+    next->now.file = file;
+    next->now.options = settings;
+    next->now.by = change->by;
+    next->now.lsn = r->lsn + 1;
+    next->now.time_us = clock_wall_us();
+    next->now.generation = (known ? known->now.generation : 0) + (kind == CHANGE_LOAD);
+    next->now.served = kind != CHANGE_UNLOAD && kind != CHANGE_FORGET;
+    next->state = kind == CHANGE_UNLOAD   ? TABLE_UNLOADED
+                  : kind == CHANGE_FORGET ? TABLE_FORGOTTEN
+                                          : TABLE_SERVED;
+    *out = next;
+    return ST_OK;
+}
+
+static enum status put_table(struct registry *r, const struct name *next, struct error *e)
+{
+    sqlite3_stmt *s = database_statement(r->db, TABLE_PUT);
+    const struct registered *now = &next->now;
+
+    bind_text(s, 1, now->name);
+    sqlite3_bind_int(s, 2, next->state);
+    bind_u64(s, 3, now->lsn);
+    sqlite3_bind_int64(s, 4, now->time_us);
+    bind_u64(s, 5, now->generation);
+    bind_u64(s, 6, now->version);
+    sqlite3_bind_int(s, 7, now->by);
+    bind_text(s, 8, now->file);
+    bind_text(s, 9, now->options);
+    bind_u64(s, 10, now->identity.device);
+    bind_u64(s, 11, now->identity.inode);
+    bind_u64(s, 12, now->identity.size);
+    sqlite3_bind_int64(s, 13, now->identity.mtime_ns);
+    sqlite3_bind_int64(s, 14, now->identity.ctime_ns);
+    bind_u64(s, 15, now->checksum);
+    return database_run(r->db, s, e);
+}
+
+static enum status add_log(struct registry *r, const struct registered *now, enum change_kind kind,
+                           struct error *e)
+{
+    sqlite3_stmt *s = database_statement(r->db, TABLE_BODY);
+    sqlite3_stmt *add = database_statement(r->db, LOG_ADD);
+    uint64_t numbers[3] = {now->lsn, kind, (uint64_t)now->time_us}, checksum = 0;
+    const char *body;
+    enum status st;
+    bool row;
+
+    bind_text(s, 1, now->name);
+    if ((st = database_step(r->db, s, &row, e)) != ST_OK)
+        return st;
+    body = row ? (const char *)sqlite3_column_text(s, 0) : NULL;
+    if (!body)
+        st = error_memory(e, "body of a change");
+    else
+        st = row_checksum(&checksum, numbers, 3, body, strlen(body), e);
+    if (st == ST_OK) {
+        bind_u64(add, 1, now->lsn);
+        sqlite3_bind_int(add, 2, kind);
+        sqlite3_bind_int64(add, 3, now->time_us);
+        bind_u64(add, 4, checksum);
+        bind_text(add, 5, body);
+        st = database_run(r->db, add, e);
+    }
+    sqlite3_reset(s);
+    return st;
+}
+
+static enum status write_change(struct registry *r, const struct name *next, enum change_kind kind,
+                                struct error *e)
+{
+    enum status st;
+
+    if ((st = database_begin(r->db, e)) != ST_OK)
+        return st;
+    if ((st = put_table(r, next, e)) == ST_OK && (st = add_log(r, &next->now, kind, e)) == ST_OK)
+        st = database_commit(r->db, e);
+    database_rollback(r->db);
+    return st;
+}
+
+enum status registry_change(struct registry *r, enum change_kind kind, struct registered *change,
+                            struct error *e)
+{
+    struct name *known, *next = NULL;
+    struct error local;
+    enum status st;
+    size_t place;
+    bool found;
+
+    assert(kind >= CHANGE_LOAD && kind <= CHANGE_OPTIONS);
+    place = names_find(r, change->name, &found);
+    known = found ? r->names[place] : NULL;
+    if (!e)
+        e = &local;
+    if ((st = registry_trouble(r, e)) != ST_OK ||
+        (st = check_kind(known, kind, change->name, e)) != ST_OK ||
+        (st = make_next(&next, r, known, kind, change, e)) != ST_OK ||
+        (st = check_texts(r, &next->now, e)) != ST_OK || (st = names_reserve(r, e)) != ST_OK)
+        goto out;
+    r->unmoved = true;
+    if ((st = write_change(r, next, kind, e)) != ST_OK) {
+        st = trouble_after(r, st, e);
+        goto out;
+    }
+    watch_written(r);
+    if ((st = registry_trouble(r, e)) !=
+        ST_OK) /* gone while we wrote: nobody may hear of success */
+        goto out;
+    r->lsn = next->now.lsn;
+    log_mark_set(&r->mark, r->lsn);
+    change->lsn = next->now.lsn;
+    change->time_us = next->now.time_us;
+    change->generation = next->now.generation;
+    change->served = next->now.served;
+    names_put(r, next);
+    next = NULL;
+out:
+    name_free(next);
+    return st;
+}
