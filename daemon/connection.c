@@ -112,12 +112,11 @@ void connection_dirty(struct connection *c)
 void connection_update_reading(struct connection *c)
 {
     size_t unsent = evbuffer_get_length(c->output);
-    /* While the socket takes everything we go on reading, or we would never see the window update
-       that the answers are waiting for. */
-    bool full = unsent && unsent + c->queued > c->transport->limits->max_buffered_bytes;
+    /* Answers that wait for a window do not count, or we would never see the update that they wait
+       for. */
+    bool full =
+        c->session && c->blocked && unsent + c->queued > c->transport->limits->max_buffered_bytes;
 
-    if (c->phase == PHASE_LINGER)
-        full = false;
     if (full == !c->reading)
         return;
     if (full ? event_del(c->read_event) == 0 : event_add(c->read_event, NULL) == 0)
@@ -172,10 +171,7 @@ void connection_drain(struct connection *c)
         return;
     c->phase = PHASE_NOTICE;
     c->phase_us = clock_now_us();
-    /* Requests that are under way when the peer reads the notice arrive before its answer to the
-     * PING. */
-    if (nghttp2_submit_shutdown_notice(c->session) != 0 ||
-        nghttp2_submit_ping(c->session, NGHTTP2_FLAG_NONE, (const uint8_t *)DRAIN_PING) != 0)
+    if (nghttp2_submit_shutdown_notice(c->session) != 0)
         connection_condemn(c, "out of memory");
     connection_dirty(c);
 }

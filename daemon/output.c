@@ -184,6 +184,7 @@ void connection_flush(struct connection *c)
         connection_close(c);
         return;
     }
+    c->blocked = more;
     connection_update_reading(c);
     if (more)
         return;

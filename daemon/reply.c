@@ -8,8 +8,8 @@
 
 #include "base/memory.h"
 
-/* Peers allow frames of up to 16 MiB. Beyond this size nothing is gained, and another call's answer
-   waits longer behind it. */
+/* Peers allow frames of up to 16 MiB. Beyond this size nothing is gained, and the answers of other
+   calls, which take turns frame by frame, wait longer. */
 #define FRAME_MAX ((size_t)256 << 10)
 
 #define STATIC_FIELD(name, value)                                                                  \
@@ -85,12 +85,8 @@ static void send_headers(struct stream *s)
 {
     static const nghttp2_nv nv[] = {STATIC_FIELD(":status", "200"), CONTENT_TYPE};
     nghttp2_data_provider provider = {.source.ptr = s, .read_callback = reply_read};
-    static const nghttp2_extpri in_turn = {.urgency = NGHTTP2_EXTPRI_DEFAULT_URGENCY, .inc = 1};
 
     s->responded = true;
-    /* Large answers take turns, frame by frame; small ones need not. */
-    if (s->unsent > FRAME_MAX || s->call.rpc->server_streams)
-        nghttp2_session_change_extpri_stream_priority(s->connection->session, s->id, &in_turn, 1);
     check(s, nghttp2_submit_response(s->connection->session, s->id, nv, sizeof nv / sizeof *nv,
                                      &provider));
 }

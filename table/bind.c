@@ -63,6 +63,7 @@ static enum status bind_parameter(struct loading *l, struct parameters *p, size_
         return error_set(e, ST_INVALID, "tensor \"%s\" is missing", name);
     if (!ft)
         return ST_OK;
+    /* parameters_check() would say so too, but only after the whole file was read. */
     if (!(decl->dtypes & 1u << ft->tensor.dtype))
         return refuse_dtype(&ft->tensor, decl->dtypes, e);
     p->tensor[place] = ft->tensor;

@@ -7,8 +7,13 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "table/config.h"
+#include "table/header_tensor.h"
 #include "table/json.h"
 #include "table/load.h"
+
+/* A field has at least one tensor of its own, and a file has at most this many; keeps the memory
+   for a list of empty entries in proportion. */
+#define FIELDS_MOST TENSORS_MOST
 
 /* Keys that belong to the table and not to a method's settings. */
 static bool is_note(const char *key)
@@ -107,6 +112,9 @@ static enum status read_fields(struct loading *l, const json_t *root, const json
         return error_set(e, ST_INVALID,
                          "per_field must be a list with one entry a field, which are %zu",
                          t->field_count);
+    if (t->field_count > FIELDS_MOST)
+        return error_set(e, ST_INVALID, "per_field has %zu entries; at most %d are read",
+                         t->field_count, FIELDS_MOST);
     json_object_foreach((json_t *)root, key, value)
     {
         if (strcmp(key, "per_field") && strcmp(key, "seed") && !is_note(key))

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Parts of header_parse(): one entry of the JSON, and all of them together; for header.c alone. */
+/* Parts of header_parse(): one entry of the JSON, and all of them together, and their limits. */
 #pragma once
 
 #include <jansson.h>

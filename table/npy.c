@@ -66,6 +66,7 @@ static enum status open_file(struct npy *a, int fd, uint64_t size, struct error 
 
 enum status npy_open(struct npy *out, const char *path, uint64_t limit, struct error *e)
 {
+    const char *name = strcmp(path, "-") ? QUOTE(path) : "standard input";
     struct npy a = {0};
     struct stat file;
     enum status st;
@@ -73,18 +74,16 @@ enum status npy_open(struct npy *out, const char *path, uint64_t limit, struct e
 
     if (!strcmp(path, "-")) {
         st = open_pipe(&a, limit, e);
-        path = "standard input";
     } else {
         st = file_open(&fd, path, &file, e);
         if (st != ST_OK)
             return st;
         st = open_file(&a, fd, (uint64_t)file.st_size, e);
         close(fd);
-        path = QUOTE(path);
     }
     if (st != ST_OK) {
         npy_close(&a);
-        return error_prefix(e, st, "%s", path);
+        return error_prefix(e, st, "%s", name);
     }
     *out = a;
     return ST_OK;

@@ -195,6 +195,23 @@ static void test_arrays_in_pieces_are_joined(void **state)
     bytes_free(&m);
 }
 
+/* An empty piece, as a writer of no ids may send it, costs no copy of the others. */
+static void test_one_piece_among_empty_ones_stays_in_place(void **state)
+{
+    struct bytes_of m = bytes_of("0a 0e 1200 12 08 0100000000000000 1200");
+    struct lookup_request r;
+    struct arena arena;
+    struct error e;
+
+    (void)state;
+    arena_init(&arena, LIMIT);
+    assert_ok(lookup_request_read(&r, m.data, m.size, &arena, &e), e);
+    assert_ptr_equal(r.lookup[0].ids.data, m.data + 6);
+    assert_int_equal(r.lookup[0].ids.size, 8);
+    arena_done(&arena);
+    bytes_free(&m);
+}
+
 static void test_last_of_a_repeated_number_counts(void **state)
 {
     struct bytes_of m = bytes_of("10 01 0a 0a 1801 1802 0a0161 0a0162 10 02 18 05 18 00");
@@ -280,6 +297,7 @@ int main(void)
         cmocka_unit_test(test_every_prefix_reads_as_protobuf_c_reads_it),
         cmocka_unit_test(test_every_flipped_bit_reads_as_protobuf_c_reads_it),
         cmocka_unit_test(test_arrays_in_pieces_are_joined),
+        cmocka_unit_test(test_one_piece_among_empty_ones_stays_in_place),
         cmocka_unit_test(test_last_of_a_repeated_number_counts),
         cmocka_unit_test(test_amplifiers_meet_the_cap),
 #ifdef EMBD_DEVELOPER

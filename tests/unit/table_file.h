@@ -19,6 +19,15 @@
 #define FULL META("full", "2", "4")
 #define WEIGHT TENSOR("weight", "F32", "[2,4]", "0", "32")
 
+/* The same with more metadata, as an initializer. */
+#define WITH_MORE(more)                                                                            \
+    {                                                                                              \
+        .header = HEAD(FULL more, WEIGHT), .zeros = 32                                             \
+    }
+/* Metadata of a table of hash parameters for each field. */
+#define HASH_FIELDS(rows, fields, per_field)                                                       \
+    META("hash", rows, "2") ",'embd.fields':'" fields "'" CONFIG("{`per_field`:" per_field "}")
+
 /* A file: header text, then `zeros` bytes of data with `patch` over them at `at`. */
 struct table_file {
     const char *header;
