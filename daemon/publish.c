@@ -26,7 +26,6 @@ struct publication {
     struct retired *retired;
     struct catalog_view view; /* for the main thread */
     unsigned missing;         /* readers that have not taken it */
-    unsigned workers;         /* of which workers */
     struct taken taken[];     /* one a worker, and the main thread's */
 };
 
@@ -60,28 +59,21 @@ void publication_free(struct publication *p)
     mem_free(p);
 }
 
-/* No lookup finds the old table any more. */
-static void answer(struct publication *p)
-{
-    if (p->order)
-        order_answer(p->order, ST_OK);
-    p->order = NULL;
-}
-
 /* All have taken it. */
 static void finish(struct publication *p)
 {
     struct writer *w = p->writer;
 
-    answer(p);
     catalog_free(p->old);
     if (p->retired->entry) {
-        /* Those that still hold the entry are inside its gate. */
+        /* No new lookup finds the entry; those that hold it are inside its gate. */
         gate_raise(&p->retired->entry->gate);
         p->retired->next = w->retired;
         w->retired = p->retired;
         p->retired = NULL;
     }
+    if (p->order)
+        order_answer(p->order, ST_OK);
     publication_free(p);
 }
 
@@ -91,9 +83,6 @@ static void deliver_taken(struct mail *mail, void *receiver)
     struct writer *w = receiver;
 
     p->missing--;
-    /* The main thread may be at its disk just now: what it sees, nobody waits for. */
-    if ((struct taken *)mail < &p->taken[w->server->worker_count] && --p->workers == 0)
-        answer(p);
     /* Readers take catalogs in order, but not in step: the oldest is done first. */
     while ((p = w->publications) && p->missing == 0) {
         w->publications = p->next;
@@ -118,8 +107,7 @@ void publish(struct publication *p, struct catalog *c, struct entry *gone, struc
     while (*last)
         last = &(*last)->next;
     *last = p;
-    p->workers = server->worker_count;
-    p->missing = p->workers + 1;
+    p->missing = server->worker_count + 1;
     for (unsigned i = 0; i <= server->worker_count; i++) {
         p->taken[i].mail.deliver = deliver_taken;
         p->taken[i].publication = p;
