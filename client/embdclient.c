@@ -53,7 +53,7 @@ int embd_client_open(embd_client **client, const char *address, const embd_clien
     c->reply_max = options->max_reply_bytes ? options->max_reply_bytes : REPLY_MAX;
     if (!address)
         address = secure_getenv("EMBD_SERVER");
-    st = address_parse(&c->address, address ? address : ADDRESS_DEFAULT, &e);
+    st = address_parse(&c->address, address && *address ? address : ADDRESS_DEFAULT, &e);
     if (st == ST_OK)
         *client = c;
     else

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The ten lines of embdclient.h, as a program. Compiled and run by tests/system/client_example_test.py.
+/* The ten lines of embdclient.h, as a program. Compiled and run by
+ * tests/system/client_example_test.py.
  */
 #include <embdclient.h>
 #include <stdio.h>

@@ -23,7 +23,8 @@ struct given_option {
 };
 
 const struct option_decl globals[] = {
-    {"server", 's', "ADDR", "daemon to ask: host:port or unix:/path (EMBD_SERVER, or 127.0.0.1:3623)"},
+    {"server", 's', "ADDR",
+     "daemon to ask: host:port or unix:/path (EMBD_SERVER, or 127.0.0.1:3623)"},
     {"json", 'j', NULL, "print one JSON document"},
     {"timeout", 't', "TIME", "deadline of a call, such as 500ms or 1m (10s)"},
     {"help", 'h', NULL, "show this"},
@@ -72,8 +73,8 @@ static const struct command *find_command(struct arguments *a, int argc, char **
             for (const struct command *const *c = commands; *c; c++)
                 if (!strcmp((*c)->name, word))
                     return *c;
-            *failed = usage_error(a, "there is no command %s (embctl --help lists them)",
-                                  QUOTE(word));
+            *failed =
+                usage_error(a, "there is no command %s (embctl --help lists them)", QUOTE(word));
             return NULL;
         }
     }
@@ -202,8 +203,7 @@ int arguments_parse(struct arguments *a, int argc, char **argv)
     if (a->operand_count < a->command->operands_least)
         return usage_error(a, "it takes %s", a->command->operands);
     if (a->operand_count > a->command->operands_most)
-        return usage_error(a, "%s is one too many",
-                           QUOTE(a->operand[a->command->operands_most]));
+        return usage_error(a, "%s is one too many", QUOTE(a->operand[a->command->operands_most]));
     return -1;
 }
 

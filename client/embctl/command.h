@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a command of embctl is: one const struct in one file, and one line in commands.c. Its options are
-   data, from which parsing, --help and the usage lines follow. */
+/* What a command of embctl is: one const struct in one file, and one line in commands.c. Its
+   options are data, from which parsing, --help and the usage lines follow. */
 #pragma once
 
 #include <stdbool.h>
@@ -41,22 +41,22 @@ extern const struct command *const commands[];
 /* A command line, taken apart. Texts belong to argv. */
 struct arguments {
     const struct command *command;
-    const char *server;    /* NULL: the library's default */
+    const char *server; /* NULL: the library's default */
     bool json;
-    int64_t timeout_ms;    /* 0: the library's default */
+    int64_t timeout_ms; /* 0: the library's default */
     const char **operand;
     size_t operand_count;
     struct given_option *given;
     size_t given_count;
 };
 
-/* Take a command line apart. Returns -1 to go on with a->command, or the exit status: --help, --version
-   and usage errors are dealt with. Release with arguments_done() in any case. */
+/* Take a command line apart. Returns -1 to go on with a->command, or the exit status: --help,
+   --version and usage errors are dealt with. Release with arguments_done() in any case. */
 int arguments_parse(struct arguments *a, int argc, char **argv);
 void arguments_done(struct arguments *a);
 
-/* The value of an option that the command declares, the last one if it was given several times; NULL if
-   it was not given. A flag that was given has the value "". */
+/* The value of an option that the command declares, the last one if it was given several times;
+   NULL if it was not given. A flag that was given has the value "". */
 const char *option_value(const struct arguments *a, const char *name);
 /* The n-th value of an option that may be repeated, or NULL. */
 const char *option_nth(const struct arguments *a, const char *name, size_t n);

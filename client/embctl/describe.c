@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* embctl describe: one table of the daemon in full. */
 #include <inttypes.h>
-#include <time.h>
 
 #include "base/clock.h"
+#include "base/memory.h"
 #include "base/text.h"
 #include "client/embctl/commands.h"
 #include "client/embctl/info.h"
@@ -15,90 +15,62 @@
 static int print_json(const Embd__V1__DescribeResponse *d)
 {
     char text[32];
-    struct json j;
+    struct document j;
 
-    json_begin(&j);
-    json_object(&j, NULL);
+    doc_begin(&j);
+    doc_object(&j, NULL);
     json_table_info(&j, d->table);
-    json_embedded(&j, "config", d->config);
-    json_text(&j, "origin", d->origin);
+    doc_embedded(&j, "config", d->config);
+    doc_text(&j, "origin", d->origin);
     if (d->optimizer[0])
-        json_embedded(&j, "optimizer", d->optimizer);
+        doc_embedded(&j, "optimizer", d->optimizer);
     else
-        json_text(&j, "optimizer", NULL);
-    json_array_flat(&j, "fields");
+        doc_text(&j, "optimizer", NULL);
+    doc_array_flat(&j, "fields");
     for (size_t i = 0; i < d->n_fields; i++)
-        json_u64(&j, NULL, d->fields[i]);
-    json_close(&j);
-    json_array(&j, "tensors");
+        doc_u64(&j, NULL, d->fields[i]);
+    doc_close(&j);
+    doc_array(&j, "tensors");
     for (size_t i = 0; i < d->n_tensors; i++) {
-        json_object(&j, NULL);
-        json_text(&j, "name", d->tensors[i]->name);
-        json_text(&j, "dtype", d->tensors[i]->dtype);
-        json_array_flat(&j, "shape");
+        doc_object(&j, NULL);
+        doc_text(&j, "name", d->tensors[i]->name);
+        doc_text(&j, "dtype", d->tensors[i]->dtype);
+        doc_array_flat(&j, "shape");
         for (size_t k = 0; k < d->tensors[i]->n_shape; k++)
-            json_u64(&j, NULL, d->tensors[i]->shape[k]);
-        json_close(&j);
-        json_u64(&j, "bytes", d->tensors[i]->bytes);
-        json_close(&j);
+            doc_u64(&j, NULL, d->tensors[i]->shape[k]);
+        doc_close(&j);
+        doc_u64(&j, "bytes", d->tensors[i]->bytes);
+        doc_close(&j);
     }
-    json_close(&j);
-    json_u64(&j, "extra_bytes", d->extra_bytes);
-    json_u64(&j, "work", d->work);
+    doc_close(&j);
+    doc_u64(&j, "extra_bytes", d->extra_bytes);
+    doc_u64(&j, "work", d->work);
     snprintf(text, sizeof text, "%016" PRIx64, d->checksum);
-    json_text(&j, "checksum", text);
-    json_text(&j, "loaded", clock_format(text, d->loaded_us));
-    json_u64(&j, "lsn", d->lsn);
-    json_close(&j);
-    return json_finish(&j);
+    doc_text(&j, "checksum", text);
+    doc_text(&j, "loaded", clock_format(text, d->loaded_us));
+    doc_u64(&j, "lsn", d->lsn);
+    doc_close(&j);
+    return doc_finish(&j);
 }
 
-static void print_tensors(const Embd__V1__DescribeResponse *d)
+static void print_parts(const Embd__V1__DescribeResponse *d)
 {
-    static const struct column columns[] = {
-        {"tensor", false}, {"type", false}, {"shape", false}, {"size", true}, {"", false}};
-    uint64_t total = 0;
-    struct sheet s;
-    char text[128];
+    struct tensor_line *line = need_zero(d->n_tensors + 1, sizeof *line);
 
-    for (size_t i = 0; i < d->n_tensors; i++)
-        total += d->tensors[i]->bytes;
-    sheet_init(&s, columns, sizeof columns / sizeof *columns);
     for (size_t i = 0; i < d->n_tensors; i++) {
         const Embd__V1__TensorInfo *t = d->tensors[i];
 
-        sheet_text(&s, t->name);
-        sheet_text(&s, t->dtype);
-        sheet_text(&s, shape_format(text, sizeof text, t->shape, t->n_shape));
-        sheet_bytes(&s, t->bytes);
-        sheet_style(&s, STYLE_CYAN);
-        sheet_text(&s, bar_format(text, 20, total ? (double)t->bytes / (double)total : 0));
+        line[i] = (struct tensor_line){t->name, t->dtype, t->shape, t->n_shape, t->bytes};
     }
-    if (d->n_tensors) {
-        putchar('\n');
-        sheet_print(&s, 0);
-    }
-    sheet_done(&s);
-}
-
-static void print_fields(const Embd__V1__DescribeResponse *d)
-{
-    char text[256];
-    size_t used = 0;
-
-    for (size_t i = 0; i < d->n_fields && used < sizeof text - 64; i++)
-        used += (size_t)snprintf(text + used, sizeof text - used, "%s%s", i ? "  " : "",
-                                 used > sizeof text - 96
-                                     ? "…"
-                                     : format_count((char[32]){0}, d->fields[i]));
-    if (d->n_fields)
-        print_pair(WIDTH, "fields", "%zu, with rows  %s", d->n_fields, text);
+    putchar('\n');
+    print_tensors(line, d->n_tensors);
+    mem_free(line);
 }
 
 static int print_people(const Embd__V1__DescribeResponse *d)
 {
     const Embd__V1__TableInfo *t = d->table;
-    char text[32], other[32];
+    char text[32], other[32], fields[200];
     bool damaged = t->state != EMBD__V1__TABLE_STATE__TABLE_STATE_SERVING;
 
     print_heading("%s", t->name);
@@ -107,15 +79,16 @@ static int print_people(const Embd__V1__DescribeResponse *d)
     else
         print_pair(WIDTH, "state", "%s", state_name((int)t->state));
     print_pair(WIDTH, "method", "%s", t->method);
-    print_pair(WIDTH, "rows", "%s × %s", format_count(text, t->rows),
-               format_count(other, t->dim));
+    print_pair(WIDTH, "rows", "%s × %s", format_count(text, t->rows), format_count(other, t->dim));
     print_pair(WIDTH, "size", "%s, ratio %s", format_bytes(text, t->parameter_bytes),
                format_ratio(other, t->ratio));
     if (d->extra_bytes)
         print_pair(WIDTH, "extras", "%s (keys, default row, counts, optimizer state)",
                    format_bytes(text, d->extra_bytes));
     print_pair(WIDTH, "ids", "%s", ids_name((int)t->ids));
-    print_fields(d);
+    if (d->n_fields)
+        print_pair(WIDTH, "fields", "%s",
+                   fields_format(fields, sizeof fields, d->fields, d->n_fields));
     print_pair(WIDTH, "config", "%s", d->config);
     print_pair(WIDTH, "optimizer", "%s", d->optimizer[0] ? d->optimizer : "none: read-only");
     print_pair(WIDTH, "work", "%s multiply-adds a row", format_count(text, d->work));
@@ -127,7 +100,7 @@ static int print_people(const Embd__V1__DescribeResponse *d)
         print_pair(WIDTH, "origin", "%s", d->origin);
     print_pair(WIDTH, "checksum", "%016" PRIx64, d->checksum);
     print_pair(WIDTH, "loaded", "%s, lsn %" PRIu64, clock_format(text, d->loaded_us), d->lsn);
-    print_tensors(d);
+    print_parts(d);
     return finish_output();
 }
 

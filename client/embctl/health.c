@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* embctl health: whether the daemon, or one of its services, serves. The exit status tells scripts. */
+/* embctl health: whether the daemon, or one of its services, serves. The exit status tells scripts.
+ */
+#include <stdlib.h>
 #include <string.h>
 
 #include "client/embctl/commands.h"
-#include "client/embctl/json.h"
+#include "client/embctl/document.h"
 #include "client/embctl/print.h"
 #include "client/embctl/remote.h"
 #include "proto/health.pb-c.h"
@@ -28,16 +30,16 @@ static int compare_services(const void *a, const void *b)
 
 static int print_one(const struct arguments *a, const Grpc__Health__V1__HealthCheckResponse *h)
 {
-    struct json j;
+    struct document j;
     int done;
 
     if (a->json) {
-        json_begin(&j);
-        json_object(&j, NULL);
-        json_text(&j, "service", a->operand[0]);
-        json_text(&j, "status", health_name(h));
-        json_close(&j);
-        done = json_finish(&j);
+        doc_begin(&j);
+        doc_object(&j, NULL);
+        doc_text(&j, "service", a->operand[0]);
+        doc_text(&j, "status", health_name(h));
+        doc_close(&j);
+        done = doc_finish(&j);
     } else {
         bool serving = h->status == SERVING;
 
@@ -53,31 +55,31 @@ static int print_all(const struct arguments *a, health_entry **entry, size_t cou
     static const struct column columns[] = {{"service", false}, {"status", false}};
     int all = EXIT_DONE, done;
     struct sheet s;
-    struct json j;
+    struct document j;
 
     qsort(entry, count, sizeof *entry, compare_services);
     sheet_init(&s, columns, 2);
-    json_begin(&j);
+    doc_begin(&j);
     if (a->json) {
-        json_object(&j, NULL);
-        json_object(&j, "services");
+        doc_object(&j, NULL);
+        doc_object(&j, "services");
     }
     for (size_t i = 0; i < count; i++) {
         bool serving = entry[i]->value && entry[i]->value->status == SERVING;
 
         all = serving ? all : EXIT_FAILED;
         if (a->json)
-            json_text(&j, entry[i]->key, health_name(entry[i]->value));
+            doc_text(&j, entry[i]->key, health_name(entry[i]->value));
         sheet_text(&s, entry[i]->key[0] ? entry[i]->key : "(the whole daemon)");
         sheet_style(&s, serving ? STYLE_GREEN : STYLE_RED);
         sheet_text(&s, health_name(entry[i]->value));
     }
     if (a->json) {
-        json_close(&j);
-        json_close(&j);
-        done = json_finish(&j);
+        doc_close(&j);
+        doc_close(&j);
+        done = doc_finish(&j);
     } else {
-        sheet_print(&s, 0);
+        sheet_print(&s, 0, "");
         done = finish_output();
     }
     sheet_done(&s);

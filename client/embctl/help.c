@@ -15,8 +15,8 @@ static void print_option(const struct option_decl *o)
     int n = snprintf(left, sizeof left, "--%s%s%s", o->name, o->value ? " " : "",
                      o->value ? o->value : "");
 
-    printf("  %c%c%s %s", o->letter ? '-' : ' ', o->letter ? o->letter : ' ',
-           o->letter ? "," : " ", left);
+    printf("  %c%c%s %s", o->letter ? '-' : ' ', o->letter ? o->letter : ' ', o->letter ? "," : " ",
+           left);
     /* A long option gets its help on a line of its own. */
     if (n >= OPTION_WIDTH)
         printf("\n      %*s", OPTION_WIDTH, "");

@@ -9,7 +9,7 @@
 #define LEVELS 40
 
 struct latency {
-    const uint64_t *bound; /* [count], rising, microseconds */
+    const uint64_t *bound;  /* [count], rising, microseconds */
     const uint64_t *bucket; /* [count] */
     size_t count;
 };

@@ -19,15 +19,15 @@ static int print_result(const struct arguments *a, const Embd__V1__LoadResponse 
 {
     const Embd__V1__TableInfo *t = reply->table;
     char rows[32], dim[32], bytes[32];
-    struct json j;
+    struct document j;
 
     if (a->json) {
-        json_begin(&j);
-        json_object(&j, NULL);
+        doc_begin(&j);
+        doc_object(&j, NULL);
         json_table_info(&j, t);
-        json_u64(&j, "lsn", reply->lsn);
-        json_close(&j);
-        return json_finish(&j);
+        doc_u64(&j, "lsn", reply->lsn);
+        doc_close(&j);
+        return doc_finish(&j);
     }
     print_safe(t->name);
     printf(": serving %s, %s × %s, %s, version %" PRIu64 ", lsn %" PRIu64 "\n", t->method,

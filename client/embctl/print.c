@@ -148,24 +148,34 @@ void sheet_us(struct sheet *s, double us)
     sheet_text(s, us > 0 ? format_duration((char[32]){0}, us) : "-");
 }
 
-static void put_cell(const char *text, size_t width, size_t room, bool right, bool last,
-                     enum style how)
+/* Line 0 are the titles. Nothing is printed behind the last cell that has a text. */
+static void print_line(const struct sheet *s, size_t line, const size_t *room, unsigned indent,
+                       const char *clear)
 {
-    int pad = (int)(room - width);
+    size_t owed = indent; /* spaces before the next text */
 
-    if (right)
-        printf("%*s", pad, "");
-    if (how != STYLE_NONE)
-        printf("%s%s%s", style(how), text, style(STYLE_NONE));
-    else
-        fputs(text, stdout);
-    if (!right && !last)
-        printf("%*s", pad, "");
+    for (size_t c = 0; c < s->columns; c++) {
+        const struct cell *cell = line ? &s->cell[(line - 1) * s->columns + c] : NULL;
+        const char *text = cell ? cell->text : s->column[c].title;
+        size_t width = cell ? cell->width : text_width(text);
+        enum style how = cell ? cell->style : STYLE_DIM;
+
+        if (!room[c])
+            continue;
+        if (*text) {
+            printf("%*s%s%s%s", (int)(owed + (s->column[c].right ? room[c] - width : 0)), "",
+                   how != STYLE_NONE ? style(how) : "", text,
+                   how != STYLE_NONE ? style(STYLE_NONE) : "");
+            owed = 0;
+        }
+        owed += GAP + (s->column[c].right && *text ? 0 : room[c] - (*text ? width : 0));
+    }
+    printf("%s\n", clear);
 }
 
-void sheet_print(const struct sheet *s, unsigned indent)
+void sheet_print(const struct sheet *s, unsigned indent, const char *clear)
 {
-    size_t *room = need_zero(s->columns, sizeof *room), last = 0;
+    size_t *room = need_zero(s->columns, sizeof *room);
 
     for (size_t i = 0; i < s->cells; i++)
         if (s->cell[i].width > room[i % s->columns])
@@ -173,32 +183,11 @@ void sheet_print(const struct sheet *s, unsigned indent)
     for (size_t c = 0; c < s->columns; c++) {
         size_t title = text_width(s->column[c].title);
 
-        if (room[c]) {
-            room[c] = title > room[c] ? title : room[c];
-            last = c;
-        }
+        if (room[c] && title > room[c])
+            room[c] = title;
     }
-    for (size_t row = 0; row <= s->cells / s->columns; row++) {
-        size_t gap = indent;
-
-        for (size_t c = 0; c <= last; c++) {
-            bool right = s->column[c].right;
-
-            if (!room[c])
-                continue;
-            printf("%*s", (int)gap, "");
-            gap = GAP;
-            if (row == 0) {
-                put_cell(s->column[c].title, text_width(s->column[c].title), room[c], right,
-                         c == last, STYLE_DIM);
-            } else {
-                const struct cell *cell = &s->cell[(row - 1) * s->columns + c];
-
-                put_cell(cell->text, cell->width, room[c], right, c == last, cell->style);
-            }
-        }
-        putchar('\n');
-    }
+    for (size_t row = 0; row <= s->cells / s->columns; row++)
+        print_line(s, row, room, indent, clear);
     mem_free(room);
 }
 

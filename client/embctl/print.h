@@ -19,8 +19,8 @@ char *need_text(const char *s, size_t n); /* a NUL-terminated copy */
 
 enum style { STYLE_NONE, STYLE_BOLD, STYLE_DIM, STYLE_RED, STYLE_GREEN, STYLE_YELLOW, STYLE_CYAN };
 
-/* The escape that begins (or, with STYLE_NONE, ends) a style; "" unless standard output is a terminal
-   and NO_COLOR is not set. */
+/* The escape that begins (or, with STYLE_NONE, ends) a style; "" unless standard output is a
+   terminal and NO_COLOR is not set. */
 const char *style(enum style s);
 
 /* Columns that a text takes on a terminal. */
@@ -50,9 +50,9 @@ void sheet_format(struct sheet *s, const char *format, ...) PRINTF_LIKE(2, 3);
 void sheet_count(struct sheet *s, uint64_t n);     /* 1,048,576 */
 void sheet_bytes(struct sheet *s, uint64_t bytes); /* 25.6 MiB */
 void sheet_us(struct sheet *s, double us);         /* 12.3 us; "-" for 0 */
-/* Print with a line of titles; columns without any text are left out. Each line begins with `indent`
-   spaces. */
-void sheet_print(const struct sheet *s, unsigned indent);
+/* Print with a line of titles; columns without any text are left out. Each line begins with
+   `indent` spaces and ends with `clear`, which is "" where there is nothing to wipe. */
+void sheet_print(const struct sheet *s, unsigned indent, const char *clear);
 
 /* "label   text", the labels of one list being aligned to `width`. */
 void print_pair(unsigned width, const char *label, const char *format, ...) PRINTF_LIKE(3, 4);

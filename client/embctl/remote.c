@@ -8,15 +8,15 @@
 #include "client/embctl/print.h"
 #include "proto/capped.h"
 
-/* The daemon is trusted more than a peer of the daemon: statistics unpack to many times their size. */
+/* The daemon is trusted more than a peer of the daemon: statistics unpack to many times their size.
+ */
 #define ARENA_CAP ((size_t)1 << 30)
 #define REPLY_MAX ((uint64_t)256 << 20)
 
 enum status remote_open(struct remote *r, const struct arguments *a, struct error *e)
 {
-    embd_client_options options = {.timeout_ms = a->timeout_ms,
-                                   .connect_ms = a->timeout_ms,
-                                   .max_reply_bytes = REPLY_MAX};
+    embd_client_options options = {
+        .timeout_ms = a->timeout_ms, .connect_ms = a->timeout_ms, .max_reply_bytes = REPLY_MAX};
 
     arena_init(&r->arena, ARENA_CAP);
     r->client = NULL;
@@ -52,8 +52,7 @@ enum status remote_call(struct remote *r, const char *path, const ProtobufCMessa
 }
 
 int remote_ask(struct remote *r, const struct arguments *a, const char *path,
-               const ProtobufCMessage *request, const ProtobufCMessageDescriptor *kind,
-               void *reply)
+               const ProtobufCMessage *request, const ProtobufCMessageDescriptor *kind, void *reply)
 {
     struct error e;
     enum status st = remote_open(r, a, &e);

@@ -23,8 +23,8 @@ MUST_CHECK enum status remote_call(struct remote *r, const char *path,
                                    struct error *e);
 /* Give the memory of earlier replies back. */
 void remote_forget(struct remote *r);
-/* For commands of one call: all of the above; the error is printed. Returns EXIT_DONE with *reply, or
-   the exit status. remote_close() in any case. */
+/* For commands of one call: all of the above; the error is printed. Returns EXIT_DONE with *reply,
+   or the exit status. remote_close() in any case. */
 int remote_ask(struct remote *r, const struct arguments *a, const char *path,
                const ProtobufCMessage *request, const ProtobufCMessageDescriptor *kind,
                void *reply);

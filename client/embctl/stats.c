@@ -19,6 +19,8 @@ static const struct option_decl options[] = {
     {"histogram", 'H', NULL, "draw the latencies of each row"},
 };
 
+#define DAY 10 /* characters of a date */
+
 static struct latency latency_of(const Embd__V1__StatsResponse *s, const Embd__V1__StatsRow *row)
 {
     size_t n = row->n_buckets < s->n_bucket_us ? row->n_buckets : s->n_bucket_us;
@@ -44,13 +46,13 @@ static void find_axis(const Embd__V1__StatsResponse *s, unsigned *first, unsigne
     }
 }
 
-static const char *time_format(char *out, size_t room, int64_t at_s, bool date)
+static const char *time_format(char *out, size_t room, int64_t at_s)
 {
     time_t t = (time_t)at_s;
     struct tm tm;
 
-    if (!localtime_r(&t, &tm) || !strftime(out, room, date ? "%F %H:%M" : "%H:%M", &tm))
-        snprintf(out, room, "%" PRId64, at_s);
+    if (!localtime_r(&t, &tm) || !strftime(out, room, "%F %H:%M", &tm))
+        snprintf(out, room, "%10" PRId64 " s", at_s); /* beyond the calendar */
     return out;
 }
 
@@ -67,9 +69,9 @@ static void print_rows(const Embd__V1__StatsResponse *s, bool times)
 {
     char axis[80], from[32], to[32], text[128];
     struct column columns[] = {
-        {"", false},    {"table", false}, {"call", false}, {"calls", true}, {"/s", true},
-        {"ids", true},  {"unknown", true}, {"errors", true}, {"mean", true}, {"p50", true},
-        {"p90", true},  {"p99", true},    {"p99.9", true}, {"max", true},   {axis, false},
+        {"", false},   {"table", false},  {"call", false},  {"calls", true}, {"/s", true},
+        {"ids", true}, {"unknown", true}, {"errors", true}, {"mean", true},  {"p50", true},
+        {"p90", true}, {"p99", true},     {"p99.9", true},  {"max", true},   {axis, false},
     };
     unsigned first, last;
     struct sheet sheet;
@@ -88,7 +90,7 @@ static void print_rows(const Embd__V1__StatsResponse *s, bool times)
         struct latency l = latency_of(s, row);
 
         latency_levels(&l, level);
-        sheet_text(&sheet, times ? time_format(text, sizeof text, row->start, true) : "");
+        sheet_text(&sheet, times ? time_format(text, sizeof text, row->start) : "");
         sheet_style(&sheet, STYLE_BOLD);
         sheet_text(&sheet, row->table);
         sheet_text(&sheet, row->call);
@@ -104,7 +106,7 @@ static void print_rows(const Embd__V1__StatsResponse *s, bool times)
         sheet_style(&sheet, STYLE_CYAN);
         sheet_text(&sheet, latency_spark(text, level, first, last));
     }
-    sheet_print(&sheet, 0);
+    sheet_print(&sheet, 0, "");
     sheet_done(&sheet);
 }
 
@@ -120,8 +122,7 @@ static void print_errors(const Embd__V1__StatsResponse *s, bool times)
         for (size_t k = 0; k < s->rows[i]->n_errors; k++) {
             const Embd__V1__StatusCount *error = s->rows[i]->errors[k];
 
-            sheet_text(&sheet,
-                       times ? time_format(text, sizeof text, s->rows[i]->start, true) : "");
+            sheet_text(&sheet, times ? time_format(text, sizeof text, s->rows[i]->start) : "");
             sheet_style(&sheet, STYLE_BOLD);
             sheet_text(&sheet, s->rows[i]->table);
             sheet_text(&sheet, s->rows[i]->call);
@@ -131,15 +132,14 @@ static void print_errors(const Embd__V1__StatsResponse *s, bool times)
         }
     if (sheet.cells) {
         putchar('\n');
-        sheet_print(&sheet, 0);
+        sheet_print(&sheet, 0, "");
     }
     sheet_done(&sheet);
 }
 
 static void print_memory(const Embd__V1__StatsResponse *s)
 {
-    static const struct column columns[] = {
-        {"memory", false}, {"private", true}, {"mapped", true}};
+    static const struct column columns[] = {{"memory", false}, {"private", true}, {"mapped", true}};
     struct sheet sheet;
     char text[32];
 
@@ -159,7 +159,7 @@ static void print_memory(const Embd__V1__StatsResponse *s)
         sheet_bytes(&sheet, m->private_bytes);
         sheet_bytes(&sheet, m->mapped_bytes);
     }
-    sheet_print(&sheet, 0);
+    sheet_print(&sheet, 0, "");
     sheet_done(&sheet);
 }
 
@@ -174,9 +174,8 @@ static void print_histograms(const Embd__V1__StatsResponse *s, bool times)
         uint64_t level[LEVELS];
 
         putchar('\n');
-        print_heading("%s%s%s %s, %s calls",
-                      times ? time_format(at, sizeof at, row->start, true) : "", times ? "  " : "",
-                      row->table, row->call, format_count(count, row->count));
+        print_heading("%s%s%s %s, %s calls", times ? time_format(at, sizeof at, row->start) : "",
+                      times ? "  " : "", row->table, row->call, format_count(count, row->count));
         latency_levels(&l, level);
         latency_draw(level, quantile);
     }
@@ -187,8 +186,11 @@ static int print_people(const struct arguments *a, const Embd__V1__StatsResponse
 {
     char from[32], to[32], up[32];
 
-    printf("%s%s to %s, embd ", style(STYLE_DIM), time_format(from, sizeof from, from_s, true),
-           time_format(to, sizeof to, s->now, false));
+    time_format(from, sizeof from, from_s);
+    time_format(to, sizeof to, s->now);
+    /* The day is said once when it is the same: "2026-01-31 10:00 to 11:00". */
+    printf("%s%s to %s, embd ", style(STYLE_DIM), from,
+           strncmp(from, to, DAY) == 0 ? to + DAY + 1 : to);
     print_safe(s->version);
     printf(" up for %s%s\n\n", span_format(up, s->uptime_us), style(STYLE_NONE));
     if (s->n_rows)
@@ -231,8 +233,7 @@ static int run(const struct arguments *a)
     done = remote_ask(&r, a, "/embd.v1.Stats/Query", &request.base,
                       &embd__v1__stats_response__descriptor, &s);
     if (done == EXIT_DONE)
-        done = a->json ? stats_json(s, request.from)
-                       : print_people(a, s, which != 0, request.from);
+        done = a->json ? stats_json(s, request.from) : print_people(a, s, which != 0, request.from);
     remote_close(&r);
     return done;
 }

@@ -3,68 +3,68 @@
 #include "client/embctl/stats_json.h"
 
 #include "base/status.h"
-#include "client/embctl/json.h"
+#include "client/embctl/document.h"
 
-static void put_row(struct json *j, const Embd__V1__StatsRow *row)
+static void put_row(struct document *j, const Embd__V1__StatsRow *row)
 {
-    json_object(j, NULL);
-    json_text(j, "table", row->table);
-    json_text(j, "call", row->call);
-    json_i64(j, "start", row->start);
-    json_u64(j, "seconds", row->seconds);
-    json_u64(j, "count", row->count);
-    json_u64(j, "ids", row->ids);
-    json_u64(j, "missing", row->missing);
-    json_object(j, "errors");
+    doc_object(j, NULL);
+    doc_text(j, "table", row->table);
+    doc_text(j, "call", row->call);
+    doc_i64(j, "start", row->start);
+    doc_u64(j, "seconds", row->seconds);
+    doc_u64(j, "count", row->count);
+    doc_u64(j, "ids", row->ids);
+    doc_u64(j, "missing", row->missing);
+    doc_object(j, "errors");
     for (size_t i = 0; i < row->n_errors; i++)
-        json_u64(j, status_name((enum status)row->errors[i]->status), row->errors[i]->count);
-    json_close(j);
-    json_real(j, "mean_us", row->mean_us);
-    json_real(j, "p50_us", row->p50_us);
-    json_real(j, "p90_us", row->p90_us);
-    json_real(j, "p99_us", row->p99_us);
-    json_real(j, "p999_us", row->p999_us);
-    json_real(j, "max_us", row->max_us);
-    json_array_flat(j, "buckets");
+        doc_u64(j, status_name((enum status)row->errors[i]->status), row->errors[i]->count);
+    doc_close(j);
+    doc_real(j, "mean_us", row->mean_us);
+    doc_real(j, "p50_us", row->p50_us);
+    doc_real(j, "p90_us", row->p90_us);
+    doc_real(j, "p99_us", row->p99_us);
+    doc_real(j, "p999_us", row->p999_us);
+    doc_real(j, "max_us", row->max_us);
+    doc_array_flat(j, "buckets");
     for (size_t i = 0; i < row->n_buckets; i++)
-        json_u64(j, NULL, row->buckets[i]);
-    json_close(j);
-    json_close(j);
+        doc_u64(j, NULL, row->buckets[i]);
+    doc_close(j);
+    doc_close(j);
 }
 
 int stats_json(const Embd__V1__StatsResponse *s, int64_t from_s)
 {
-    struct json j;
+    struct document j;
 
-    json_begin(&j);
-    json_object(&j, NULL);
-    json_text(&j, "version", s->version);
-    json_u64(&j, "uptime_us", s->uptime_us);
-    json_i64(&j, "from", from_s);
-    json_i64(&j, "now", s->now);
-    json_array(&j, "rows");
+    doc_begin(&j);
+    doc_object(&j, NULL);
+    doc_text(&j, "version", s->version);
+    doc_u64(&j, "uptime_us", s->uptime_us);
+    doc_i64(&j, "from", from_s);
+    doc_i64(&j, "now", s->now);
+    doc_array(&j, "rows");
     for (size_t i = 0; i < s->n_rows; i++)
         put_row(&j, s->rows[i]);
-    json_close(&j);
-    json_array_flat(&j, "bucket_us");
+    doc_close(&j);
+    doc_array_flat(&j, "bucket_us");
     for (size_t i = 0; i < s->n_bucket_us; i++)
-        json_u64(&j, NULL, s->bucket_us[i]);
-    json_close(&j);
-    json_array(&j, "memory");
+        doc_u64(&j, NULL, s->bucket_us[i]);
+    doc_close(&j);
+    doc_array(&j, "memory");
     for (size_t i = 0; i < s->n_memory; i++) {
         const Embd__V1__MemoryRow *m = s->memory[i];
 
-        json_object(&j, NULL);
-        json_text(&j, "table", m->table[0] ? m->table : NULL);
-        json_i64(&j, "start", m->start);
-        json_u64(&j, "private_bytes", m->private_bytes);
-        json_u64(&j, "mapped_bytes", m->mapped_bytes);
-        json_u64(&j, "allocated_bytes", m->allocated_bytes);
-        json_close(&j);
+        doc_object(&j, NULL);
+        doc_text(&j, "table", m->table[0] ? m->table : NULL);
+        doc_i64(&j, "start", m->start);
+        doc_u64(&j, "private_bytes", m->private_bytes);
+        doc_u64(&j, "mapped_bytes", m->mapped_bytes);
+        doc_u64(&j, "allocated_bytes", m->allocated_bytes);
+        doc_close(&j);
     }
-    json_close(&j);
-    json_close(&j);
-    return json_finish(&j);
+    doc_close(&j);
+    doc_close(&j);
+    return doc_finish(&j);
 }
 
 const char *span_format(char out[32], uint64_t us)

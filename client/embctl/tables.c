@@ -10,27 +10,27 @@
 
 static int print_json(const Embd__V1__ListResponse *list)
 {
-    struct json j;
+    struct document j;
 
-    json_begin(&j);
-    json_object(&j, NULL);
-    json_u64(&j, "lsn", list->lsn);
-    json_array(&j, "tables");
+    doc_begin(&j);
+    doc_object(&j, NULL);
+    doc_u64(&j, "lsn", list->lsn);
+    doc_array(&j, "tables");
     for (size_t i = 0; i < list->n_tables; i++) {
-        json_object(&j, NULL);
+        doc_object(&j, NULL);
         json_table_info(&j, list->tables[i]);
-        json_close(&j);
+        doc_close(&j);
     }
-    json_close(&j);
-    json_close(&j);
-    return json_finish(&j);
+    doc_close(&j);
+    doc_close(&j);
+    return doc_finish(&j);
 }
 
 static int print_list(const Embd__V1__ListResponse *list)
 {
     static const struct column columns[] = {
-        {"table", false}, {"method", false}, {"rows", true},  {"dim", true},
-        {"size", true},   {"ratio", true},   {"ids", false},  {"version", true},
+        {"table", false},  {"method", false}, {"rows", true}, {"dim", true},
+        {"size", true},    {"ratio", true},   {"ids", false}, {"version", true},
         {"memory", false}, {"private", true}, {"", false},
     };
     uint64_t bytes = 0;
@@ -64,7 +64,7 @@ static int print_list(const Embd__V1__ListResponse *list)
         else
             sheet_text(&s, "");
     }
-    sheet_print(&s, 0);
+    sheet_print(&s, 0, "");
     sheet_done(&s);
     printf("\n%s%zu %s, %s of parameters, lsn %" PRIu64 "%s\n", style(STYLE_DIM), list->n_tables,
            list->n_tables == 1 ? "table" : "tables", format_bytes(text, bytes), list->lsn,

@@ -3,7 +3,7 @@
 #include <inttypes.h>
 
 #include "client/embctl/commands.h"
-#include "client/embctl/json.h"
+#include "client/embctl/document.h"
 #include "client/embctl/print.h"
 #include "client/embctl/remote.h"
 #include "proto/embd.pb-c.h"
@@ -17,7 +17,7 @@ static int run(const struct arguments *a)
     Embd__V1__UnloadRequest request = EMBD__V1__UNLOAD_REQUEST__INIT;
     Embd__V1__UnloadResponse *reply;
     struct remote r = {0};
-    struct json j;
+    struct document j;
     int done;
 
     request.table = (char *)(uintptr_t)a->operand[0];
@@ -25,14 +25,14 @@ static int run(const struct arguments *a)
     done = remote_ask(&r, a, "/embd.v1.Tables/Unload", &request.base,
                       &embd__v1__unload_response__descriptor, &reply);
     if (done == EXIT_DONE && a->json) {
-        json_begin(&j);
-        json_object(&j, NULL);
-        json_text(&j, "table", a->operand[0]);
-        json_u64(&j, "version", reply->version);
-        json_bool(&j, "forgotten", request.forget);
-        json_u64(&j, "lsn", reply->lsn);
-        json_close(&j);
-        done = json_finish(&j);
+        doc_begin(&j);
+        doc_object(&j, NULL);
+        doc_text(&j, "table", a->operand[0]);
+        doc_u64(&j, "version", reply->version);
+        doc_bool(&j, "forgotten", request.forget);
+        doc_u64(&j, "lsn", reply->lsn);
+        doc_close(&j);
+        done = doc_finish(&j);
     } else if (done == EXIT_DONE) {
         printf("%s: not served any more%s, last version %" PRIu64 ", lsn %" PRIu64 "\n",
                a->operand[0], request.forget ? " and forgotten" : "", reply->version, reply->lsn);

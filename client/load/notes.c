@@ -30,10 +30,10 @@ static void note_open_loop(struct load_notes *notes, const struct load_plan *pla
                   "their latency",
                   100.0 * (double)t->waited / (double)t->lateness.count);
     else if (late_us > LATE_US)
-        error_set(add(notes), ST_OK,
-                  "one call in a hundred was sent %s late or later, by the generator's own fault; "
-                  "that is in the latency",
-                  format_duration(text, late_us));
+        error_set(
+            add(notes), ST_OK,
+            "the generator sent one call in a hundred %s late or later; that is in the latency",
+            format_duration(text, late_us));
     if (plan->duration_ns && !r->stopped && r->seconds > planned_s * (1 + OVERTIME))
         error_set(add(notes), ST_OK, "the last answer came %s after the last call was due",
                   format_duration(text, (r->seconds - planned_s) * 1e6));

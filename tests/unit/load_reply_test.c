@@ -201,6 +201,51 @@ static void test_every_cut_reply_is_told(void **state)
     mem_free(reply);
 }
 
+/* Whatever is changed in a reply: what is accepted is, to the reader of whole messages too, the
+   answer that was asked for. */
+static void test_what_passes_is_an_answer(void **state)
+{
+    static const uint32_t missing[] = {3};
+    struct load_plan plan = plan_of(2, 1);
+    struct table_vectors v[] = {{8, 5, true, 80, 77, missing, 1, NULL, {0}, {0}},
+                                {3, 2, true, 12, 5, NULL, 0, NULL, {0}, {0}}};
+    int passed = 0;
+    struct random r;
+    size_t n;
+    unsigned char *reply = make(v, 2, 300, &n), *spoilt = mem_alloc(n);
+
+    (void)state;
+    random_init(&r, 1, 1);
+    for (int turn = 0; turn < 20000; turn++) {
+        struct table_vectors *results;
+        struct reply_check c;
+        struct arena arena;
+        struct error e;
+        size_t count;
+        uint64_t lsn;
+
+        memcpy(spoilt, reply, n);
+        for (uint64_t i = 1 + random_below(&r, 3); i > 0; i--)
+            spoilt[random_below(&r, n)] ^= (unsigned char)(1u << random_below(&r, 8));
+        if (check(&plan, spoilt, n, 1 + random_below(&r, n), &c, &e) != ST_OK)
+            continue;
+        passed++;
+        arena_init(&arena, 1 << 16);
+        assert_ok(lookup_reply_read(&results, &count, &lsn, spoilt, n, &arena, &e), e);
+        assert_int_equal(count, 2);
+        for (size_t i = 0; i < 2; i++) {
+            assert_int_equal(results[i].dim, v[i].dim);
+            assert_int_equal(results[i].rows, v[i].rows);
+            assert_int_equal(results[i].value_bytes, v[i].value_bytes);
+            assert_true(results[i].packed);
+        }
+        arena_done(&arena);
+    }
+    assert_true(passed > 1000); /* most of the bytes are rows */
+    mem_free(spoilt);
+    mem_free(reply);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -209,6 +254,7 @@ int main(void)
         cmocka_unit_test(test_wrong_replies_are_told),
         cmocka_unit_test(test_bytes_too_many_are_told),
         cmocka_unit_test(test_every_cut_reply_is_told),
+        cmocka_unit_test(test_what_passes_is_an_answer),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

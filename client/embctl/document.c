@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Writing JSON. jansson would need the whole document in memory (a lookup of a million rows is tens of
-   millions of objects) and prints every double with 17 digits; it is used to check embedded texts. */
-#include "client/embctl/json.h"
+/* Writing JSON. jansson would need the whole document in memory (a lookup of a million rows is tens
+   of millions of objects) and prints every double with 17 digits; it is used to check embedded
+   texts. */
+#include "client/embctl/document.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -13,7 +14,7 @@
 #include "base/text.h"
 #include "client/embctl/print.h"
 
-static void put_text(struct json *j, const char *text)
+static void put_text(struct document *j, const char *text)
 {
     size_t n = strlen(text);
     bool valid = utf8_valid(text, n);
@@ -37,7 +38,7 @@ static void put_text(struct json *j, const char *text)
 }
 
 /* Comma, line, indent and key: all that comes before a value. */
-static void lead(struct json *j, const char *key)
+static void lead(struct document *j, const char *key)
 {
     unsigned d = j->depth;
 
@@ -55,7 +56,7 @@ static void lead(struct json *j, const char *key)
     }
 }
 
-static void open_container(struct json *j, const char *key, const char *brackets, bool flat)
+static void open_container(struct document *j, const char *key, const char *brackets, bool flat)
 {
     lead(j, key);
     fputc(brackets[0], j->out);
@@ -65,34 +66,39 @@ static void open_container(struct json *j, const char *key, const char *brackets
     j->closing[j->depth++] = brackets[1];
 }
 
-void json_begin(struct json *j)
+void doc_begin(struct document *j)
 {
-    *j = (struct json){.out = stdout};
+    *j = (struct document){.out = stdout};
 }
 
-int json_finish(struct json *j)
+void doc_end(struct document *j)
 {
     assert(!j->depth);
     fputc('\n', j->out);
+}
+
+int doc_finish(struct document *j)
+{
+    doc_end(j);
     return finish_output();
 }
 
-void json_object(struct json *j, const char *key)
+void doc_object(struct document *j, const char *key)
 {
     open_container(j, key, "{}", false);
 }
 
-void json_array(struct json *j, const char *key)
+void doc_array(struct document *j, const char *key)
 {
     open_container(j, key, "[]", false);
 }
 
-void json_array_flat(struct json *j, const char *key)
+void doc_array_flat(struct document *j, const char *key)
 {
     open_container(j, key, "[]", true);
 }
 
-void json_close(struct json *j)
+void doc_close(struct document *j)
 {
     j->depth--;
     if (j->begun[j->depth] && !j->flat[j->depth])
@@ -100,7 +106,7 @@ void json_close(struct json *j)
     fputc(j->closing[j->depth], j->out);
 }
 
-void json_text(struct json *j, const char *key, const char *value)
+void doc_text(struct document *j, const char *key, const char *value)
 {
     lead(j, key);
     if (value)
@@ -109,25 +115,25 @@ void json_text(struct json *j, const char *key, const char *value)
         fputs("null", j->out);
 }
 
-void json_bool(struct json *j, const char *key, bool value)
+void doc_bool(struct document *j, const char *key, bool value)
 {
     lead(j, key);
     fputs(value ? "true" : "false", j->out);
 }
 
-void json_u64(struct json *j, const char *key, uint64_t value)
+void doc_u64(struct document *j, const char *key, uint64_t value)
 {
     lead(j, key);
     fprintf(j->out, "%" PRIu64, value);
 }
 
-void json_i64(struct json *j, const char *key, int64_t value)
+void doc_i64(struct document *j, const char *key, int64_t value)
 {
     lead(j, key);
     fprintf(j->out, "%" PRId64, value);
 }
 
-void json_real(struct json *j, const char *key, double value)
+void doc_real(struct document *j, const char *key, double value)
 {
     char text[40] = "null";
 
@@ -140,7 +146,7 @@ void json_real(struct json *j, const char *key, double value)
     fputs(text, j->out);
 }
 
-void json_float(struct json *j, const char *key, float value)
+void doc_float(struct document *j, const char *key, float value)
 {
     char text[40] = "null";
 
@@ -153,7 +159,7 @@ void json_float(struct json *j, const char *key, float value)
     fputs(text, j->out);
 }
 
-void json_embedded(struct json *j, const char *key, const char *text)
+void doc_embedded(struct document *j, const char *key, const char *text)
 {
     json_t *value = json_loads(text, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, NULL);
     char *dump = value ? json_dumps(value, JSON_ENCODE_ANY) : NULL;
@@ -162,7 +168,7 @@ void json_embedded(struct json *j, const char *key, const char *text)
         lead(j, key);
         fputs(dump, j->out);
     } else {
-        json_text(j, key, text);
+        doc_text(j, key, text);
     }
     free(dump);
     json_decref(value);
