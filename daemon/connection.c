@@ -109,12 +109,13 @@ void connection_dirty(struct connection *c)
     t->dirty = c;
 }
 
-void connection_update_reading(struct connection *c, bool sendable)
+void connection_update_reading(struct connection *c)
 {
     size_t unsent = evbuffer_get_length(c->output);
     /* Answers that wait for a window do not count, or we would never see the update that they wait
        for. */
-    bool full = sendable && unsent + c->queued > c->transport->limits->max_buffered_bytes;
+    bool full =
+        c->session && c->blocked && unsent + c->queued > c->transport->limits->max_buffered_bytes;
 
     if (full == !c->reading)
         return;
@@ -135,7 +136,7 @@ void connection_linger(struct connection *c)
     drop_streams(c);
     c->phase = PHASE_LINGER;
     c->phase_us = clock_now_us();
-    connection_update_reading(c, false);
+    connection_update_reading(c);
     connection_dirty(c);
 }
 
@@ -170,10 +171,7 @@ void connection_drain(struct connection *c)
         return;
     c->phase = PHASE_NOTICE;
     c->phase_us = clock_now_us();
-    /* Requests that are under way when the peer reads the notice arrive before its answer to the
-     * PING. */
-    if (nghttp2_submit_shutdown_notice(c->session) != 0 ||
-        nghttp2_submit_ping(c->session, NGHTTP2_FLAG_NONE, (const uint8_t *)DRAIN_PING) != 0)
+    if (nghttp2_submit_shutdown_notice(c->session) != 0)
         connection_condemn(c, "out of memory");
     connection_dirty(c);
 }

@@ -79,6 +79,9 @@ void connection_failed(struct connection *c, int nghttp2_error)
                     peer_text(peer, c->fd));
         connection_close(c);
         return;
+    case NGHTTP2_ERR_FLOODED:
+        connection_cut(c, "answers to its control frames pile up");
+        return;
     default:
         connection_cut(c, nghttp2_strerror(nghttp2_error));
     }

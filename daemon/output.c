@@ -184,7 +184,8 @@ void connection_flush(struct connection *c)
         connection_close(c);
         return;
     }
-    connection_update_reading(c, more && c->session);
+    c->blocked = more;
+    connection_update_reading(c);
     if (more)
         return;
     if (c->session && !nghttp2_session_want_read(c->session) &&

@@ -35,14 +35,15 @@ static void check_request(struct stream *s, const struct limits *l, uint64_t now
         stream_expire(s, "the request did not arrive in time");
 }
 
-/* The answer: only what the stream's own window holds up is the stream's fault. */
+/* The answer: what the socket or the connection's window holds up is not the stream's fault. */
 static void check_answer(struct stream *s, const struct limits *l, uint64_t now_us)
 {
     static struct log_limit limit;
-    bool waits = s->unsent &&
-                 nghttp2_session_get_stream_remote_window_size(s->connection->session, s->id) <= 0;
+    const struct connection *c = s->connection;
+    bool held_up = (c->blocked || nghttp2_session_get_remote_window_size(c->session) <= 0) &&
+                   nghttp2_session_get_stream_remote_window_size(c->session, s->id) > 0;
 
-    progress_wait(&s->writing, waits, now_us);
+    progress_wait(&s->writing, s->unsent && !held_up, now_us);
     if (!progress_stalled(&s->writing, l->write_us, now_us) || s->closing)
         return;
     log_limited(&limit, 1, LOG_WARN, "answer given up: its peer does not read bytes=%zu",
@@ -103,7 +104,7 @@ void connection_check(struct connection *c, uint64_t now_us)
         check_answer(s, l, now_us);
     }
     progress_wait(&c->writing,
-                  evbuffer_get_length(c->output) ||
+                  c->blocked ||
                       (c->queued && nghttp2_session_get_remote_window_size(c->session) <= 0),
                   now_us);
     if (progress_stalled(&c->writing, l->write_us, now_us))

@@ -71,6 +71,7 @@ struct connection {
     const char *verdict; /* why it is to be cut, NULL while it may live */
     bool settled;        /* the peer's preface has come */
     bool reading;        /* read_event is added */
+    bool blocked;        /* output waits for the socket */
     bool held_back;      /* a stream's requests wait for room in its answer */
     bool pinged;         /* our keepalive PING is out */
     uint64_t phase_us;   /* when it came into this phase */
@@ -159,9 +160,8 @@ void connection_close(struct connection *c);  /* at once; open calls are cancell
 void connection_linger(struct connection *c); /* drop session and streams, let the output out */
 void connection_dirty(struct connection *c);  /* see that it is flushed in this turn */
 void connection_drain(struct connection *c);
-void connection_leave(struct connection *c); /* the final GOAWAY */
-/* Read on, or not while so much is unsent; `sendable`: some of it could go out now. */
-void connection_update_reading(struct connection *c, bool sendable);
+void connection_leave(struct connection *c);          /* the final GOAWAY */
+void connection_update_reading(struct connection *c); /* read on, unless too much is unsent */
 
 /* cut.c: ending connections that misbehave */
 void connection_condemn(struct connection *c, const char *why);  /* from anywhere */

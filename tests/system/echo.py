@@ -75,6 +75,15 @@ class Echo:
         return self.until(lambda c: c["connections"] == 1 and c["streams"] == 1 and c["inflight"] == 0,
                           "something is left")
 
+    def quiet_after_refusals(self):
+        """The same for a server that had no room left, and may not have any for the first who ask."""
+        deadline = time.monotonic() + 20
+        while True:
+            try:
+                return self.quiet()
+            except (h2raw.Closed, TimeoutError):
+                assert time.monotonic() < deadline, "there is never room"
+
     def resident(self):
         """Bytes of memory of the process."""
         pages = int(pathlib.Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])

@@ -169,7 +169,7 @@ class Closed(Exception):
 
 
 class Peer:
-    def __init__(self, address, timeout=10, preface=True, values=()):
+    def __init__(self, address, timeout=10, preface=True, values=(), acknowledge=True):
         if address.startswith("unix:"):
             self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             self.socket.settimeout(timeout)
@@ -178,7 +178,7 @@ class Peer:
             host, _, port = address.rpartition(":")
             self.socket = socket.create_connection((host.strip("[]"), int(port)), timeout)
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.timeout = timeout
+        self.timeout, self.acknowledge = timeout, acknowledge
         self.buffer, self.decoder = b"", hpack.Decoder()
         self.answers = {}
         self.goaway = None       # (last stream, code, text)
@@ -270,7 +270,8 @@ class Peer:
             self.acks += 1
         elif got.type == SETTINGS:
             self.settings = dict(struct.iter_unpack(">HI", got.payload))
-            self.send(settings(flags=ACK))
+            if self.acknowledge:
+                self.send(settings(flags=ACK))
         elif got.type == PING and got.flags & ACK:
             self.pongs += 1
         elif got.type == WINDOW_UPDATE:
@@ -285,6 +286,12 @@ class Peer:
             if answer and (answer.ended or answer.reset is not None):
                 return answer
             self.read(deadline - time.monotonic())
+
+    def reset(self, stream):
+        """Read until the stream is reset; returns the code."""
+        while stream not in self.answers or self.answers[stream].reset is None:
+            self.read()
+        return self.answers[stream].reset
 
     def wait(self, condition, timeout=None):
         """Read until condition(frame) holds; returns that frame."""

@@ -125,7 +125,7 @@ def test_errors_need_no_window():
         peer.sync()
         assert peer.answers[5].body == b"" and not peer.answers[5].ended
         peer.send(window(5, 4))
-        peer.sync()
+        peer.wait(lambda frame: frame.type == DATA)
         assert len(peer.answers[5].body) == 4
         peer.send(settings({INITIAL_WINDOW_SIZE: 100}))
         assert peer.answer(5).messages == [b"blocked"]
@@ -226,8 +226,7 @@ def test_deadline():
             peer.send(headers(3, request(UNARY, ("grpc-timeout", "50m"))), data(3, message(b"x", length=100)))
             answer = peer.answer(3)
             assert answer.status == 4
-            peer.wait(lambda frame: answer.reset is not None)
-            assert answer.reset == CANCEL
+            assert peer.reset(3) == CANCEL
             # The method goes on and on, and is stopped.
             peer.send(call(5, SLOW, b"1000000000", ("grpc-timeout", "50m")))
             assert peer.answer(5).status == 4
@@ -345,7 +344,7 @@ def test_inflight_limit():
             upload(peer, 1, message(bytes(5 * MIB)))
             answer = peer.answer(1)
             assert answer.status == 8 and "max_inflight_bytes" in answer.text, answer.text
-            peer.wait(lambda frame: answer.reset is not None)
+            assert peer.reset(1) == NO_ERROR
             peer.send(call(3, LARGE, b"5000000"))
             assert peer.answer(3).status == 8
             # Unsent answers count: three of 1 MiB are let in, no more.
