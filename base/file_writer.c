@@ -24,7 +24,7 @@ static enum status open_temporary(struct file_writer *w, struct error *e)
         if (getrandom(&random, sizeof random, 0) != sizeof random)
             break;
         snprintf(w->temporary + n, sizeof ".0123456789abcdef.tmp", ".%016" PRIx64 ".tmp", random);
-        w->fd = open(w->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+        w->fd = open(w->temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
         if (w->fd >= 0)
             return ST_OK;
         if (errno != EEXIST)

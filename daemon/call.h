@@ -3,8 +3,11 @@
    connection, and everything here is called on that worker's thread. Other threads name a call by
    {worker, id} and send mail; call_find() tells whether it is still there.
 
-     headers → message(s) → [half close] → reply | fail | send…finish → done → freed
-                     peer reset, deadline, lost connection ────────────→ done → freed */
+     headers → message(s) → [half close] → reply | fail | send…finish → done
+                     peer reset, deadline, lost connection ────────────→ done
+
+   After `done` the service has no part in the call any more; what is left of the answer goes out by
+   itself, however slowly the peer reads. */
 #pragma once
 
 #include <stdbool.h>
@@ -24,15 +27,18 @@ struct rpc {
     const char *name; /* "Lookup": in statistics and logs */
     unsigned index;   /* place in the counters, see counters.h */
     bool client_streams, server_streams;
-    /* A whole request message of `n` bytes at `data` (good until `done`, for a unary call; until return,
-       for a streaming one). Ends, now or later, in call_reply(), call_fail(), or call_send()s and
-       call_finish(). */
+    /* A whole request message of `n` bytes at `data`: any alignment, never NULL, and good until the
+       call ends (if client_streams, until return at the latest). For a unary call it comes when the
+       client has sent everything. Ends, now or later, in call_reply(), call_fail(), or call_send()s
+       and call_finish(). */
     void (*message)(struct call *call, const unsigned char *data, size_t n);
     /* The client has sent all its messages (client_streams only). May be NULL. */
     void (*half_close)(struct call *call);
     /* The call is over with this status, whoever ended it; called exactly once for each call whose
-       path was found. The place to stop work, to count, and to let go of `state`; nothing may be sent any
-       more. May be NULL. */
+       headers came whole and whose path was found, also when it was refused before any message.
+       Comes from within call_reply(), call_fail() and call_finish(), or from the loop. The place to
+       stop work, to count, and to let go of `state`; nothing may be sent any more, and the arena
+       dies afterwards. May be NULL. */
     void (*done)(struct call *call, enum status st);
 };
 
@@ -42,23 +48,35 @@ struct call {
     uint64_t id;          /* unique in the worker, never 0 */
     uint64_t start_us;    /* when the request's headers came */
     uint64_t deadline_us; /* clock_now_us() time, 0: none */
-    struct arena arena;   /* dies with the call */
+    struct arena arena;   /* dies with the call; its cap grows with the request: see CALL_ARENA */
     void *state;          /* the service's */
 };
 
-/* A block of `n` message bytes behind the five bytes of gRPC's prefix, which is filled in; write the
-   message at block->data + GRPC_PREFIX. NULL when out of memory. */
+/* What a call's arena may hold: this much, and four times the bytes of its request. A service that
+   builds more from its own data raises arena.cap itself. */
+#define CALL_ARENA ((size_t)4 << 20)
+
+/* A block of `n` message bytes behind the five bytes of gRPC's prefix, which is filled in; write
+   the message at block->data + GRPC_PREFIX. NULL when out of memory. */
 struct block *call_message_new(size_t n);
 
-/* Answer a unary call; takes over the reference to `message` (from call_message_new()). Ends the call. */
+/* Count `bytes` for this call against max_inflight_bytes, before a large reply is allocated; false
+   (and not counted) if that would pass the limit. The count is for the reply: call_reply() and
+   call_send() hand it over to the messages, and what is left goes when the call ends. */
+bool call_charge(struct call *call, uint64_t bytes);
+
+/* Answer a unary call; takes over the reference to `message` (from call_message_new()). Ends the
+   call: `done` runs before this returns, and afterwards `call` and the request are gone. */
 void call_reply(struct call *call, struct block *message);
-/* End the call with a status other than ST_OK and its sentence. */
+/* End the call with a status other than ST_OK and its sentence; `done` runs before this returns.
+   What call_send() took goes out first. */
 void call_fail(struct call *call, enum status st, const struct error *e);
-/* One message of a streaming answer; takes over the reference. */
+/* One message of a streaming answer; takes over the reference. Messages are counted against
+   max_inflight_bytes until they are sent, but never refused here. */
 void call_send(struct call *call, struct block *message);
 /* Bytes sent with call_send() that the connection has not taken yet. */
 size_t call_unsent(const struct call *call);
-/* End a streaming call with ST_OK. */
+/* End a streaming call with ST_OK; `done` runs before this returns. */
 void call_finish(struct call *call);
 
 /* The call of that id if it is still there, else NULL. */

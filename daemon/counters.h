@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Counters of one worker: written by it alone (relaxed atomics, no contention), read by the main thread
-   each second. One block for each table and call that the worker has seen, made when first needed. */
+/* Counters of one worker: written by it alone (relaxed atomics, no contention), read by the main
+   thread each second. One block for each table and call that the worker has seen, made when first
+   needed. */
 #pragma once
 
 #include "base/status.h"
@@ -8,14 +9,27 @@
 
 /* Calls that have counters; the names are those of statistics and metrics. */
 enum call_index {
-    CALL_LOOKUP, CALL_LIST, CALL_DESCRIBE, CALL_LOAD, CALL_UNLOAD, CALL_STATS,
-    CALL_HEALTH_CHECK, CALL_HEALTH_WATCH, CALL_HEALTH_LIST, CALL_REFLECTION, CALL_UNKNOWN,
+    CALL_LOOKUP,
+    CALL_LIST,
+    CALL_DESCRIBE,
+    CALL_LOAD,
+    CALL_UNLOAD,
+    CALL_STATS,
+    CALL_HEALTH_CHECK,
+    CALL_HEALTH_WATCH,
+    CALL_HEALTH_LIST,
+    CALL_REFLECTION,
+    CALL_UNKNOWN,
     CALL_INDEX_COUNT
 };
 const char *call_index_name(unsigned index);
 
 /* Slots of names that are no table's; real tables get slots from SLOT_FIRST on (entry.slot). */
-enum { SLOT_ANY = 0 /* "*": calls about no table */, SLOT_NONE = 1 /* "?": no such table */, SLOT_FIRST = 2 };
+enum {
+    SLOT_ANY = 0 /* "*": calls about no table */,
+    SLOT_NONE = 1 /* "?": no such table */,
+    SLOT_FIRST = 2
+};
 
 struct counters;
 
@@ -27,3 +41,11 @@ void counters_record(struct counters *c, unsigned slot, unsigned call, enum stat
                      uint64_t missing, uint64_t latency_us);
 /* By any thread: the totals since start; false if nothing was ever recorded there. */
 bool counters_read(const struct counters *c, unsigned slot, unsigned call, struct call_counts *out);
+/* By any thread: how many calls were recorded there, without reading the rest. */
+uint64_t counters_count(const struct counters *c, unsigned slot, unsigned call);
+
+/* Add `from` to `into`. */
+void counts_merge(struct call_counts *into, const struct call_counts *from);
+/* Leave in `counts` what came since they were `from`. The highest latency of that time is known by
+   its bucket; it is exact if it is the highest of all. */
+void counts_subtract(struct call_counts *counts, const struct call_counts *from);

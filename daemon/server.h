@@ -19,13 +19,16 @@ struct server {
     const struct config *config;
     struct limits limits;
     const struct rpc *const *rpcs; /* all methods of all services, NULL at the end */
+    const struct rpc *unknown; /* stands for the method of calls whose path is none of these: its
+                                  `done` counts them; the path is not used. May be NULL */
     struct worker **worker;
     unsigned worker_count;
-    struct writer *writer;      /* owns log.db and every change of the catalog */
-    struct mailbox main;        /* the main thread's: statistics queries, adopted sockets */
-    uint64_t start_us;          /* clock_now_us() at start */
-    atomic_bool ready;          /* answers /readyz and health; written by the main thread */
+    struct writer *writer; /* owns log.db and every change of the catalog */
+    struct mailbox main;   /* the main thread's: statistics queries, adopted sockets */
+    uint64_t start_us;     /* clock_now_us() at start */
+    atomic_bool ready;     /* answers /readyz and health; written by the main thread */
     atomic_bool draining;
-    /* Counted where they happen, for /metrics. */
+    /* Counted where they happen, for /metrics: accepted; closed at once because of max_connections
+       or for want of descriptors or memory; ended by us because the peer misbehaved. */
     atomic_uint_fast64_t connections_total, connections_refused, connections_cut;
 };

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/memory.h"
 #include "base/text.h"
 #include "daemon/call.h"
 #include "daemon/counters.h"
@@ -23,6 +24,9 @@
 /* Costly methods count by their arithmetic: so many multiply-adds weigh as much as one float
  * copied. */
 #define WORK_FLOATS 8
+
+/* The most memory that preparing a lookup takes for an id. */
+#define ID_MEMORY 48
 
 struct part {
     struct lookup lookup;
@@ -60,17 +64,6 @@ static void fail_part(struct lookup_call *c, size_t i, enum status st, struct er
     (void)!error_prefix(e, st, "lookups[%zu] (table %s)", i,
                         QUOTE_N(asked->table.data, asked->table.size));
     call_fail(c->call, st, e);
-}
-
-/* Hand over the reply, which was charged while it was ours. */
-static struct block *take_reply(struct lookup_call *c)
-{
-    struct block *reply = c->reply;
-
-    c->reply = NULL;
-    if (reply)
-        worker_discharge(c->call->worker, reply->size - GRPC_PREFIX);
-    return reply;
 }
 
 /* ---- Decoding ---- */
@@ -122,8 +115,11 @@ static void run_turn(struct lookup_call *c)
         floats += slice_floats(l, n);
         c->row += n;
     }
+    struct block *reply = c->reply;
+
+    c->reply = NULL;
     leave_gates(c);
-    call_reply(call, take_reply(c));
+    call_reply(call, reply);
 }
 
 static void job_run(struct job *job)
@@ -159,15 +155,13 @@ static enum status lay_out(struct lookup_call *c, struct error *e)
     if (size > limits->max_reply_bytes)
         return error_set(e, ST_EXHAUSTED, "the reply would have %zu bytes, max_reply_bytes is %llu",
                          size, (unsigned long long)limits->max_reply_bytes);
-    if (!worker_charge(c->call->worker, size))
+    if (!call_charge(c->call, size))
         return error_set(e, ST_EXHAUSTED,
                          "no room for a reply of %zu bytes now (max_inflight_bytes is %llu)", size,
                          (unsigned long long)limits->max_inflight_bytes);
     c->reply = call_message_new(size);
-    if (!c->reply) {
-        worker_discharge(c->call->worker, size);
+    if (!c->reply)
         return error_memory(e, "the reply");
-    }
     lookup_reply_layout(c->vector, count, c->lsn, c->reply->data + GRPC_PREFIX);
     return ST_OK;
 }
@@ -263,6 +257,10 @@ static void put_aside(struct lookup_call *c)
     struct error e;
 
     leave_gates(c);
+    if (w->draining) {
+        call_fail(c->call, error_set(&e, ST_UNAVAILABLE, "the daemon is stopping"), &e);
+        return;
+    }
     if (!c->patience) {
         c->patience = evtimer_new(w->base, out_of_patience, c);
         if (!c->patience || evtimer_add(c->patience, &tv) < 0) {
@@ -320,6 +318,8 @@ static void lookup_message(struct call *call, const unsigned char *data, size_t 
     if (st == ST_OK && c->request.ids > limits->max_ids)
         st = error_set(&e, ST_EXHAUSTED, "the call has %llu ids, max_ids is %llu",
                        (unsigned long long)c->request.ids, (unsigned long long)limits->max_ids);
+    if (st == ST_OK) /* rows, positions of unknown ids, and groups of bags: see table/lookup.h */
+        call->arena.cap += (size_t)c->request.ids * ID_MEMORY;
     if (st == ST_OK && !(c->part = arena_zero(&call->arena, c->request.count, sizeof *c->part)))
         st = error_memory(&e, "the call's tables");
     if (st == ST_OK)
@@ -343,7 +343,7 @@ static void lookup_done(struct call *call, enum status st)
     if (c->patience)
         event_free(c->patience);
     leave_gates(c);
-    block_unref(take_reply(c));
+    block_unref(c->reply);
     for (size_t i = 0; i < c->request.count; i++)
         counters_record(counters, c->part[i].slot, CALL_LOOKUP, st,
                         c->request.lookup[i].ids.size / 8, c->part[i].lookup.missing_count, us);

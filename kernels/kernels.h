@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The loops that touch many numbers, one body compiled for each instruction set and chosen once at
    start. Every level gives the same bits: products and sums are rounded one by one (no fused
-   multiply-add), in the order of the scalar loop. Thread-safe: no state.
+   multiply-add), in the order of the scalar loop. (Of a NaN that arithmetic makes only that it is
+   one is promised.) Thread-safe: no state.
 
    Arguments: `out`, `acc` and `in` of type void * are float32 arrays of any alignment; parameter
    arrays are aligned to their element. Rows are given by number, all below the number of rows of
@@ -53,10 +54,10 @@ struct kernels {
      */
     void (*f32_to_f16)(void *out, const void *in, size_t n);
     void (*f32_to_bf16)(void *out, const void *in, size_t n);
-    /* One row in the INT8 wire format, FUSED8_BYTES(dim) bytes: codes, then scale = (max - min) /
-       255 and bias = min as little-endian float32; code = lrintf((x - min) * 255 / (max - min +
-       1e-8f)), all in float32, clamped to 0..255; a range above FLT_MAX counts as FLT_MAX. dim
-       >= 1. */
+    /* One row (dim >= 1) in the INT8 wire format, FUSED8_BYTES(dim) bytes: codes, then scale =
+       (max - min) / 255 and bias = min as little-endian float32. All in float32, code =
+       lrintf((x - min) * 255 / (max - min + 1e-8f)), clamped to 0..255. A range above FLT_MAX
+       counts as FLT_MAX, a minimum of -0 is written as 0, NaN counts as the minimum. */
     void (*f32_to_fused8)(void *out, const void *in, size_t dim);
 };
 

@@ -2,6 +2,7 @@
 /* Settings: reading their text, holding them against their declaration, conditions between them. */
 #include "methods/method.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
@@ -32,6 +33,7 @@ bool condition_holds(const struct method *m, const struct value *value, const ch
         return true;
     equals = strchr(when, '=');
     i = method_setting(m, when, (size_t)(equals - when));
+    assert(i >= 0); /* the declarations are ours */
     if (!value[i].set)
         return false;
     equals++;

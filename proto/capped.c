@@ -10,8 +10,7 @@
 #include "base/text.h"
 #include "proto/wire.h"
 
-#define DEPTH_MAX 32 /* messages within messages; ours need 2, a schema that contains itself any   \
-                      */
+#define DEPTH_MAX 32 /* messages within messages, should a schema contain itself; ours need 3 */
 
 struct scan {
     const char *message;   /* the outermost type, for the sentences */

@@ -82,17 +82,19 @@ static char decode_byte(const char *text, size_t n, size_t *i)
     return c;
 }
 
-/* How much of [s, s + n) to keep so that it does not end within a character that began well. */
+/* How much of [s, s + n) to keep so that it does not end within a character. */
 static size_t whole_characters(const char *s, size_t n)
 {
-    size_t start = n;
+    size_t start = n, bytes;
+    unsigned char first;
 
     while (start > 0 && n - start < 3 && ((unsigned char)s[start - 1] & 0xc0) == 0x80)
         start--;
-    if (start > 0 && (unsigned char)s[start - 1] >= 0xc2 &&
-        !utf8_valid(s + start - 1, n - start + 1))
-        return start - 1;
-    return n;
+    if (!start)
+        return n;
+    first = (unsigned char)s[start - 1];
+    bytes = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : first >= 0xc0 ? 2 : 1;
+    return n - (start - 1) < bytes ? start - 1 : n;
 }
 
 size_t grpc_message_decode(char *out, size_t room, const char *text, size_t n)

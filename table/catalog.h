@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The catalog: which tables are served under which names. A catalog is immutable; a change makes a new
-   one (entries are shared between the two), which the writer publishes and each reading thread takes
-   between two events. When all have taken it, the writer frees the old catalog and the entries that
-   left it. The writer thread alone makes, publishes and frees. */
+/* The catalog: which tables are served under which names. A catalog is immutable; a change makes a
+   new one (entries are shared between the two), which the writer publishes and each reading thread
+   takes between two events. When all have taken it, the writer frees the old catalog and the
+   entries that left it. The writer thread alone makes, publishes and frees. */
 #pragma once
 
 #include "table/gate.h"
@@ -13,27 +13,33 @@
 struct entry {
     char name[TABLE_NAME_MAX + 1];
     size_t name_length;
-    struct table *table;  /* NULL: damaged, see `trouble` */
-    char *trouble;        /* why the table cannot be served: lookups get DATA_LOSS with this text */
-    uint64_t version;     /* number of pushes applied, as lookups report it */
-    uint64_t generation;  /* which life of the name */
-    unsigned slot;        /* place of the name in the statistics; the same for all lives of a name */
+    struct table *table; /* NULL: damaged, see `trouble` */
+    char *trouble;       /* why the table cannot be served: lookups get DATA_LOSS with this text */
+    uint64_t version;    /* number of pushes applied, as lookups report it */
+    uint64_t generation; /* which life of the name */
+    unsigned slot;       /* place of the name in the statistics; the same for all lives of a name */
+    /* For those who ask about the table; set before the entry is shown to anybody. */
+    char *file;        /* where it was loaded from; may be NULL */
+    uint64_t checksum; /* of the file's data area */
+    uint64_t lsn;      /* of the change that put it there */
+    int64_t loaded_us; /* when, since 1970 */
+    bool reported;     /* the writer's own: that the table is damaged has been logged */
     struct gate gate;
 };
 
 struct catalog {
-    uint64_t number; /* 1, 2, 3, … */
-    uint64_t lsn;    /* of the last change in it */
+    uint64_t number;      /* 1, 2, 3, … */
+    uint64_t lsn;         /* of the last change in it */
     struct entry **entry; /* sorted by name */
     size_t count;
-    uint32_t *bucket; /* open addressing by hash of the name, 0 = empty, else place + 1 */
+    uint32_t *bucket;    /* open addressing by hash of the name, 0 = empty, else place + 1 */
     size_t bucket_count; /* power of two */
 };
 
 MUST_CHECK enum status entry_new(struct entry **out, const char *name, struct table *table,
                                  uint64_t version, uint64_t generation, unsigned slot,
                                  unsigned workers, struct error *e);
-/* Close the table and free the entry. Nobody may be inside its gate. */
+/* Close the table and free the entry with its texts. Nobody may be inside its gate. */
 void entry_free(struct entry *entry);
 
 /* The empty catalog, number 1. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The gate of a table: how the writer waits for lookups that are inside it. Each worker has a padded
-   flag of its own, so that entering and leaving is one uncontended store; only the writer looks at
-   all of them.
+/* The gate of a table: how the writer waits for lookups that are inside it. Each worker has a
+   padded flag of its own, so that entering and leaving is one uncontended store; only the writer
+   looks at all of them.
 
      worker:  gate_enter(w) ── false: the gate is up, put the call aside and serve others
               … read parameters …
@@ -9,8 +9,8 @@
      writer:  gate_raise() → gate_empty() until true → change or free → gate_lower()
 
    A worker may be inside with several calls at once (`inside` counts them). Today the writer raises
-   the gate of a table that was replaced or unloaded, for good, before it frees it; a push will raise
-   it while changed rows are written. */
+   the gate of a table that was replaced or unloaded, for good, before it frees it; a push will
+   raise it while changed rows are written. */
 #pragma once
 
 #include <stdatomic.h>

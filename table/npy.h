@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* NumPy's .npy arrays, format versions 1 to 3, C order, little-endian numbers. Object arrays (they hold
-   pickles), Fortran order of two or more dimensions and other types are refused with a sentence. */
+/* NumPy's .npy arrays, format versions 1 to 3, C order, little-endian numbers. Object arrays (they
+   hold pickles), Fortran order of two or more dimensions and other types are refused with a
+   sentence. */
 #pragma once
 
+#include "base/region.h"
 #include "base/status.h"
 #include "methods/tensor.h"
 
 struct npy {
-    struct tensor array; /* name NULL, data in `map` */
-    void *map;
-    size_t map_bytes;
-    int owned; /* read from a pipe into memory rather than mapped */
+    struct tensor array;   /* name NULL, data aligned to the element */
+    struct region *region; /* the mapped file, or NULL: region_damaged() tells whether it shrank */
+    char *memory;          /* what was read from a pipe, or NULL */
 };
 
 /* Open an array for reading; "-" is standard input (read whole, at most `limit` bytes). */

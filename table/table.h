@@ -25,12 +25,12 @@ struct table {
 
     struct parameters *part; /* one, or one for each field (`per_field`) */
     size_t part_count;
-    uint64_t *part_first;    /* [part_count + 1] first row of each part */
-    uint64_t *field_rows;    /* embd.fields, NULL if absent */
+    uint64_t *part_first; /* [part_count + 1] first row of each part */
+    uint64_t *field_rows; /* embd.fields, NULL if absent */
     size_t field_count;
 
-    struct key_index *keys; /* IDS_KEYS */
-    const float *fallback;  /* the row for unknown ids, [D]; zeros if the file has none */
+    struct key_index *keys;   /* IDS_KEYS */
+    const float *fallback;    /* the row for unknown ids, [D]; zeros if the file has none */
     const int64_t *frequency; /* [N] or NULL */
 
     uint64_t applied;    /* embd.applied */
@@ -40,8 +40,8 @@ struct table {
     char *config;        /* embd.config as text, never NULL */
     char *optimizer;     /* embd.optimizer as text, NULL if absent */
 
-    struct region *region;  /* the file's bytes: mapping or private copy */
-    struct region *private; /* tensors copied to private memory; may be NULL */
+    struct region *region;  /* the file's bytes: a mapping of all, or a private copy of the data */
+    struct region *private; /* tensors copied out of the mapping, and the default row; or NULL */
     struct header header;   /* all tensors of the file, as stored */
     enum region_mode memory;
 
@@ -56,17 +56,20 @@ struct table {
 struct table_options {
     enum region_mode memory;
     struct header_limits limits; /* zeros: the defaults */
-    bool trusted; /* identity and checksum are known from an earlier full check: do not read all values */
-    struct file_identity expected; /* with trusted: what the file must still be, else it is checked in full */
-    /* Called now and then with the share done (0 to 1); false stops with ST_CANCELLED. May be NULL. */
+    bool trusted; /* identity and checksum are known from an earlier full check: do not read all
+                     values */
+    struct file_identity
+        expected; /* with trusted: what the file must still be, else it is checked in full */
+    /* Called now and then with the share done (0 to 1); false stops with ST_CANCELLED. May be NULL.
+     */
     bool (*progress)(void *context, double done);
     void *context;
 };
 
 /* Open, check and load. A refused file gets one sentence that names the tensor (or key) and the
    rule, begun with the path. Status: ST_NOT_FOUND, ST_PERMISSION, ST_INVALID (a bad file),
-   ST_EXHAUSTED (memory), ST_DATA_LOSS (the file changed while it was read, or its embd.checksum does
-   not match). `*out` is yours (table_close). */
+   ST_EXHAUSTED (memory), ST_DATA_LOSS (the file changed while it was read, or its embd.checksum
+   does not match). `*out` is yours (table_close). */
 MUST_CHECK enum status table_open(struct table **out, const char *path,
                                   const struct table_options *options, struct error *e);
 /* The same for an open descriptor (not closed); `path` is for sentences. */
@@ -74,14 +77,18 @@ MUST_CHECK enum status table_open_fd(struct table **out, int fd, const char *pat
                                      const struct table_options *options, struct error *e);
 void table_close(struct table *t); /* NULL is fine */
 
+/* The bytes of a tensor of t->header as they lie in the file or its copy, of any alignment. In a
+   shared mapping they may change: for values only, and ask table_damaged() afterwards. */
+const void *table_tensor(const struct table *t, const struct file_tensor *ft);
+
 double table_ratio(const struct table *t); /* bytes / (4 N D); 0 when N = 0 */
 /* Read one byte of every page. */
 void table_touch(const struct table *t);
 /* True once bytes of the file were found missing or changed under us. */
 bool table_damaged(const struct table *t);
 void table_mark_damaged(struct table *t);
-/* Compare the file at the table's path with what was loaded: true if the same inode has another size
-   or modification time now (a file that was renamed over or removed leaves our mapping whole).
+/* Compare the file at the table's path with what was loaded: true if the same inode has another
+   size or modification time now (a file that was renamed over or removed leaves our mapping whole).
    Always false for private memory. */
 bool table_file_changed(const struct table *t);
 /* Bytes that the table holds in memory of its own, and bytes of its file mapping. */

@@ -40,8 +40,7 @@ def main():
                 except grpc.RpcError as error:
                     return error.code()
                 values = np.unique(np.frombuffer(reply.results[0].values, "<f4"))
-                assert len(values) == 1, f"{name}: {values}"
-                return int(values[0])
+                return int(values[0]) if len(values) == 1 else "mixed"
 
             def wait_for(name, what):
                 deadline = time.monotonic() + 10
@@ -52,7 +51,8 @@ def main():
             assert [lookup(n) for n in names] == list(range(len(names)))
             os.truncate(tables["cut"], 4096)
             assert lookup("cut") == grpc.StatusCode.DATA_LOSS  # at once: the pages are gone
-            with open(tables["over"], "r+b") as f:  # the pages are there, but not what was checked
+            # The pages are there, but not what was checked: served until the watch sees it, within a second or two.
+            with open(tables["over"], "r+b") as f:
                 f.seek(1 << 20)
                 f.write(b"\xff" * 4096)
             wait_for("over", grpc.StatusCode.DATA_LOSS)

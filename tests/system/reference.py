@@ -97,7 +97,7 @@ def encode(rows, fmt):
         return to_bf16(rows).tobytes()
     out = []
     for row in rows:
-        low, high = row.min(), row.max()
+        low, high = row.min() + f32(0), row.max()  # a minimum of -0 is written as 0
         span = f32(high - low)
         code = np.rint((row - low) * f32(255) / (span + f32(1e-8)))
         out.append(np.clip(code, 0, 255).astype(np.uint8).tobytes()

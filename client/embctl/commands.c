@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The list of commands. */
+#include "client/embctl/commands.h"
+
+const struct command *const commands[] = {
+    &command_tables,   &command_describe, &command_lookup, &command_load,   &command_unload,
+    &command_stats,    &command_top,      &command_health, &command_bench,  &command_methods,
+    &command_compress, &command_inspect,  &command_verify, &command_export, NULL,
+};

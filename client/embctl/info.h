@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the daemon says of a table, in words and as JSON. */
+#pragma once
+
+#include "client/embctl/document.h"
+#include "proto/embd.pb-c.h"
+
+const char *state_name(int state);   /* "serving", "damaged" */
+const char *memory_name(int memory); /* "map", "copy", "lock" */
+const char *ids_name(int ids);       /* "rows", "keys", "hash" */
+
+/* The fields of a TableInfo into the object that is open. */
+void json_table_info(struct document *j, const Embd__V1__TableInfo *t);
+
+/* A tensor for print_tensors(). */
+struct tensor_line {
+    const char *name, *dtype;
+    const uint64_t *shape;
+    size_t rank;
+    uint64_t bytes;
+};
+/* The tensors of a table, largest first; `line` is sorted. */
+void print_tensors(struct tensor_line *line, size_t count);
+/* "3, with rows  600  400  12" into `out`, cut with "…" where there is no more room. */
+const char *fields_format(char *out, size_t room, const uint64_t *rows, size_t count);

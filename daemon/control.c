@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The main thread's loop: its mail, its signals, and the way down. */
+#include "daemon/control.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "daemon/listener.h"
+#include "daemon/notify.h"
+#include "daemon/recorder.h"
+#include "daemon/server.h"
+#include "daemon/services.h"
+#include "daemon/thread.h"
+#include "daemon/worker.h"
+
+void control_take_catalog(struct mail *mail, void *control)
+{
+    const struct catalog_view *view = (const struct catalog_view *)mail;
+    struct control *c = control;
+
+    c->catalog = view->catalog;
+    recorder_take_catalog(c->recorder, c->catalog);
+    mailbox_send(view->reply, view->taken); /* from here on the view is gone */
+}
+
+void control_take_trouble(struct mail *mail, void *control)
+{
+    struct control *c = control;
+
+    c->log_trouble = ((const struct writer_trouble *)mail)->error;
+    c->log_troubled = true;
+}
+
+void control_close_listeners(struct control *c)
+{
+    for (size_t i = 0; i < c->listener_count; i++)
+        listener_free(c->listener[i]);
+    c->listener_count = 0;
+}
+
+/* ---- The way down ---- */
+
+static void deliver_writer_stopped(struct mail *mail, void *control)
+{
+    struct control *c = control;
+
+    (void)mail;
+    writer_join(c->server->writer);
+    event_base_loopbreak(c->base);
+}
+
+static void deliver_workers_left(struct mail *mail, void *control)
+{
+    struct control *c = control;
+
+    (void)mail;
+    pthread_join(c->joiner, NULL);
+    c->writer_stopped.deliver = deliver_writer_stopped;
+    writer_stop(c->server->writer, &c->writer_stopped);
+}
+
+static void *join_workers(void *control)
+{
+    struct control *c = control;
+
+    for (unsigned i = 0; i < c->server->worker_count; i++)
+        worker_join(c->server->worker[i]);
+    mailbox_send(&c->server->main, &c->workers_left);
+    return NULL;
+}
+
+static void stop_at_once(struct control *c, const char *why)
+{
+    log_warn("stopping at once, calls under way are cut reason=%s", why);
+    recorder_tick(c->recorder);
+    _exit(0); /* everything that was answered is on disk */
+}
+
+static void on_stop(evutil_socket_t number, short what, void *control)
+{
+    struct control *c = control;
+    struct error e;
+
+    (void)what;
+    if (atomic_load(&c->server->draining))
+        stop_at_once(c, number == SIGINT ? "SIGINT" : "SIGTERM");
+    log_info("stopping: calls under way may finish signal=%s",
+             number == SIGINT ? "SIGINT" : "SIGTERM");
+    notify_manager("STOPPING=1");
+    atomic_store(&c->server->draining, true);
+    health_changed(c->server);
+    control_close_listeners(c);
+    for (unsigned i = 0; i < c->server->worker_count; i++)
+        worker_drain(c->server->worker[i]);
+    c->workers_left.deliver = deliver_workers_left;
+    if (thread_start(&c->joiner, "embd-joiner", join_workers, c, &e) != ST_OK)
+        stop_at_once(c, e.text);
+}
+
+/* ---- The rest of what happens ---- */
+
+static void on_hangup(evutil_socket_t number, short what, void *control)
+{
+    (void)number, (void)what;
+    control_reload(control);
+}
+
+static void on_mail(evutil_socket_t fd, short what, void *control)
+{
+    struct control *c = control;
+
+    (void)fd, (void)what;
+    mailbox_deliver(&c->server->main, c);
+}
+
+static void on_tick(evutil_socket_t fd, short what, void *control)
+{
+    struct control *c = control;
+
+    (void)fd, (void)what;
+    recorder_tick(c->recorder);
+}
+
+enum status control_init(struct control *c, struct error *e)
+{
+    const struct timeval second = {.tv_sec = 1};
+
+    c->mail = event_new(c->base, c->server->main.fd, EV_READ | EV_PERSIST, on_mail, c);
+    c->tick = event_new(c->base, -1, EV_PERSIST, on_tick, c);
+    c->terminate = evsignal_new(c->base, SIGTERM, on_stop, c);
+    c->interrupt = evsignal_new(c->base, SIGINT, on_stop, c);
+    c->hangup = evsignal_new(c->base, SIGHUP, on_hangup, c);
+    if (!c->mail || !c->tick || !c->terminate || !c->interrupt || !c->hangup ||
+        event_add(c->mail, NULL) < 0 || event_add(c->tick, &second) < 0 ||
+        event_add(c->terminate, NULL) < 0 || event_add(c->interrupt, NULL) < 0 ||
+        event_add(c->hangup, NULL) < 0)
+        return error_memory(e, "main loop");
+    return ST_OK;
+}
+
+void control_done(struct control *c)
+{
+    struct event *event[] = {c->mail, c->tick, c->terminate, c->interrupt, c->hangup};
+
+    for (size_t i = 0; i < sizeof event / sizeof *event; i++)
+        if (event[i])
+            event_free(event[i]);
+    control_close_listeners(c);
+}
+
+void control_run(struct control *c)
+{
+    event_base_dispatch(c->base);
+}

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Orders: their life, and the part of a load that takes time. */
+#include "daemon/order.h"
+
+#include <assert.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/memory.h"
+#include "daemon/call.h"
+#include "daemon/thread.h"
+#include "daemon/worker.h"
+
+enum status order_new(struct order **out, enum order_kind kind, const char *name, const char *file,
+                      struct error *e)
+{
+    struct order *o = mem_zero(1, sizeof *o);
+    size_t n = strlen(name);
+
+    assert(n <= TABLE_NAME_MAX);
+    if (o && file)
+        o->file = mem_text(file, strlen(file));
+    if (!o || (file && !o->file)) {
+        mem_free(o);
+        return error_memory(e, "order");
+    }
+    atomic_init(&o->refs, 1);
+    atomic_init(&o->cancelled, false);
+    o->kind = kind;
+    o->fd = -1;
+    o->start_us = clock_now_us();
+    memcpy(o->name, name, n);
+    table_settings_init(&o->settings);
+    *out = o;
+    return ST_OK;
+}
+
+struct order *order_ref(struct order *o)
+{
+    atomic_fetch_add_explicit(&o->refs, 1, memory_order_relaxed);
+    return o;
+}
+
+void order_unref(struct order *o)
+{
+    if (!o || atomic_fetch_sub_explicit(&o->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    if (o->fd >= 0)
+        close(o->fd);
+    table_close(o->table);
+    mem_free(o->file);
+    mem_free(o);
+}
+
+static void deliver_answer(struct mail *mail, void *receiver)
+{
+    struct order *o = (struct order *)mail;
+    struct call *call = call_find(receiver, o->call_id);
+
+    if (call)
+        o->answer(call, o);
+    order_unref(o);
+}
+
+void order_answer(struct order *o, enum status st)
+{
+    o->status = st;
+    if (!o->worker) {
+        order_unref(o);
+        return;
+    }
+    o->mail.deliver = deliver_answer;
+    mailbox_send(&o->worker->mailbox, &o->mail);
+}
+
+enum status order_prepare(struct order *o, struct registry *registry, int import_fd)
+{
+    struct stat info;
+    enum status st;
+
+    if (o->relative)
+        st = file_open_beneath(&o->fd, import_fd, o->relative, &info, &o->error);
+    else
+        st = file_open(&o->fd, o->file, &info, &o->error);
+    if (st != ST_OK)
+        return st;
+    file_identity_from(&o->identity, &info);
+    o->trusted = registry && registry_file_known(registry, &o->identity, &o->checksum);
+    return ST_OK;
+}
+
+static bool goes_on(void *context, double done)
+{
+    struct order *o = context;
+
+    (void)done;
+    return !atomic_load_explicit(&o->cancelled, memory_order_relaxed);
+}
+
+void order_load(struct order *o)
+{
+    struct table_options options = {
+        .memory = o->settings.memory,
+        .limits = o->limits,
+        .trusted = o->trusted,
+        .expected = o->identity,
+        .progress = goes_on,
+        .context = o,
+    };
+
+    o->status = table_open_fd(&o->table, o->fd, o->file, &options, &o->error);
+    close(o->fd);
+    o->fd = -1;
+    if (o->status != ST_OK)
+        return;
+    if (o->table->checksum) /* it was read, known or not */
+        o->checksum = o->table->checksum;
+    o->identity = o->table->identity;
+    table_touch(o->table);
+}
+
+static void *run_loader(void *order)
+{
+    struct order *o = order;
+
+    order_load(o);
+    mailbox_send(o->back, &o->mail);
+    return NULL;
+}
+
+enum status order_load_elsewhere(struct order *o, void (*loaded)(struct mail *mail, void *writer))
+{
+    o->mail.deliver = loaded;
+    return thread_start(NULL, "embd-loader", run_loader, o, &o->error);
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How a new catalog comes to everybody who reads one (the workers and the main thread), and how
+   what it replaced goes away: shown to all → taken by all → the order is answered → the entry that
+   left it waits at its gate until no lookup is inside → freed. Several may be on their way at a
+   time; readers take them in order. The writer's. */
+#pragma once
+
+#include <stdbool.h>
+
+#include "base/mailbox.h"
+#include "base/status.h"
+#include "table/catalog.h"
+
+struct order;
+struct publication;
+struct server;
+struct writer;
+
+/* What the main thread gets when a catalog is shown; its mailbox's receiver takes it and mails
+   `taken` to `reply`. */
+struct catalog_view {
+    struct mail mail;
+    const struct catalog *catalog;
+    struct mail *taken;
+    struct mailbox *reply;
+};
+
+/* Everything that publishing allocates, before there is a change to publish. */
+MUST_CHECK enum status publication_new(struct publication **out, struct writer *w, struct error *e);
+/* One that was not used. NULL is fine. */
+void publication_free(struct publication *p);
+
+/* Make `c` the newest catalog and show it; `gone` (may be NULL) is the entry that is no longer in
+   it. When all have taken it, `o` (may be NULL) is answered with ST_OK. Takes over all of them. */
+void publish(struct publication *p, struct catalog *c, struct entry *gone, struct order *o);
+/* Free what can be freed by now; true if something still waits at its gate. */
+bool publish_retire(struct writer *w);

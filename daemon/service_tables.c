@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The service Tables: List and Describe are answered from the worker's own catalog, Load and Unload
+   are orders to the writer. */
+#include <string.h>
+
+#include "base/text.h"
+#include "daemon/config.h"
+#include "daemon/counters.h"
+#include "daemon/order.h"
+#include "daemon/server.h"
+#include "daemon/services.h"
+#include "daemon/table_info.h"
+#include "daemon/worker.h"
+#include "daemon/writer.h"
+#include "proto/embd.pb-c.h"
+
+static void list_message(struct call *call, const unsigned char *data, size_t n)
+{
+    const struct catalog *c = call->worker->catalog;
+    Embd__V1__ListResponse reply = EMBD__V1__LIST_RESPONSE__INIT;
+    Embd__V1__TableInfo *info;
+    struct error e;
+
+    if (!service_unpack(call, &embd__v1__list_request__descriptor, data, n))
+        return;
+    call->arena.cap += c->count * (sizeof *info + sizeof *reply.tables + 64);
+    info = arena_alloc(&call->arena, c->count, sizeof *info);
+    reply.tables = arena_alloc(&call->arena, c->count, sizeof *reply.tables);
+    if (!info || !reply.tables) {
+        call_fail(call, error_memory(&e, "the reply"), &e);
+        return;
+    }
+    for (size_t i = 0; i < c->count; i++) {
+        table_info(&info[i], c->entry[i]);
+        reply.tables[i] = &info[i];
+    }
+    reply.n_tables = c->count;
+    reply.lsn = c->lsn;
+    service_reply(call, &reply.base);
+}
+
+/* ---- Calls about one table ---- */
+
+/* Kept for `done`, which counts the call under its table. */
+struct table_call {
+    const char *name;
+    unsigned slot;       /* when the call came; SLOT_NONE: not served then */
+    struct order *order; /* under way */
+};
+
+static unsigned slot_of(const struct call *call, const char *name)
+{
+    const struct entry *entry = catalog_find(call->worker->catalog, name, strlen(name));
+
+    return entry ? entry->slot : SLOT_NONE;
+}
+
+/* The call's state; NULL when out of memory, and then the call is over. */
+static struct table_call *begin(struct call *call, const char *name)
+{
+    struct table_call *t = arena_zero(&call->arena, 1, sizeof *t);
+    struct error e;
+
+    if (!t) {
+        call_fail(call, error_memory(&e, "the call"), &e);
+        return NULL;
+    }
+    t->name = name;
+    t->slot = slot_of(call, name);
+    call->state = t;
+    return t;
+}
+
+static void table_done(struct call *call, enum status st)
+{
+    struct table_call *t = call->state;
+
+    if (!t) { /* it was refused before it named a table */
+        service_count(call, SLOT_ANY, st);
+        return;
+    }
+    if (t->order) {
+        atomic_store(&t->order->cancelled, true); /* without effect if it is done */
+        order_unref(t->order);
+    }
+    service_count(call, t->slot == SLOT_NONE ? slot_of(call, t->name) : t->slot, st);
+}
+
+static void describe_message(struct call *call, const unsigned char *data, size_t n)
+{
+    const Embd__V1__DescribeRequest *request =
+        service_unpack(call, &embd__v1__describe_request__descriptor, data, n);
+    Embd__V1__DescribeResponse reply;
+    Embd__V1__TableInfo info;
+    const struct entry *entry;
+    struct error e;
+    enum status st;
+
+    if (!request || !begin(call, request->table))
+        return;
+    entry = catalog_find(call->worker->catalog, request->table, strlen(request->table));
+    if (!entry)
+        st = error_set(&e, ST_NOT_FOUND, "no such table: %s", QUOTE(request->table));
+    else
+        st = table_describe(&reply, &info, entry, &call->arena, &e);
+    if (st == ST_OK)
+        service_reply(call, &reply.base);
+    else
+        call_fail(call, st, &e);
+}
+
+/* ---- Orders ---- */
+
+/* Send the order; the call's state keeps a reference, so that a call that ends can end it. */
+static void send_order(struct call *call, struct table_call *t, struct order *o,
+                       void (*answer)(struct call *call, const struct order *o))
+{
+    o->by = BY_CALL;
+    o->worker = call->worker;
+    o->call_id = call->id;
+    o->answer = answer;
+    t->order = order_ref(o);
+    writer_order(call->worker->server->writer, o);
+}
+
+static void load_answer(struct call *call, const struct order *o)
+{
+    Embd__V1__LoadResponse reply = EMBD__V1__LOAD_RESPONSE__INIT;
+    Embd__V1__TableInfo info = EMBD__V1__TABLE_INFO__INIT;
+    const struct entry *entry;
+
+    if (o->status != ST_OK) {
+        call_fail(call, o->status, &o->error);
+        return;
+    }
+    entry = catalog_find(call->worker->catalog, o->name, strlen(o->name));
+    if (entry) {
+        table_info(&info, entry);
+    } else { /* unloaded again by now */
+        info.name = (char *)o->name;
+        info.version = o->version;
+    }
+    reply.table = &info;
+    reply.lsn = o->lsn;
+    service_reply(call, &reply.base);
+}
+
+static enum status read_settings(struct order *o, const Embd__V1__LoadRequest *request,
+                                 struct error *e)
+{
+    enum status st = ST_OK;
+
+    for (size_t i = 0; i < request->n_options && st == ST_OK; i++) {
+        const Embd__V1__TableOption *option = request->options[i];
+
+        for (size_t j = 0; j < i; j++)
+            if (!strcmp(request->options[j]->key, option->key))
+                return error_set(e, ST_INVALID, "option %s is given twice", QUOTE(option->key));
+        st = table_settings_set(&o->settings, option->key, option->value, e);
+    }
+    return st;
+}
+
+#define FILE_MOST 4096 /* of a path, as the system has it */
+
+static enum status load_order(struct order **out, const Embd__V1__LoadRequest *request,
+                              const char *import_dir, struct error *e)
+{
+    size_t folder = strlen(import_dir), n = strlen(request->file);
+    char path[FILE_MOST];
+    enum status st;
+
+    if (!table_name_valid(request->table, strlen(request->table)))
+        return error_set(e, ST_INVALID, "%s is no name for a table", QUOTE(request->table));
+    if (!n)
+        return error_set(e, ST_INVALID, "there must be a file");
+    if (!folder)
+        return error_set(e, ST_PRECONDITION,
+                         "no import_dir is configured, so calls cannot load files");
+    if (folder + 1 + n >= sizeof path)
+        return error_set(e, ST_INVALID, "the path of the file is too long");
+    memcpy(path, import_dir, folder);
+    path[folder] = '/';
+    memcpy(path + folder + 1, request->file, n + 1);
+    st = order_new(out, ORDER_LOAD, request->table, path, e);
+    if (st != ST_OK)
+        return st;
+    (*out)->relative = (*out)->file + folder + 1;
+    (*out)->replace = request->replace;
+    st = read_settings(*out, request, e);
+    if (st != ST_OK)
+        order_unref(*out);
+    return st;
+}
+
+static void load_message(struct call *call, const unsigned char *data, size_t n)
+{
+    const Embd__V1__LoadRequest *request =
+        service_unpack(call, &embd__v1__load_request__descriptor, data, n);
+    struct table_call *t;
+    struct order *o;
+    struct error e;
+    enum status st;
+
+    if (!request || !(t = begin(call, request->table)))
+        return;
+    st = load_order(&o, request, call->worker->server->config->import_dir, &e);
+    if (st == ST_OK)
+        send_order(call, t, o, load_answer);
+    else
+        call_fail(call, st, &e);
+}
+
+static void unload_answer(struct call *call, const struct order *o)
+{
+    Embd__V1__UnloadResponse reply = EMBD__V1__UNLOAD_RESPONSE__INIT;
+
+    if (o->status != ST_OK) {
+        call_fail(call, o->status, &o->error);
+        return;
+    }
+    reply.lsn = o->lsn;
+    reply.version = o->version;
+    service_reply(call, &reply.base);
+}
+
+static void unload_message(struct call *call, const unsigned char *data, size_t n)
+{
+    const Embd__V1__UnloadRequest *request =
+        service_unpack(call, &embd__v1__unload_request__descriptor, data, n);
+    struct table_call *t;
+    struct order *o;
+    struct error e;
+    enum status st;
+
+    if (!request || !(t = begin(call, request->table)))
+        return;
+    if (!table_name_valid(request->table, strlen(request->table)))
+        st = error_set(&e, ST_NOT_FOUND, "no such table: %s", QUOTE(request->table));
+    else
+        st = order_new(&o, ORDER_UNLOAD, request->table, NULL, &e);
+    if (st != ST_OK) {
+        call_fail(call, st, &e);
+        return;
+    }
+    o->forget = request->forget;
+    send_order(call, t, o, unload_answer);
+}
+
+const struct rpc rpc_list = {.path = "/embd.v1.Tables/List",
+                             .name = "List",
+                             .index = CALL_LIST,
+                             .message = list_message,
+                             .done = service_done};
+const struct rpc rpc_describe = {.path = "/embd.v1.Tables/Describe",
+                                 .name = "Describe",
+                                 .index = CALL_DESCRIBE,
+                                 .message = describe_message,
+                                 .done = table_done};
+const struct rpc rpc_load = {.path = "/embd.v1.Tables/Load",
+                             .name = "Load",
+                             .index = CALL_LOAD,
+                             .message = load_message,
+                             .done = table_done};
+const struct rpc rpc_unload = {.path = "/embd.v1.Tables/Unload",
+                               .name = "Unload",
+                               .index = CALL_UNLOAD,
+                               .message = unload_message,
+                               .done = table_done};

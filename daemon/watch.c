@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the writer looks after once a second: files of served tables that change under it, and the
+   log. The writer's. */
+#include "base/log.h"
+#include "base/text.h"
+#include "daemon/writer_parts.h"
+
+/* Files looked at in a second: one stat(2) each, a few microseconds. */
+#define FILES_A_SECOND 1000
+
+static void look_at(struct entry *entry)
+{
+    if (!entry->table || entry->reported)
+        return;
+    if (table_file_changed(entry->table))
+        table_mark_damaged(entry->table);
+    if (!table_damaged(entry->table)) /* a lookup may have found it so, too */
+        return;
+    entry->reported = true;
+    log_error("the file of a table was changed or cut under the daemon, so its lookups are refused "
+              "until it is loaded again table=%s file=%s",
+              entry->name, QUOTE(entry->file));
+}
+
+void watch_files(struct writer *w)
+{
+    size_t n = w->catalog->count;
+
+    for (size_t i = 0; i < n && i < FILES_A_SECOND; i++) {
+        if (w->watch_next >= n)
+            w->watch_next = 0;
+        look_at(w->catalog->entry[w->watch_next++]);
+    }
+}
+
+void watch_log(struct writer *w)
+{
+    struct error e;
+
+    if (w->troubled || !w->registry)
+        return;
+    if (registry_trouble(w->registry, &e) != ST_OK)
+        writer_give_up(w, &e);
+    else if (registry_checkpoint(w->registry, true, &e) != ST_OK)
+        log_debug("the log was not moved into its database error=%s", e.text);
+}

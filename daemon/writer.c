@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The writer's thread and mail. writer_new() to writer_start() belong to the main thread, as does
+   what comes after writer_join(). */
+#include "daemon/writer.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/text.h"
+#include "daemon/config.h"
+#include "daemon/control.h"
+#include "daemon/server.h"
+#include "daemon/thread.h"
+#include "daemon/writer_parts.h"
+
+#define TICK_US 1000000 /* files and log are looked at */
+#define GATE_US 1000    /* gates of retired entries are */
+
+static enum status open_log(struct writer *w, struct error *e)
+{
+    enum status st = registry_open(&w->registry, w->config->data_dir, e);
+
+    if (st != ST_DATA_LOSS)
+        return st;
+    /* Lookups need no log. What it held is not ours to throw away: a person decides. */
+    writer_give_up(w, e);
+    return ST_OK;
+}
+
+enum status writer_new(struct writer **out, struct server *server, struct error *e)
+{
+    struct writer *w = mem_zero(1, sizeof *w);
+    const char *import_dir = server->config->import_dir;
+    enum status st;
+
+    if (!w)
+        return error_memory(e, "writer");
+    w->server = server;
+    w->config = server->config;
+    w->import_fd = w->mailbox.fd = -1;
+    st = mailbox_init(&w->mailbox, e);
+    if (st != ST_OK)
+        goto out;
+    st = slots_init(&w->slots, (unsigned)w->config->max_tables, e);
+    if (st == ST_OK)
+        st = catalog_new(&w->catalog, e);
+    if (st == ST_OK)
+        st = open_log(w, e);
+    if (st != ST_OK)
+        goto out;
+    if (*import_dir) {
+        w->import_fd = open(import_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (w->import_fd < 0) {
+            st = error_errno(e, errno, "cannot open import_dir %s", QUOTE(import_dir));
+            goto out;
+        }
+    }
+    *out = w;
+    w = NULL;
+out:
+    writer_free(w);
+    return st;
+}
+
+enum status writer_open_tables(struct writer *w, struct error *e)
+{
+    return reconcile_at_start(w, e);
+}
+
+const struct catalog *writer_catalog(const struct writer *w)
+{
+    return w->catalog;
+}
+
+void writer_give_up(struct writer *w, const struct error *why)
+{
+    log_error("tables cannot be loaded or unloaded until the log is repaired error=%s", why->text);
+    w->troubled = true;
+    w->trouble.error = *why;
+    w->trouble.mail.deliver = control_take_trouble;
+    mailbox_send(&w->server->main, &w->trouble.mail);
+}
+
+enum status writer_writable(struct writer *w, struct error *e)
+{
+    if (!w->troubled && registry_trouble(w->registry, e) != ST_OK)
+        writer_give_up(w, e);
+    return w->troubled ? error_set(e, ST_UNAVAILABLE, "%s", w->trouble.error.text) : ST_OK;
+}
+
+static void deliver_order(struct mail *mail, void *receiver)
+{
+    struct order *o = (struct order *)mail;
+    struct writer *w = receiver;
+    enum status st;
+
+    if (w->stopping) {
+        order_answer(o, error_set(&o->error, ST_UNAVAILABLE, "the daemon is stopping"));
+        return;
+    }
+    if (o->kind == ORDER_LOAD) {
+        loads_begin(w, o);
+        return;
+    }
+    st = serve_stop(w, o, &o->error);
+    if (st != ST_OK)
+        order_answer(o, st);
+}
+
+void writer_order(struct writer *w, struct order *o)
+{
+    o->mail.deliver = deliver_order;
+    mailbox_send(&w->mailbox, &o->mail);
+}
+
+struct reload {
+    struct mail mail;
+    struct config *config;
+};
+
+static void deliver_reload(struct mail *mail, void *receiver)
+{
+    struct reload *r = (struct reload *)mail;
+    struct writer *w = receiver;
+
+    config_free(w->reloaded);
+    w->config = w->reloaded = r->config;
+    mem_free(r);
+    if (!w->stopping)
+        reconcile_now(w);
+}
+
+enum status writer_reload(struct writer *w, struct config *config, struct error *e)
+{
+    struct reload *r = mem_alloc(sizeof *r);
+
+    if (!r)
+        return error_memory(e, "reload");
+    *r = (struct reload){.mail.deliver = deliver_reload, .config = config};
+    mailbox_send(&w->mailbox, &r->mail);
+    return ST_OK;
+}
+
+static void deliver_stop(struct mail *mail, void *receiver)
+{
+    struct writer *w = receiver;
+
+    (void)mail;
+    w->stopping = true;
+    loads_stop(w);
+}
+
+static void *run(void *arg)
+{
+    struct writer *w = arg;
+    uint64_t now = clock_now_us(), tick = now + TICK_US;
+    bool retiring = false;
+
+    while (!w->stopping || w->running || w->publications || retiring) {
+        uint64_t wait = tick > now ? tick - now : 0;
+
+        mailbox_wait(&w->mailbox, (int64_t)(retiring && wait > GATE_US ? GATE_US : wait));
+        mailbox_deliver(&w->mailbox, w);
+        retiring = publish_retire(w);
+        now = clock_now_us();
+        if (now >= tick) {
+            watch_files(w);
+            watch_log(w);
+            tick = now + TICK_US;
+        }
+    }
+    mailbox_send(&w->server->main, w->stopped);
+    return NULL;
+}
+
+enum status writer_start(struct writer *w, struct error *e)
+{
+    enum status st;
+
+    w->started = true; /* before the thread, which reads it */
+    st = thread_start(&w->thread, "embd-writer", run, w, e);
+    if (st != ST_OK)
+        w->started = false;
+    return st;
+}
+
+void writer_stop(struct writer *w, struct mail *stopped)
+{
+    w->stopped = stopped;
+    w->stop.deliver = deliver_stop;
+    mailbox_send(&w->mailbox, &w->stop);
+}
+
+void writer_join(struct writer *w)
+{
+    pthread_join(w->thread, NULL);
+    mailbox_deliver(&w->mailbox, w); /* what came too late is answered or freed */
+}
+
+void writer_free(struct writer *w)
+{
+    if (!w)
+        return;
+    publish_retire(w);
+    for (size_t i = 0; w->catalog && i < w->catalog->count; i++)
+        entry_free(w->catalog->entry[i]);
+    catalog_free(w->catalog);
+    registry_close(w->registry);
+    slots_done(&w->slots);
+    config_free(w->reloaded);
+    if (w->import_fd >= 0)
+        close(w->import_fd);
+    if (w->mailbox.fd >= 0)
+        mailbox_done(&w->mailbox);
+    mem_free(w);
+}

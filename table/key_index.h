@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From sparse 64-bit keys to row numbers. An open-addressing table in private memory whose slots
+   hold key and row together, so that a lookup costs one cache line, fetched ahead in batches.
+   Hashing is seeded by a random number of the process: a file cannot be made to collide. Immutable
+   once built; any thread may search it. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/status.h"
+
+struct key_index;
+
+/* Index `n` keys, int64 little-endian at any alignment; each is read once, so they may change
+   behind our back without harm. ST_INVALID with a sentence if a key is there twice. */
+MUST_CHECK enum status key_index_new(struct key_index **out, const void *keys, uint64_t n,
+                                     struct error *e);
+void key_index_free(struct key_index *index); /* NULL is fine */
+/* row[i] = the row of ids[i], or UINT64_MAX; returns how many are unknown. */
+size_t key_index_find(const struct key_index *index, const void *ids, size_t n, uint64_t *row);
+/* Bytes of memory. */
+uint64_t key_index_bytes(const struct key_index *index);

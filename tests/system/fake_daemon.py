@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A stand-in for the daemon on a stock gRPC server, for tests of the client side alone.
+
+Its answers are made from embd.proto and health.proto, compiled on the spot. It serves two tables:
+"words" (1000 rows of 100 columns) and "keyed"; column j of row i is i + j / 128. What was asked is kept in
+`calls`, as (method, request, seconds left of the deadline).
+"""
+import concurrent.futures
+import importlib
+import os
+import struct
+import subprocess
+import sys
+import tempfile
+
+import grpc
+import numpy as np
+
+TOP = os.environ.get("TOP_SRCDIR", ".")
+ROWS, DIM = 1000, 100
+
+
+def load_messages():
+    """The modules for embd.proto and health.proto."""
+    folder = tempfile.TemporaryDirectory(prefix="embd-proto-")
+    subprocess.run(["protoc", "-I" + TOP + "/proto", "--python_out=" + folder.name, "embd.proto",
+                    "health.proto"], check=True)
+    sys.path.insert(0, folder.name)
+    try:
+        return importlib.import_module("embd_pb2"), importlib.import_module("health_pb2")
+    finally:
+        sys.path.remove(folder.name)
+        folder.cleanup()
+
+
+pb, health = load_messages()
+METHODS = {
+    "/embd.v1.Embedding/Lookup": pb.LookupRequest,
+    "/embd.v1.Tables/List": pb.ListRequest,
+    "/embd.v1.Tables/Describe": pb.DescribeRequest,
+    "/embd.v1.Tables/Load": pb.LoadRequest,
+    "/embd.v1.Tables/Unload": pb.UnloadRequest,
+    "/embd.v1.Stats/Query": pb.StatsRequest,
+    "/grpc.health.v1.Health/Check": health.HealthCheckRequest,
+    "/grpc.health.v1.Health/List": health.HealthListRequest,
+}
+
+
+TABLE = (np.arange(ROWS)[:, None] + np.arange(DIM) / 128).astype("<f4")
+
+
+def value(row, column):
+    return float(TABLE[row, column])
+
+
+def int8_rows(rows):
+    """Fused8BitRowwise; good enough for rows as regular as these."""
+    low, high = rows.min(1, keepdims=True), rows.max(1, keepdims=True)
+    codes = np.rint((rows - low) * 255 / (high - low + np.float32(1e-8))).astype("u1")
+    return b"".join(code.tobytes() + struct.pack("<ff", (b - a) / 255, a)
+                    for code, a, b in zip(codes, low[:, 0], high[:, 0]))
+
+
+class Daemon(grpc.GenericRpcHandler):
+    def __init__(self):
+        self.calls = []
+        self.tables = {name: self.info(name) for name in ("keyed", "words")}
+        self.server = grpc.server(concurrent.futures.ThreadPoolExecutor(8),
+                                  options=[("grpc.max_receive_message_length", 1 << 26),
+                                           ("grpc.max_send_message_length", 1 << 26)])
+        self.server.add_generic_rpc_handlers((self,))
+        self.port = self.server.add_insecure_port("127.0.0.1:0")
+        self.address = "127.0.0.1:%d" % self.port
+
+    def __enter__(self):
+        self.server.start()
+        return self
+
+    def __exit__(self, *what):
+        self.server.stop(None)
+
+    def service(self, details):
+        kind = METHODS.get(details.method)
+        if not kind:
+            return None
+        name = details.method.rsplit("/", 1)[1]
+        if details.method.startswith("/grpc.health"):
+            name = "health_" + name
+
+        def handle(request, context):
+            self.calls.append((name, request, context.time_remaining()))
+            return getattr(self, name.lower())(request, context)
+
+        return grpc.unary_unary_rpc_method_handler(
+            handle, request_deserializer=kind.FromString,
+            response_serializer=lambda message: message.SerializeToString())
+
+    @staticmethod
+    def info(name):
+        info = pb.TableInfo(name=name, method="int8", rows=ROWS, dim=DIM, version=7, generation=1,
+                            parameter_bytes=ROWS * (DIM + 8), ratio=0.27, private_bytes=4096,
+                            mapped_bytes=ROWS * (DIM + 8), file="/data/%s.safetensors" % name)
+        if name == "keyed":
+            info.ids = pb.TABLE_IDS_KEYS
+            info.memory = pb.TABLE_MEMORY_COPY
+        return info
+
+    def find(self, name, context):
+        if name not in self.tables:
+            context.abort(grpc.StatusCode.NOT_FOUND, 'no table "%s"' % name)
+        return self.tables[name]
+
+    def lookup(self, request, context):
+        reply = pb.LookupResponse(lsn=3)
+        for one in request.lookups:
+            self.find(one.table, context)
+            missing = [i for i, row in enumerate(one.ids) if not 0 <= row < ROWS]
+            if missing and request.missing == pb.MISSING_POLICY_ERROR:
+                context.abort(grpc.StatusCode.OUT_OF_RANGE,
+                              'table "%s" has no id %d' % (one.table, one.ids[missing[0]]))
+            ids = np.array(one.ids, "<i8")
+            known = (ids >= 0) & (ids < ROWS)
+            rows = np.where(known[:, None], TABLE[np.where(known, ids, 0)], np.float32(0))
+            if one.pooling:
+                if one.weights:
+                    rows = rows * np.array(one.weights, "<f4")[:, None]
+                bags = np.zeros((len(one.offsets) - 1, DIM), "<f4")
+                for b, (first, last) in enumerate(zip(one.offsets, one.offsets[1:])):
+                    bags[b] = rows[first:last].sum(0)
+                    if one.pooling == pb.POOLING_MEAN and last > first:
+                        bags[b] /= last - first
+                rows = bags
+            result = reply.results.add(dim=DIM, rows=len(rows), version=7, missing=missing)
+            if request.format == pb.VECTOR_FORMAT_F32:
+                result.values.extend(rows.ravel().tolist())
+            elif request.format == pb.VECTOR_FORMAT_F16:
+                result.packed = rows.astype("<f2").tobytes()
+            elif request.format == pb.VECTOR_FORMAT_BF16:
+                result.packed = (rows.view("<u4") >> 16).astype("<u2").tobytes()
+            else:
+                result.packed = int8_rows(rows)
+        return reply
+
+    def list(self, request, context):
+        return pb.ListResponse(tables=[self.tables[name] for name in sorted(self.tables)], lsn=3)
+
+    def describe(self, request, context):
+        return pb.DescribeResponse(
+            table=self.find(request.table, context), config='{"digit":8,"signed":false}',
+            origin="fit", fields=[600, 400], extra_bytes=8 * ROWS, work=2 * DIM,
+            tensors=[pb.TensorInfo(name="qparams", dtype="F32", shape=[ROWS, 2], bytes=8 * ROWS),
+                     pb.TensorInfo(name="q", dtype="U8", shape=[ROWS, DIM], bytes=DIM * ROWS)],
+            checksum=0x0123456789abcdef, loaded_us=1767225600000000, lsn=2)
+
+    def load(self, request, context):
+        if request.table in self.tables and not request.replace:
+            context.abort(grpc.StatusCode.ALREADY_EXISTS, 'table "%s" is served' % request.table)
+        self.tables[request.table] = self.info(request.table)
+        return pb.LoadResponse(table=self.tables[request.table], lsn=4)
+
+    def unload(self, request, context):
+        self.find(request.table, context)
+        del self.tables[request.table]
+        return pb.UnloadResponse(lsn=5, version=7)
+
+    def query(self, request, context):
+        bounds = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024]
+        reply = pb.StatsResponse(now=1767225660, uptime_us=3_600_000_000, version="0.1.0",
+                                 bucket_us=bounds if request.histogram else [])
+        for at, table in enumerate(sorted(self.tables)):
+            if request.table and request.table != table:
+                continue
+            row = reply.rows.add(table=table, call="Lookup", start=1767222000, seconds=3600,
+                                 count=1000000 * (at + 1), ids=64000000, missing=12, mean_us=25.5,
+                                 p50_us=20, p90_us=50, p99_us=110, p999_us=800, max_us=1020)
+            row.errors.add(status=5, count=3)
+            if request.histogram:
+                row.buckets.extend([0, 0, 10, 1000, 500000, 300000, 150000, 48000, 900, 90, 0])
+            if request.memory:
+                reply.memory.add(table=table, start=1767225600, private_bytes=4096,
+                                 mapped_bytes=108000)
+        if request.memory:
+            reply.memory.add(start=1767225600, private_bytes=50 << 20, mapped_bytes=216000,
+                             allocated_bytes=30 << 20)
+        return reply
+
+    def health_check(self, request, context):
+        if request.service not in ("", "embd.v1.Embedding"):
+            context.abort(grpc.StatusCode.NOT_FOUND, 'no service "%s"' % request.service)
+        return health.HealthCheckResponse(status=1 if not request.service else 2)
+
+    def health_list(self, request, context):
+        reply = health.HealthListResponse()
+        reply.statuses[""].status = 1
+        reply.statuses["embd.v1.Embedding"].status = 2
+        return reply

@@ -1,0 +1,447 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An HTTP/2 server that speaks frames by hand, so that it can break every rule.
+
+Usage: fake_server.py SOCKET. Prints "ready". What it does to a call is named by the call: the table's
+name of a LookupRequest, or the text that a request consists of otherwise. One thread a connection.
+"""
+import collections
+import os
+import socket
+import struct
+import sys
+import threading
+
+DATA, HEADERS, RST, SETTINGS, PUSH, PING, GOAWAY, WINDOW, CONTINUATION = 0, 1, 3, 4, 5, 6, 7, 8, 9
+END_STREAM, END_HEADERS, PADDED, ACK = 1, 4, 8, 1
+REFUSED, CANCEL = 7, 8
+
+counts = collections.Counter()  # how often a scenario was asked for
+seen = []  # what clients sent that they need not: resets and settings
+held = {}  # calls that wait for another one
+lock = threading.Lock()
+
+
+def frame(kind, flags, stream, payload=b""):
+    return struct.pack(">I", len(payload))[1:] + struct.pack(">BBI", kind, flags, stream) + payload
+
+
+def field(name, value):
+    """A header field, literal and not indexed, without Huffman coding."""
+    out = b"\0"
+    for text in (name.encode(), value if isinstance(value, bytes) else value.encode()):
+        n = len(text)
+        if n < 127:
+            out += bytes([n])
+        else:  # HPACK's integers with a prefix of 7 bits
+            out += b"\x7f"
+            n -= 127
+            while n > 127:
+                out += bytes([n & 127 | 128])
+                n >>= 7
+            out += bytes([n])
+        out += text
+    return out
+
+
+def fields(**named):
+    return b"".join(field(name.replace("_", "-"), value) for name, value in named.items())
+
+
+def head(status="200", content_type="application/grpc"):
+    out = field(":status", status)
+    return out + field("content-type", content_type) if content_type else out
+
+
+def headers(stream, block, end=False):
+    return frame(HEADERS, END_HEADERS | (END_STREAM if end else 0), stream, block)
+
+
+def trailers(stream, status="0", **more):
+    return headers(stream, fields(grpc_status=status, **more), end=True)
+
+
+def message(payload, flag=0, length=None):
+    return struct.pack(">BI", flag, len(payload) if length is None else length) + payload
+
+
+def reply(stream, payload):
+    """A faultless reply."""
+    return (headers(stream, head()) + frame(DATA, 0, stream, message(payload))
+            + trailers(stream))
+
+
+def failure(stream, status, **more):
+    return headers(stream, head() + fields(grpc_status=status, **more), end=True)
+
+
+def varint(n):
+    out = b""
+    while n > 127:
+        out += bytes([n & 127 | 128])
+        n >>= 7
+    return out + bytes([n])
+
+
+def read_varint(data, at):
+    n = shift = 0
+    while True:
+        n |= (data[at] & 127) << shift
+        shift += 7
+        at += 1
+        if data[at - 1] < 128:
+            return n, at
+
+
+def parse(data):
+    """The fields of a protobuf message: a list of (number, value)."""
+    out, at = [], 0
+    while at < len(data):
+        tag, at = read_varint(data, at)
+        value, at = read_varint(data, at)
+        if tag & 7 == 2:
+            value, at = data[at:at + value], at + value
+        out.append((tag >> 3, value))
+    return out
+
+
+def run(number, data):
+    return varint(number << 3 | 2) + varint(len(data)) + data
+
+
+def lookup_response(request, dim=4):
+    """What embd would answer if row i were i, i + 0.25, i + 0.5, …"""
+    out = b""
+    for number, value in parse(request):
+        if number != 1:
+            continue
+        ids = dict(parse(value)).get(2, b"")
+        ids = struct.unpack("<%dq" % (len(ids) // 8), ids)
+        rows = b"".join(struct.pack("<%df" % dim, *(i + j / 4 for j in range(dim))) for i in ids)
+        unknown = b"".join(struct.pack("<I", i) for i, row in enumerate(ids) if row < 0)
+        out += run(1, b"\x08" + varint(dim) + b"\x10" + varint(len(ids)) + run(3, rows)
+                   + b"\x28\x07" + (run(6, unknown) if unknown else b""))
+    return out
+
+
+def name_of(body):
+    if body[:1] == b"\x0a":
+        return dict(parse(dict(parse(body))[1]))[1].decode()
+    return body.decode()
+
+
+class Connection(threading.Thread):
+    def __init__(self, sock):
+        super().__init__(daemon=True)
+        self.sock, self.bodies = sock, {}
+
+    def read(self, n):
+        data = b""
+        while len(data) < n:
+            part = self.sock.recv(min(n - len(data), 1 << 20))
+            if not part:
+                raise EOFError
+            data += part
+        return data
+
+    def send(self, data):
+        self.sock.sendall(data)
+
+    def hang_up(self):
+        self.sock.shutdown(socket.SHUT_RDWR)
+
+    def run(self):
+        try:
+            self.read(24)
+            self.send(frame(SETTINGS, 0, 0))
+            while True:
+                self.take_frame()
+        except (EOFError, OSError):
+            self.sock.close()
+
+    def take_frame(self):
+        first = self.read(9)
+        n = struct.unpack(">I", b"\0" + first[:3])[0]
+        kind, flags, stream = struct.unpack(">BBI", first[3:])
+        payload = self.read(n)
+        if kind == SETTINGS and not flags & ACK:
+            values = struct.iter_unpack(">HI", payload)
+            seen.append("settings " + " ".join("%d=%d" % pair for pair in values))
+            self.send(frame(SETTINGS, ACK, 0))
+        elif kind == WINDOW and stream == 0:
+            seen.append("window %d" % struct.unpack(">I", payload)[0])
+        elif kind == RST:
+            seen.append("reset %d" % struct.unpack(">I", payload)[0])
+        elif kind == HEADERS:
+            self.bodies[stream] = b""
+        elif kind == DATA:
+            self.bodies[stream] += payload
+            for where in (0, stream):
+                self.send(frame(WINDOW, 0, where, struct.pack(">I", n)) if n else b"")
+            if flags & END_STREAM:
+                self.answer(stream, self.bodies.pop(stream)[5:])
+
+    def answer(self, stream, body):
+        name = name_of(body)
+        with lock:
+            counts[name] += 1
+        words = name.split(":")
+        scenario = globals()["do_" + words[0]]
+        # Each scenario gets the connection, the stream, the request and its own arguments.
+        out = scenario(self, stream, body, *words[1:])
+        if out:
+            self.send(out)
+
+
+# ---- faultless ----
+
+def do_ok(c, stream, body):
+    return reply(stream, b"pong")
+
+
+def do_words(c, stream, body):
+    return reply(stream, lookup_response(body))
+
+
+def do_empty(c, stream, body):
+    return reply(stream, b"")
+
+
+def do_bytewise(c, stream, body):
+    """Every byte of the message in a frame of its own, padded, and empty frames between."""
+    out = headers(stream, head())
+    text = message(lookup_response(body) if body[:1] == b"\x0a" else b"pong")
+    for i in range(len(text)):
+        out += frame(DATA, PADDED, stream, b"\x05" + text[i:i + 1] + b"\0" * 5)
+        out += frame(DATA, 0, stream)
+    return out + trailers(stream)
+
+
+def do_continued(c, stream, body):
+    block = head() + field("x-long", "y" * 50)
+    return (frame(HEADERS, 0, stream, block[:20]) + frame(CONTINUATION, 0, stream, block[20:40])
+            + frame(CONTINUATION, END_HEADERS, stream, block[40:])
+            + frame(DATA, 0, stream, message(b"pong")) + trailers(stream))
+
+
+def do_informed(c, stream, body):
+    return headers(stream, field(":status", "103")) + reply(stream, b"pong")
+
+
+def do_type(c, stream, body, content_type):
+    return (headers(stream, head(content_type=content_type))
+            + frame(DATA, 0, stream, message(b"pong")) + trailers(stream))
+
+
+def do_reset_after(c, stream, body):
+    return reply(stream, b"pong") + frame(RST, 0, stream, struct.pack(">I", 0))
+
+
+def do_large(c, stream, body, size):
+    """In the largest frames that the client takes, and without a look at its windows."""
+    text = message(b"x" * int(size))
+    out = headers(stream, head())
+    for at in range(0, len(text), 1 << 20):
+        out += frame(DATA, 0, stream, text[at:at + (1 << 20)])
+    return out + trailers(stream)
+
+
+def do_count(c, stream, body, name):
+    return reply(stream, str(counts[name.replace("/", ":")]).encode())
+
+
+def do_seen(c, stream, body):
+    return reply(stream, "\n".join(seen).encode())
+
+
+def do_hold(c, stream, body):
+    """Answered after the call "release"."""
+    held[stream] = reply(stream, lookup_response(body))
+
+
+def do_release(c, stream, body):
+    out = reply(stream, lookup_response(body))
+    for other in sorted(held, reverse=True):
+        out += held.pop(other)
+    return out
+
+
+# ---- statuses ----
+
+def do_status(c, stream, body, status, text=""):
+    return failure(stream, status, grpc_message=text) if text else failure(stream, status)
+
+
+def do_late_status(c, stream, body, status):
+    return (headers(stream, head()) + frame(DATA, 0, stream, message(b"pong"))
+            + trailers(stream, status, grpc_message="after all"))
+
+
+def do_http(c, stream, body, status):
+    return (headers(stream, head(status, "text/html"))
+            + frame(DATA, END_STREAM, stream, b"<html>"))
+
+
+def do_http_grpc(c, stream, body, http_status, status):
+    return headers(stream, head(http_status) + fields(grpc_status=status), end=True)
+
+
+def do_html_ok(c, stream, body):
+    return (headers(stream, head(content_type="text/html") + fields(grpc_status="0"))
+            + frame(DATA, END_STREAM, stream, message(b"pong")))
+
+
+def do_untyped(c, stream, body):
+    return headers(stream, head(content_type="")) + frame(DATA, END_STREAM, stream, b"")
+
+
+def do_reset(c, stream, body, code):
+    return frame(RST, 0, stream, struct.pack(">I", int(code)))
+
+
+# ---- broken messages ----
+
+def do_no_trailers(c, stream, body):
+    return headers(stream, head()) + frame(DATA, END_STREAM, stream, message(b"pong"))
+
+
+def do_no_message(c, stream, body):
+    return headers(stream, head()) + trailers(stream)
+
+
+def do_short_prefix(c, stream, body):
+    return headers(stream, head()) + frame(DATA, 0, stream, b"\0\0\0") + trailers(stream)
+
+
+def do_truncated(c, stream, body):
+    return (headers(stream, head()) + frame(DATA, 0, stream, message(b"pong", length=10))
+            + trailers(stream))
+
+
+def do_flag(c, stream, body, flag):
+    return (headers(stream, head() + fields(grpc_encoding="gzip"))
+            + frame(DATA, 0, stream, message(b"pong", flag=int(flag))) + trailers(stream))
+
+
+def do_length(c, stream, body, length):
+    return (headers(stream, head())
+            + frame(DATA, 0, stream, message(b"pong", length=int(length))) + trailers(stream))
+
+
+def do_two_messages(c, stream, body):
+    return (headers(stream, head()) + frame(DATA, 0, stream, message(b"pong") + message(b"pong"))
+            + trailers(stream))
+
+
+def do_raw(c, stream, body, text):
+    """A message of these bytes, in hex."""
+    return reply(stream, bytes.fromhex(text))
+
+
+# ---- broken HTTP/2 ----
+
+def do_data_first(c, stream, body):
+    return frame(DATA, 0, stream, message(b"pong")) + trailers(stream)
+
+
+def do_bad_length(c, stream, body):
+    return (headers(stream, head() + field("content-length", "3"))
+            + frame(DATA, 0, stream, message(b"pong")) + trailers(stream))
+
+
+def do_upper_case(c, stream, body):
+    return headers(stream, head() + field("Grpc-Status", "0"), end=True)
+
+
+def do_many_headers(c, stream, body):
+    """30 kB of fields, in as few frames as may be."""
+    return headers(stream, head() + b"".join(field("x-%d" % i, "y" * 90) for i in range(250)))
+
+
+def do_continuations(c, stream, body):
+    return frame(HEADERS, 0, stream, head()) + frame(CONTINUATION, 0, stream, b"") * 50
+
+
+def do_bad_hpack(c, stream, body):
+    return headers(stream, b"\xff\xff\xff\xff\xff\xff")
+
+
+def do_huge_frame(c, stream, body):
+    return headers(stream, head()) + frame(DATA, 0, stream, b"x" * ((1 << 20) + 1))
+
+
+def do_push(c, stream, body):
+    return frame(PUSH, END_HEADERS, stream, struct.pack(">I", 2) + head())
+
+
+def do_garbage(c, stream, body):
+    return bytes(range(256)) * 16
+
+
+def do_http1(c, stream, body):
+    return b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"
+
+
+def do_close(c, stream, body):
+    c.hang_up()
+
+
+def do_close_within(c, stream, body):
+    c.send(headers(stream, head()) + frame(DATA, 0, stream, message(b"pong", length=10)))
+    c.hang_up()
+
+
+def do_pings(c, stream, body):
+    return frame(PING, 0, 0, b"12345678") * 10000
+
+
+# ---- endless ----
+
+def do_silence(c, stream, body):
+    pass
+
+
+def do_dribble(c, stream, body):
+    """Frames without end that lead nowhere."""
+    c.send(headers(stream, head()))
+    while True:
+        c.send(frame(DATA, 0, stream) * 100)
+
+
+def do_begin(c, stream, body):
+    """A message that begins and does not go on."""
+    return headers(stream, head()) + frame(DATA, 0, stream, message(b"po", length=4))
+
+
+# ---- refusals ----
+
+def do_refuse(c, stream, body, times, key):
+    if counts["refuse:%s:%s" % (times, key)] <= int(times):
+        return frame(RST, 0, stream, struct.pack(">I", REFUSED))
+    return do_ok(c, stream, body)
+
+
+def do_goaway(c, stream, body, times, key):
+    if counts["goaway:%s:%s" % (times, key)] <= int(times):
+        c.send(frame(GOAWAY, 0, 0, struct.pack(">II", 0, 0)))
+        c.hang_up()
+        return None
+    return do_ok(c, stream, body)
+
+
+def do_last(c, stream, body):
+    """The server takes no more calls on this connection, but answers this one."""
+    text = lookup_response(body) if body[:1] == b"\x0a" else b"pong"
+    return frame(GOAWAY, 0, 0, struct.pack(">II", 0x7fffffff, 0)) + reply(stream, text)
+
+
+def main():
+    server = socket.socket(socket.AF_UNIX)
+    server.bind(sys.argv[1])
+    server.listen(64)
+    os.write(1, b"ready\n")
+    while True:
+        Connection(server.accept()[0]).start()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,598 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The configuration: what files say, what is refused and with which sentence, the command line. */
+#include "unit.h"
+
+#include "base/memory.h"
+#include "daemon/address.h"
+#include "daemon/command_line.h"
+#include "daemon/config.h"
+#include "daemon/config_scan.h"
+#include "daemon/option.h"
+
+static struct config *defaults(void)
+{
+    struct config *config;
+    struct error e;
+
+    assert_ok(config_new(&config, &e), e);
+    return config;
+}
+
+static struct config *parsed(const char *text)
+{
+    struct config *config = defaults();
+    struct error e;
+
+    assert_ok(config_parse(config, "f", text, strlen(text), &e), e);
+    return config;
+}
+
+static void test_defaults_are_those_of_the_design(void **state)
+{
+    struct config *c = defaults();
+    struct limits limits;
+
+    (void)state;
+    assert_int_equal(c->listen.count, 1);
+    assert_string_equal(c->listen.text[0], "127.0.0.1:3623");
+    assert_int_equal(c->max_request_bytes, 64u << 20);
+    assert_int_equal(c->max_reply_bytes, 64u << 20);
+    assert_int_equal(c->max_ids, 1048576);
+    assert_int_equal(c->max_streams, 256);
+    assert_int_equal(c->max_connections, 10000);
+    assert_int_equal(c->max_inflight_bytes, 1u << 30);
+    assert_int_equal(c->max_tables, 10000);
+    assert_int_equal(c->max_header_bytes, 1u << 20);
+    assert_int_equal(c->max_header_tokens, 100000);
+    assert_int_equal(c->max_wait, 1000000);
+    assert_false(c->insecure);
+    assert_true(c->reflection);
+    assert_true(config_workers(c) >= 1);
+    config_limits(c, &limits);
+    assert_int_equal(limits.max_wait_us, 1000000);
+    assert_int_equal(limits.drain_us, 30000000);
+    config_free(c);
+}
+
+static void test_bounds_of_every_option_hold_its_default(void **state)
+{
+    struct config *c = defaults();
+    struct error e;
+
+    (void)state;
+    for (size_t i = 0; i < option_count; i++) {
+        assert_ptr_equal(option_find(options[i].name), &options[i]);
+        if (!*options[i].least)
+            continue;
+        assert_ok(option_set(c, &options[i], options[i].least, true, &e), e);
+        assert_ok(option_set(c, &options[i], options[i].most, true, &e), e);
+        assert_fails(option_set(c, &options[i], "x", true, &e), ST_INVALID, e, options[i].name);
+    }
+    config_free(c);
+}
+
+static void test_file_sets_options_and_tables(void **state)
+{
+    struct config *c =
+        parsed("# a comment with ${HOME} and a \\ in it\n"
+               "data_dir = \"/var/lib/e\" // another\n"
+               "listen = {127.0.0.1:0, 'unix:/run/e.sock', [::1]:5}\r\n"
+               "/* one\n   more = 3 */ max_ids = 10\n"
+               "max_request_bytes = \"16 MiB\" max_wait=250ms\n"
+               "insecure = on log_level = debug isa = scalar\n"
+               "http = ''\n"
+               "table ads { file = /t/ads.safetensors }\n"
+               "table \"b-2.x\" {\n\tfile = '/t/b 2'\n\tmemory = lock replace = yes }");
+
+    (void)state;
+    assert_string_equal(c->data_dir, "/var/lib/e");
+    assert_int_equal(c->listen.count, 3);
+    assert_string_equal(c->listen.text[1], "unix:/run/e.sock");
+    assert_string_equal(c->listen.text[2], "[::1]:5");
+    assert_int_equal(c->max_ids, 10);
+    assert_int_equal(c->max_request_bytes, 16u << 20);
+    assert_int_equal(c->max_wait, 250000);
+    assert_true(c->insecure);
+    assert_int_equal(c->log_level, LOG_DEBUG);
+    assert_string_equal(c->isa, "scalar");
+    assert_string_equal(c->http, "");
+    assert_int_equal(c->table_count, 2);
+    assert_string_equal(c->tables->name, "ads");
+    assert_string_equal(c->tables->file, "/t/ads.safetensors");
+    assert_int_equal(c->tables->settings.memory, REGION_MAP);
+    assert_false(c->tables->replace);
+    assert_string_equal(c->tables->next->name, "b-2.x");
+    assert_string_equal(c->tables->next->file, "/t/b 2");
+    assert_int_equal(c->tables->next->settings.memory, REGION_LOCK);
+    assert_true(c->tables->next->replace);
+    assert_ptr_equal(config_table_find(c, "b-2.x"), c->tables->next);
+    assert_null(config_table_find(c, "b"));
+    config_free(c);
+}
+
+static void test_relative_paths_become_absolute(void **state)
+{
+    struct config *c = parsed("data_dir = d\ntable t { file = t.safetensors }");
+    char folder[PATH_MAX], path[PATH_MAX + 32];
+
+    (void)state;
+    assert_non_null(getcwd(folder, sizeof folder));
+    snprintf(path, sizeof path, "%s/d", folder);
+    assert_string_equal(c->data_dir, path);
+    snprintf(path, sizeof path, "%s/t.safetensors", folder);
+    assert_string_equal(c->tables->file, path);
+    assert_string_equal(c->import_dir, "");
+    config_free(c);
+}
+
+/* What is refused, and the whole sentence. */
+static const struct {
+    const char *name, *text, *sentence;
+} refused[] = {
+    {"unknown option", "max_id = 3\n", "f:1: unknown option max_id; the nearest is max_ids"},
+    {"option like nothing", "\nbanana = 3\n", "f:2: unknown option banana"},
+    {"misspelt section", "tabel a { file = /x }",
+     "f:1: unknown option tabel; the nearest is table"},
+    {"include", "include(\"x\")\n", "f:1: unexpected \"(\": a value that holds it needs quotes"},
+    {"include as an option", "include = x\n", "f:1: unknown option include"},
+    {"option twice", "max_ids = 3\n\nmax_ids = 4\n", "f:3: max_ids is given on line 1 already"},
+    {"list twice", "listen = a:1\nlisten = {b:2}\n", "f:2: listen is given on line 1 already"},
+    {"option twice behind a comment", "/* \n\n */ http = ''\nhttp = ''\n",
+     "f:4: http is given on line 3 already"},
+    {"quoted name twice", "max_ids = 3 \"max_ids\" = 4\n",
+     "f:1: max_ids is given on line 1 already"},
+    {"key twice", "table t {\n file = /x\n file = /y\n}", "f:3: file is given on line 2 already"},
+    {"table twice", "table t { file = /x }\ntable t { file = /x }\n",
+     "f:2: found duplicate title 't'"},
+    {"append", "listen += a:1\n", "f:1: \"+=\" is not known here: write a list, {a, b}"},
+    {"no value", "max_ids =\n", "f:2: premature end of file"},
+    {"no value before another", "max_ids =\nlisten = a:1\n",
+     "f:2: max_ids: \"listen\" is not a whole number from 1 to 268435456"},
+    {"name alone", "max_ids\n", "f:2: premature end of file"},
+    {"no equals sign", "max_ids 3\n", "f:1: missing equal sign after option 'max_ids'"},
+    {"value alone", "= 3\n", "f:1: unexpected token '='"},
+    {"two values", "max_ids = 3 4\n", "f:1: unknown option 4"},
+    {"list for a number", "max_ids = {3}\n", "f:1: unexpected token '{'"},
+    {"empty list", "listen = {}\n", "f:1: a list has nothing in it"},
+    {"open list", "listen = {a:1,\n b:2\n", "f:3: premature end of file"},
+    {"list without comma", "listen = {a:1 b:2}\n", "f:1: unexpected token 'b:2'"},
+    {"list in a list", "listen = {{a:1}}\n", "f:1: unexpected token '{'"},
+    {"stray brace", "}\n", "f:1: unexpected closing brace"},
+    {"semicolon", "max_ids = 3;\n", "f:1: unexpected \";\": a value that holds it needs quotes"},
+    {"octal", "max_ids = 010\n", "f:1: max_ids: \"010\" is not a whole number from 1 to 268435456"},
+    {"hexadecimal", "max_ids = 0x10\n",
+     "f:1: max_ids: \"0x10\" is not a whole number from 1 to 268435456"},
+    {"negative", "max_ids = -1\n",
+     "f:1: max_ids: \"-1\" is not a whole number from 1 to 268435456"},
+    {"zero where none may be", "max_ids = 0\n",
+     "f:1: max_ids: \"0\" is not a whole number from 1 to 268435456"},
+    {"beyond 64 bits", "max_ids = 18446744073709551617\n",
+     "f:1: max_ids: \"18446744073709551617\" is not a whole number from 1 to 268435456"},
+    {"fraction", "max_ids = 1.5\n",
+     "f:1: max_ids: \"1.5\" is not a whole number from 1 to 268435456"},
+    {"empty number", "max_ids = \"\"\n",
+     "f:1: max_ids: \"\" is not a whole number from 1 to 268435456"},
+    {"unit typo", "max_request_bytes = 64MB1\n",
+     "f:1: max_request_bytes: \"64MB1\" is not a size such as 64MiB, from 1KiB to 1GiB"},
+    {"size too large", "max_reply_bytes = 5TiB\n",
+     "f:1: max_reply_bytes: \"5TiB\" is not a size such as 64MiB, from 1KiB to 1GiB"},
+    {"duration without unit", "max_wait = 5\n",
+     "f:1: max_wait: \"5\" is not a duration such as 5s or 250ms, from 0 to 1h"},
+    {"bad unit", "max_wait = 5sec\n",
+     "f:1: max_wait: \"5sec\" is not a duration such as 5s or 250ms, from 0 to 1h"},
+    {"neither yes nor no", "insecure = maybe\n", "f:1: insecure: \"maybe\" is neither yes nor no"},
+    {"level", "log_level = loud\n", "f:1: log_level: \"loud\" is none of error, warn, info, debug"},
+    {"instruction set", "isa = sse9\n", "f:1: isa: \"sse9\" is none of auto, scalar, avx2, avx512"},
+    {"address without port", "listen = localhost\n",
+     "f:1: listen: \"localhost\" is no address: write host:port or unix:path"},
+    {"port too large", "listen = localhost:65536\n",
+     "f:1: listen: \"localhost:65536\" has no port from 0 to 65535"},
+    {"port is a word", "http = 127.0.0.1:http\n",
+     "f:1: http: \"127.0.0.1:http\" has no port from 0 to 65535"},
+    {"bad second address", "listen = {127.0.0.1:1,\n :2}\n", "f:2: listen: \":2\" has no host"},
+    {"empty address", "listen = ''\n", "f:1: listen: an empty text is no address"},
+    {"bad IPv6", "listen = [::g]:1\n", "f:1: listen: \"[::g]:1\" has a malformed host"},
+    {"no socket", "listen = unix:\n", "f:1: listen: \"unix:\" names no socket"},
+    {"variable", "data_dir = ${HOME}\n", "f:1: variables such as ${HOME} are not expanded here"},
+    {"quoted variable", "\ndata_dir = \"/x${HOME}\"\n",
+     "f:2: variables such as ${HOME} are not expanded here"},
+    {"dollar", "data_dir = $HOME\n", "f:1: unexpected \"$\": a value that holds it needs quotes"},
+    {"backslash", "data_dir = \"a\\tb\"\n", "f:1: a backslash has no place here"},
+    {"bare backslash", "data_dir = a\\\n", "f:1: a backslash has no place here"},
+    {"open text", "data_dir = \"/x\nmax_ids = 3\n", "f:1: a quoted text has no end on its line"},
+    {"open text at the end", "data_dir = '/x", "f:1: a quoted text has no end on its line"},
+    {"open comment", "max_ids = 3\n/* more\n\n",
+     "f:4: the comment that begins on line 2 has no end"},
+    {"open section", "\ntable t {\n file = /x\n",
+     "f:4: the section that begins on line 2 has no end"},
+    {"table without name", "table { file = /x }\n", "f:1: missing title for section 'table'"},
+    {"table without file", "table t {\n}\n", "f:2: table \"t\" has no file"},
+    {"table with empty file", "table t { file = '' }\n", "f:1: file: there must be a path"},
+    {"table as an option", "table = 3\n", "f:1: missing title for section 'table'"},
+    {"bad name", "table ../x { file = /x }\n",
+     "f:1: \"../x\" is no name for a table: 1 to 128 of A-Z a-z 0-9 _ . - are, and no dot comes "
+     "first"},
+    {"empty name", "table '' { file = /x }\n",
+     "f:1: \"\" is no name for a table: 1 to 128 of A-Z a-z 0-9 _ . - are, and no dot comes first"},
+    {"unknown key", "table t {\n\n fiel = /x\n}\n", "f:3: unknown key fiel; the nearest is file"},
+    {"option in a table", "table t { max_ids = 3 }\n", "f:1: unknown key max_ids"},
+    {"bad memory", "table t { file = /x memory = disk }\n",
+     "f:1: memory: \"disk\" is none of map, copy, lock"},
+    {"bad replace", "table t {\nfile = /x\nreplace = sure\n}",
+     "f:3: replace: \"sure\" is neither yes nor no"},
+    {"table in a table", "table t { table u { } }\n", "f:1: unknown key table"},
+    {"binary", "max_ids = 3\n\x01\x02\n", "f:2: a control character, 0x01, has no place here"},
+    {"delete", "max_ids = 3\x7f\n", "f:1: a control character, 0x7f, has no place here"},
+    {"carriage return within", "max_ids = \r3\n",
+     "f:1: a control character, 0x0d, has no place here"},
+    {"not UTF-8", "# caf\xe9\n", "f:1: the line is not UTF-8"},
+    {"letters outside ASCII", "max_ids = \xc3\xbc\n",
+     "f:1: unexpected \"\\xc3\": a value that holds it needs quotes"},
+};
+
+static void test_refused_files_are_answered_by_line(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+        struct config *c = defaults();
+        struct error e;
+        enum status st = config_parse(c, "f", refused[i].text, strlen(refused[i].text), &e);
+
+        if (st != ST_INVALID || strcmp(e.text, refused[i].sentence))
+            fail_msg("%s: %s \"%s\"\ninstead of \"%s\"", refused[i].name, status_name(st),
+                     st == ST_OK ? "" : e.text, refused[i].sentence);
+        config_free(c);
+    }
+}
+
+static void test_nul_bytes_are_refused(void **state)
+{
+    static const char text[] = "max_ids = 3\nmax\0_ids = 4\n";
+    struct config *c = defaults();
+    struct error e;
+
+    (void)state;
+    assert_fails(config_parse(c, "f", text, sizeof text - 1, &e), ST_INVALID, e,
+                 "f:2: a control character, 0x00");
+    config_free(c);
+}
+
+static void test_long_lines_are_refused(void **state)
+{
+    size_t n = 1u << 20;
+    char *text = mem_alloc(n);
+    struct config *c = defaults();
+    struct error e;
+
+    (void)state;
+    memset(text, ' ', n);
+    text[0] = '\n';
+    assert_fails(config_parse(c, "f", text, n, &e), ST_INVALID, e,
+                 "f:2: the line is longer than 4096 bytes");
+    assert_ok(config_parse(c, "f", text, 1 + CONFIG_LINE_MOST, &e), e);
+    config_free(c);
+    mem_free(text);
+}
+
+static void test_many_sections_are_refused(void **state)
+{
+    static const char section[] = "table a{}\n";
+    size_t n = (CONFIG_TABLES_MOST + 1) * (sizeof section - 1);
+    char *text = mem_alloc(n), *out = mem_alloc(n + 1);
+    unsigned line;
+    struct error e;
+
+    (void)state;
+    for (size_t i = 0; i < n; i++)
+        text[i] = section[i % (sizeof section - 1)];
+    assert_fails(config_scan(text, n, out, &line, &e), ST_INVALID, e, "more than 100000 sections");
+    mem_free(text);
+    mem_free(out);
+}
+
+static void test_every_prefix_of_a_file_is_read_or_refused(void **state)
+{
+    static const char text[] = "listen = {a:1, \"b:2\"} # c\ntable t { /* d */ file = '/x' }\n";
+    struct error e;
+
+    (void)state;
+    for (size_t n = 0; n < sizeof text; n++) {
+        struct config *c = defaults();
+        enum status st = config_parse(c, "f", text, n, &e);
+
+        if (st != ST_OK)
+            assert_memory_equal(e.text, "f:", 2);
+        config_free(c);
+    }
+}
+
+static void test_out_of_memory_is_a_status(void **state)
+{
+    static const char text[] = "data_dir = /x\nlisten = {a:1, b:2}\ntable t { file = /x }\n";
+    struct error e;
+
+    (void)state;
+#ifdef EMBD_DEVELOPER
+    for (uint64_t n = 1;; n++) {
+        struct config *c = NULL;
+        enum status st;
+
+        mem_fail_at(n, false);
+        st = config_new(&c, &e);
+        if (st == ST_OK)
+            st = config_parse(c, "f", text, sizeof text - 1, &e);
+        mem_fail_at(0, false);
+        config_free(c);
+        if (!mem_failed())
+            break;
+        assert_int_equal(st, ST_EXHAUSTED);
+        assert_true(n < 1000);
+    }
+#else
+    (void)e;
+    (void)text;
+#endif
+}
+
+static void test_files_that_cannot_be_read_are_named(void **state)
+{
+    struct config *c = defaults();
+    struct error e;
+
+    (void)state;
+    assert_fails(config_read(c, "/nowhere/embd.conf", &e), ST_NOT_FOUND, e, "/nowhere/embd.conf");
+    assert_fails(config_read(c, "/tmp", &e), ST_INVALID, e, "a directory");
+    config_free(c);
+}
+
+static const struct {
+    const char *text;
+    bool good, local;
+} addresses[] = {
+    {"127.0.0.1:3623", true, true},
+    {"127.9.9.9:0", true, true},
+    {"localhost:1", true, true},
+    {"[::1]:80", true, true},
+    {"unix:/run/x", true, true},
+    {"unix:x", true, true},
+    {"unix:///run/x", true, true},
+    {"0.0.0.0:1", true, false},
+    {"10.1.2.3:1", true, false},
+    {"[::]:1", true, false},
+    {"host.name:9", true, false},
+    {"localhost.evil:1", true, false},
+    {"128.0.0.1:1", true, false},
+    {"", false, false},
+    {":1", false, false},
+    {"1", false, false},
+    {"a:b", false, false},
+    {"a:-1", false, false},
+    {"a:01", false, false},
+    {"[::1]", false, false},
+    {"[::1]80", false, false},
+    {"[]:1", false, false},
+    {"::1:80", false, false},
+    {"a b:1", false, false},
+    {"a/b:1", false, false},
+    {"[127.0.0.1]:1", false, false},
+    {"unix:/a23456789/b23456789/c23456789/d23456789/e23456789/f23456789/g23456789/h23456789/"
+     "i23456789/j23456789/k23456789",
+     false, false},
+};
+
+static void test_addresses(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof addresses / sizeof *addresses; i++) {
+        struct address a;
+        struct error e;
+        bool good = address_parse(&a, addresses[i].text, &e) == ST_OK;
+
+        if (good != addresses[i].good)
+            fail_msg("%s: %s", addresses[i].text, good ? "taken" : e.text);
+        if (good && address_local(&a) != addresses[i].local)
+            fail_msg("%s: is %slocal", addresses[i].text, addresses[i].local ? "not " : "");
+    }
+}
+
+static void test_open_addresses_need_a_word(void **state)
+{
+    struct config *c = parsed("listen = {127.0.0.1:1, 0.0.0.0:2}");
+    struct error e;
+
+    (void)state;
+    assert_fails(config_check(c, &e), ST_INVALID, e, "listen: \"0.0.0.0:2\" is neither loopback");
+    c->insecure = true;
+    assert_ok(config_check(c, &e), e);
+    config_free(c);
+    c = parsed("http = example.com:80");
+    assert_fails(config_check(c, &e), ST_INVALID, e, "http: \"example.com:80\" is neither");
+    config_free(c);
+    c = parsed("max_tables = 1 table a { file = /a } table b { file = /b }");
+    assert_fails(config_check(c, &e), ST_INVALID, e, "2 tables are more than max_tables = 1");
+    config_free(c);
+}
+
+/* A command line, and what is refused about it (NULL: nothing). */
+static const struct {
+    const char *argument[6], *sentence;
+} command_lines[] = {
+    {{"--data-dir", "/d"}, NULL},
+    {{"--listen=a:1", "--listen", "unix:/b"}, NULL},
+    {{"--table", "t=/x", "--table", "u=/y,memory=copy,replace=yes"}, NULL},
+    {{"--check", "--max-ids", "5"}, NULL},
+    {{"--help", "nonsense"}, NULL},
+    {{NULL}, "there is nothing to do: give --config FILE, or options"},
+    {{"--check"}, "there is nothing to do: give --config FILE, or options"},
+    {{"serve"}, "unexpected argument \"serve\""},
+    {{"--max-ids", "5", "more"}, "unexpected argument \"more\""},
+    {{"--lisen", "x"}, "unknown option \"--lisen\"; the nearest is --listen"},
+    {{"--xyzzyxyzzy"}, "unknown option \"--xyzzyxyzzy\""},
+    {{"-l", "x"}, "unknown option \"-l\""},
+    {{"--config"}, "--config needs a value"},
+    {{"--check=yes"}, "--check takes no value"},
+    {{"--config", "a", "--config", "b"}, "config is given twice"},
+    {{"--max-ids", "5", "--max-ids", "6"}, "max_ids is given twice"},
+};
+
+static int count_arguments(const char *const *argument, char **argv)
+{
+    int argc = 1;
+
+    argv[0] = (char *)"embd";
+    for (; argc <= 6 && argument[argc - 1]; argc++)
+        argv[argc] = (char *)argument[argc - 1];
+    argv[argc] = NULL;
+    return argc;
+}
+
+static void test_command_lines(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof command_lines / sizeof *command_lines; i++) {
+        struct command_line c;
+        struct error e = {""};
+        char *argv[8];
+        int argc = count_arguments(command_lines[i].argument, argv);
+        enum status st = command_line_parse(&c, argc, argv, &e);
+
+        if ((st == ST_OK) != !command_lines[i].sentence ||
+            (st != ST_OK && strcmp(e.text, command_lines[i].sentence)))
+            fail_msg("case %zu: %s \"%s\"", i, status_name(st), e.text);
+        if (st == ST_OK)
+            command_line_done(&c);
+    }
+}
+
+static enum status configure(const char *const *argument, struct config **config, struct error *e)
+{
+    struct command_line c;
+    char *argv[8];
+    int argc = count_arguments(argument, argv);
+    enum status st;
+
+    assert_ok(command_line_parse(&c, argc, argv, e), *e);
+    st = command_line_config(&c, config, e);
+    command_line_done(&c);
+    return st;
+}
+
+static void test_command_line_wins_over_the_file(void **state)
+{
+    static const char text[] = "listen = {127.0.0.1:1, 127.0.0.1:2}\nmax_ids = 7\nmax_streams = 8\n"
+                               "table t { file = /t memory = copy }\ntable u { file = /u }\n";
+    struct unit_folder folder;
+    struct config *c;
+    struct error e;
+
+    (void)state;
+    unit_folder_make(&folder);
+    unit_write(unit_path(&folder, "f"), text, sizeof text - 1);
+    assert_ok(configure((const char *[]){"--max-ids=9", "--config", unit_path(&folder, "f"),
+                                         "--listen=127.0.0.1:3", "--table=t=/v", NULL},
+                        &c, &e),
+              e);
+    assert_int_equal(c->max_ids, 9);
+    assert_int_equal(c->max_streams, 8);
+    assert_int_equal(c->listen.count, 1);
+    assert_string_equal(c->listen.text[0], "127.0.0.1:3");
+    assert_int_equal(c->table_count, 2);
+    assert_string_equal(c->tables->file, "/v");
+    assert_int_equal(c->tables->settings.memory, REGION_MAP);
+    config_free(c);
+    unit_folder_remove(&folder);
+}
+
+static const struct {
+    const char *argument, *sentence;
+} bad_values[] = {
+    {"--max-ids=x", "max_ids: \"x\" is not a whole number from 1 to 268435456"},
+    {"--listen=x", "listen: \"x\" is no address: write host:port or unix:path"},
+    {"--listen=1.2.3.4:5",
+     "listen: \"1.2.3.4:5\" is neither loopback nor a Unix socket, which needs "
+     "insecure = yes, since nothing is encrypted"},
+    {"--data-dir=", "data_dir: there must be a data folder"},
+    {"--table=t", "table: \"t\" is not NAME=FILE[,KEY=VALUE]..."},
+    {"--table=t=", "table: \"t=\" is not NAME=FILE[,KEY=VALUE]..."},
+    {"--table=a/b=/x",
+     "table: \"a/b\" is no name for a table: 1 to 128 of A-Z a-z 0-9 _ . - are, and "
+     "no dot comes first"},
+    {"--table=t=/x,memory", "table: \"memory\" is not KEY=VALUE"},
+    {"--table=t=/x,memory=all", "table: memory: \"all\" is none of map, copy, lock"},
+    {"--table=t=/x,memoryy=map",
+     "table: unknown option \"memoryy\" of a table; the nearest is memory"},
+    {"--table=t=/x,replace=x", "table: replace: \"x\" is neither yes nor no"},
+};
+
+static void test_bad_values_on_the_command_line(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof bad_values / sizeof *bad_values; i++) {
+        struct config *c;
+        struct error e = {""};
+        enum status st = configure((const char *[]){bad_values[i].argument, NULL}, &c, &e);
+
+        if (st != ST_INVALID || strcmp(e.text, bad_values[i].sentence))
+            fail_msg("%s: %s \"%s\"", bad_values[i].argument, status_name(st), e.text);
+    }
+}
+
+static void test_a_table_comes_once_on_the_command_line(void **state)
+{
+    struct config *c;
+    struct error e;
+
+    (void)state;
+    assert_fails(configure((const char *[]){"--table=t=/x", "--table=t=/y", NULL}, &c, &e),
+                 ST_INVALID, e, "table: \"t\" is given twice");
+}
+
+static void test_table_settings_keep_their_form(void **state)
+{
+    static const char *const memory[] = {"map", "copy", "lock"};
+    char json[TABLE_SETTINGS_JSON], want[TABLE_SETTINGS_JSON];
+    struct table_settings s, t;
+    struct error e;
+
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        table_settings_init(&s);
+        assert_ok(table_settings_set(&s, "memory", memory[i], &e), e);
+        snprintf(want, sizeof want, "{\"memory\":\"%s\"}", memory[i]);
+        assert_string_equal(table_settings_write(&s, json), want);
+        assert_ok(table_settings_read(&t, json, &e), e);
+        assert_int_equal(t.memory, s.memory);
+    }
+    assert_ok(table_settings_read(&t, "{}", &e), e);
+    assert_int_equal(t.memory, REGION_MAP);
+    assert_fails(table_settings_read(&t, "{", &e), ST_DATA_LOSS, e, "no JSON object");
+    assert_fails(table_settings_read(&t, "[]", &e), ST_DATA_LOSS, e, "no JSON object");
+    assert_fails(table_settings_read(&t, "{\"memory\":3}", &e), ST_INVALID, e, "memory");
+    assert_fails(table_settings_read(&t, "{\"learning\":\"x\"}", &e), ST_INVALID, e, "learning");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_defaults_are_those_of_the_design),
+        cmocka_unit_test(test_bounds_of_every_option_hold_its_default),
+        cmocka_unit_test(test_file_sets_options_and_tables),
+        cmocka_unit_test(test_relative_paths_become_absolute),
+        cmocka_unit_test(test_refused_files_are_answered_by_line),
+        cmocka_unit_test(test_nul_bytes_are_refused),
+        cmocka_unit_test(test_long_lines_are_refused),
+        cmocka_unit_test(test_many_sections_are_refused),
+        cmocka_unit_test(test_every_prefix_of_a_file_is_read_or_refused),
+        cmocka_unit_test(test_out_of_memory_is_a_status),
+        cmocka_unit_test(test_files_that_cannot_be_read_are_named),
+        cmocka_unit_test(test_addresses),
+        cmocka_unit_test(test_open_addresses_need_a_word),
+        cmocka_unit_test(test_command_lines),
+        cmocka_unit_test(test_command_line_wins_over_the_file),
+        cmocka_unit_test(test_bad_values_on_the_command_line),
+        cmocka_unit_test(test_a_table_comes_once_on_the_command_line),
+        cmocka_unit_test(test_table_settings_keep_their_form),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Every level gives the scalar level's bits; the scalar level agrees with plain formulas; the
+   choice of a level. */
+#include "kernels/kernels.h"
+
+#include <math.h>
+#include <stdbool.h>
+
+#include "tests/unit/random.h"
+#include "tests/unit/unit.h"
+
+#define COUNT(a) (sizeof(a) / sizeof(a)[0])
+#define TABLE_ROWS 50
+#define ROWS_MAX 40
+#define DIM_MAX 67
+#define GUARD 16 /* bytes around an output that must stay as they are */
+
+struct input {
+    size_t dim, n;
+    uint64_t row[ROWS_MAX];
+    void *table;             /* random bits, TABLE_ROWS * dim * 4 bytes */
+    float *qparams;          /* TABLE_ROWS pairs */
+    unsigned char *in, *acc; /* n * dim floats each, at an odd address */
+    float w, bias;
+};
+
+/* One loop over an input; returns the bytes that it writes. `out` holds acc beforehand. */
+typedef size_t run(const struct kernels *k, const struct input *i, void *out);
+
+#define ROWS_CASE(name, type)                                                                      \
+    static size_t run_##name(const struct kernels *k, const struct input *i, void *out)            \
+    {                                                                                              \
+        k->name(out, (const type *)i->table, i->dim, i->row, i->n);                                \
+        return i->n * i->dim * 4;                                                                  \
+    }
+#define INTEGER_CASES(name, type)                                                                  \
+    static size_t run_##name##_rows(const struct kernels *k, const struct input *i, void *out)     \
+    {                                                                                              \
+        k->name##_rows(out, (const type *)i->table, i->dim, i->row, i->n, i->w, i->bias);          \
+        return i->n * i->dim * 4;                                                                  \
+    }                                                                                              \
+    static size_t run_##name##_rows_each(const struct kernels *k, const struct input *i,           \
+                                         void *out)                                                \
+    {                                                                                              \
+        k->name##_rows_each(out, (const type *)i->table, i->dim, i->row, i->n, i->qparams);        \
+        return i->n * i->dim * 4;                                                                  \
+    }
+
+ROWS_CASE(f32_rows, float)
+ROWS_CASE(f16_rows, uint16_t)
+ROWS_CASE(bf16_rows, uint16_t)
+INTEGER_CASES(u8, uint8_t)
+INTEGER_CASES(i8, int8_t)
+INTEGER_CASES(u16, uint16_t)
+INTEGER_CASES(i16, int16_t)
+
+static size_t run_f32_add(const struct kernels *k, const struct input *i, void *out)
+{
+    k->f32_add(out, i->in, i->n * i->dim);
+    return i->n * i->dim * 4;
+}
+
+static size_t run_f32_add_scaled(const struct kernels *k, const struct input *i, void *out)
+{
+    k->f32_add_scaled(out, i->in, i->w, i->n * i->dim);
+    return i->n * i->dim * 4;
+}
+
+static size_t run_f32_mul(const struct kernels *k, const struct input *i, void *out)
+{
+    k->f32_mul(out, i->in, i->n * i->dim);
+    return i->n * i->dim * 4;
+}
+
+static size_t run_f32_div(const struct kernels *k, const struct input *i, void *out)
+{
+    k->f32_div(out, i->w, i->n * i->dim);
+    return i->n * i->dim * 4;
+}
+
+static size_t run_f32_to_f16(const struct kernels *k, const struct input *i, void *out)
+{
+    k->f32_to_f16(out, i->in, i->n * i->dim);
+    return i->n * i->dim * 2;
+}
+
+static size_t run_f32_to_bf16(const struct kernels *k, const struct input *i, void *out)
+{
+    k->f32_to_bf16(out, i->in, i->n * i->dim);
+    return i->n * i->dim * 2;
+}
+
+static size_t run_f32_to_fused8(const struct kernels *k, const struct input *i, void *out)
+{
+    unsigned char *to = out;
+
+    for (size_t r = 0; r < i->n; r++)
+        k->f32_to_fused8(to + r * FUSED8_BYTES(i->dim), i->in + r * i->dim * 4, i->dim);
+    return i->n * FUSED8_BYTES(i->dim);
+}
+
+static const struct {
+    const char *name;
+    run *run;
+    bool arithmetic; /* which NaN comes out of two is the processor's business */
+} cases[] = {
+    {"f32_rows", run_f32_rows, false},
+    {"f16_rows", run_f16_rows, false},
+    {"bf16_rows", run_bf16_rows, false},
+    {"u8_rows", run_u8_rows, true},
+    {"i8_rows", run_i8_rows, true},
+    {"u16_rows", run_u16_rows, true},
+    {"i16_rows", run_i16_rows, true},
+    {"u8_rows_each", run_u8_rows_each, true},
+    {"i8_rows_each", run_i8_rows_each, true},
+    {"u16_rows_each", run_u16_rows_each, true},
+    {"i16_rows_each", run_i16_rows_each, true},
+    {"f32_add", run_f32_add, true},
+    {"f32_add_scaled", run_f32_add_scaled, true},
+    {"f32_mul", run_f32_mul, true},
+    {"f32_div", run_f32_div, true},
+    {"f32_to_f16", run_f32_to_f16, false},
+    {"f32_to_bf16", run_f32_to_bf16, false},
+    {"f32_to_fused8", run_f32_to_fused8, false},
+};
+
+static void input_make(struct input *i, struct random *r, size_t dim, size_t n, bool special)
+{
+    size_t floats = n * dim;
+
+    *i = (struct input){.dim = dim, .n = n};
+    i->table = malloc(TABLE_ROWS * dim * 4);
+    i->qparams = malloc(TABLE_ROWS * 2 * sizeof(float));
+    i->in = malloc(floats * 4 + 1); /* exact, so that ASan sees a read beyond */
+    i->acc = malloc(floats * 4 + 1);
+    random_bytes(r, i->table, TABLE_ROWS * dim * 4);
+    for (size_t j = 0; j < TABLE_ROWS * 2; j++)
+        i->qparams[j] = special ? random_any_float(r) : random_normal(r);
+    for (size_t j = 0; j < n; j++)
+        i->row[j] = random_below(r, TABLE_ROWS);
+    for (size_t j = 0; j < floats; j++) {
+        float x = special ? random_any_float(r) : random_normal(r);
+        float y = special ? random_any_float(r) : random_normal(r);
+
+        memcpy(i->in + 1 + 4 * j, &x, 4);
+        memcpy(i->acc + 1 + 4 * j, &y, 4);
+    }
+    i->in++;
+    i->acc++;
+    i->w = special ? random_any_float(r) : random_normal(r);
+    i->bias = random_normal(r);
+}
+
+static void input_free(struct input *i)
+{
+    free(i->table);
+    free(i->qparams);
+    free(i->in - 1);
+    free(i->acc - 1);
+}
+
+static bool same_float(const unsigned char *a, const unsigned char *b)
+{
+    float x, y;
+
+    if (memcmp(a, b, 4) == 0)
+        return true;
+    memcpy(&x, a, 4);
+    memcpy(&y, b, 4);
+    return isnan(x) && isnan(y);
+}
+
+static void compare(size_t c, const struct kernels *k, const struct input *in, size_t offset)
+{
+    size_t room = in->n * FUSED8_BYTES(in->dim) * 4 + 2 * GUARD + 64;
+    unsigned char *want = malloc(room), *got = malloc(room);
+    size_t bytes, other;
+
+    memset(want, 0xa5, room);
+    memset(got, 0xa5, room);
+    memcpy(want + GUARD + offset, in->acc, in->n * in->dim * 4);
+    memcpy(got + GUARD + offset, in->acc, in->n * in->dim * 4);
+    bytes = cases[c].run(kernels_levels[0], in, want + GUARD + offset);
+    other = cases[c].run(k, in, got + GUARD + offset);
+    assert_int_equal(bytes, other);
+    for (size_t at = 0; at < room; at++) {
+        size_t inside = at - GUARD - offset;
+
+        if (got[at] == want[at])
+            continue;
+        if (cases[c].arithmetic && inside < bytes &&
+            same_float(got + at - inside % 4, want + at - inside % 4))
+            continue;
+        fail_msg("%s at %s: byte %zd of %zu differs, dim %zu, n %zu, offset %zu", cases[c].name,
+                 k->isa, (ssize_t)inside, bytes, in->dim, in->n, offset);
+    }
+    free(want);
+    free(got);
+}
+
+static void test_levels_agree(void **state)
+{
+    static const size_t ns[] = {0, 1, 13, ROWS_MAX};
+    struct random r = {1};
+
+    (void)state;
+    for (const struct kernels *const *k = kernels_levels + 1; *k; k++) {
+        if (!kernels_supported(*k)) {
+            print_message("this processor has no %s\n", (*k)->isa);
+            continue;
+        }
+        for (size_t dim = 1; dim <= DIM_MAX; dim++)
+            for (size_t n = 0; n < COUNT(ns); n++)
+                for (int special = 0; special < 2; special++) {
+                    struct input in;
+
+                    input_make(&in, &r, dim, ns[n], special);
+                    for (size_t c = 0; c < COUNT(cases); c++)
+                        compare(c, *k, &in, (dim + n) % 4);
+                    input_free(&in);
+                }
+    }
+}
+
+static void test_choice(void **state)
+{
+    const struct kernels *best = NULL;
+    struct error e;
+
+    (void)state;
+    for (const struct kernels *const *k = kernels_levels; *k; k++) {
+        if (kernels_supported(*k)) {
+            assert_ok(kernels_init((*k)->isa, &e), e);
+            assert_ptr_equal(kernels, *k);
+            best = *k;
+        } else {
+            assert_fails(kernels_init((*k)->isa, &e), ST_INVALID, e, (*k)->isa);
+        }
+    }
+    assert_ok(kernels_init("scalar", &e), e);
+    assert_fails(kernels_init("sse9", &e), ST_INVALID, e, "unknown instruction set \"sse9\"");
+    assert_ptr_equal(kernels, kernels_levels[0]);
+
+    assert_int_equal(unsetenv("EMBD_ISA"), 0);
+    assert_ok(kernels_init(NULL, &e), e);
+    assert_ptr_equal(kernels, best);
+    assert_int_equal(setenv("EMBD_ISA", "scalar", 1), 0);
+    assert_ok(kernels_init(NULL, &e), e);
+    assert_ptr_equal(kernels, kernels_levels[0]);
+    assert_int_equal(setenv("EMBD_ISA", "", 1), 0);
+    assert_ok(kernels_init(NULL, &e), e);
+    assert_ptr_equal(kernels, best);
+    assert_int_equal(setenv("EMBD_ISA", "mmx", 1), 0);
+    assert_fails(kernels_init(NULL, &e), ST_INVALID, e, "\"mmx\"");
+    assert_ptr_equal(kernels, best);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_levels_agree),
+        cmocka_unit_test(test_choice),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
