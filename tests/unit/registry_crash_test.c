@@ -82,7 +82,7 @@ static void test_failing_allocations_are_survived(void **state)
 {
     static const struct file_identity id = {1, 2, 3, 4, 5};
     const char *folder = ((struct unit_folder *)*state)->path;
-    char path[PATH_MAX], mark[PATH_MAX], name[16];
+    char path[PATH_MAX], mark[PATH_MAX], name[64];
     struct registry *r = open_ok(folder);
     enum status opened, changed, kept;
     unsigned char *begin;

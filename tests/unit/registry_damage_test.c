@@ -84,7 +84,7 @@ static void ruin_wal_foreign(struct scene *s)
     assert_int_equal(mkdir(folder, 0700), 0);
     r = open_ok(folder);
     for (int i = 0; i < 60; i++) {
-        char name[16];
+        char name[64];
 
         snprintf(name, sizeof name, "x%d", i);
         change_ok(r, CHANGE_LOAD, name);

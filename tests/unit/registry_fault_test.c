@@ -129,6 +129,8 @@ static bool run_with_fault(const struct fault_case *c, unsigned n, bool for_ever
     hit = fault.hits > 0;
     if (!hit || !for_ever || c->heals)
         faulty_arm(NULL);
+    if (c->fault.operations == FAULTY_SYNC && n == 0) /* the answer comes after the sync */
+        assert_int_not_equal(a.load, ST_OK);
     if (hit) {
         assert_true(a.load != ST_OK || a.checkpoint != ST_OK || a.replace != ST_OK ||
                     a.forget != ST_OK || a.known != ST_OK || (c->fault.operations & FAULTY_READ));
@@ -247,7 +249,7 @@ static void test_disk_full_refuses_and_recovers(void **state)
     struct stat st;
     struct error e;
     uint64_t lsn;
-    char name[16];
+    char name[64];
 
     signal(SIGXFSZ, SIG_IGN);
     change_ok(r, CHANGE_LOAD, "ads");
