@@ -3,14 +3,14 @@
 
    Ten lines are enough (tests compile and run them, see client/example.c):
 
-       embd_client *client;
+       embd_client *client = NULL;
        char error[EMBD_CLIENT_ERROR_MAX];
        int64_t ids[] = {3, 1, 4};
        float rows[3 * 100];
        embd_lookup words = {"words", ids, 3, .out = rows, .out_bytes = sizeof rows};
        if (embd_client_open(&client, NULL, NULL, error) != 0 ||
            embd_client_lookup(client, &words, 1, NULL, error) != 0)
-           return fprintf(stderr, "%s\n", error), 1;
+           return embd_client_close(client), fprintf(stderr, "%s\n", error), 1;
        printf("row 3 begins with %g\n", rows[0]);
        embd_client_close(client);
 

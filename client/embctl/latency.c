@@ -67,6 +67,8 @@ char *latency_spark(char *out, const uint64_t level[LEVELS], unsigned first, uns
         most = level[i] > most ? level[i] : most;
     for (unsigned i = first; most && i <= last; i++)
         at = stpcpy(at, spark((double)level[i] / (double)most));
+    while (at > out && at[-1] == ' ')
+        *--at = '\0';
     return out;
 }
 

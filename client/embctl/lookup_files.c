@@ -103,7 +103,7 @@ static enum status npy_sink_add(struct npy_sink *s, const void *data, size_t n, 
 {
     if (s->to_file)
         return file_writer_add(&s->writer, data, n, e);
-    if (fwrite(data, 1, n, stdout) != n)
+    if (n && fwrite(data, 1, n, stdout) != n)
         return error_set(e, ST_UNAVAILABLE, "cannot write standard output");
     return ST_OK;
 }

@@ -22,6 +22,10 @@ SOURCE = pathlib.Path(__file__).resolve().parent.parent.parent
 CHANNEL = [("grpc.max_receive_message_length", 64 << 20), ("grpc.use_local_subchannel_pool", 1)]
 
 
+# Sanitizers keep freed memory and shadows of all of it, so the process's size says nothing then.
+SANITIZED = "-fsanitize=" in (BUILD / "Makefile").read_text() if (BUILD / "Makefile").exists() else False
+
+
 def program(name):
     """A built program, past libtool's wrapper where there is one."""
     return str(BUILD / name)
