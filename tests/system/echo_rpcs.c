@@ -181,8 +181,12 @@ static void large(struct call *call, const unsigned char *data, size_t n)
         fail(call, ST_EXHAUSTED, "no memory for so much");
         return;
     }
-    for (uint64_t i = 0; i < number[0]; i++)
+    for (size_t i = 0; i < number[0] && i < 256; i++)
         b->data[GRPC_PREFIX + i] = (unsigned char)i;
+    for (size_t i = 256, k; i < number[0]; i += k) {
+        k = number[0] - i < i ? number[0] - i : i;
+        memcpy(b->data + GRPC_PREFIX + i, b->data + GRPC_PREFIX, k);
+    }
     call_reply(call, b);
 }
 
