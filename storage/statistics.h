@@ -60,7 +60,7 @@ struct statistics_query {
     const char *table, *call; /* NULL: all */
     int64_t from_s, to_s;     /* [from, to) */
     enum span span;
-    size_t limit; /* rows at most; more is ST_EXHAUSTED */
+    size_t limit; /* rows of the answer at most; more, or reading over 100,000, is ST_EXHAUSTED */
 };
 
 struct statistics_row {
