@@ -6,6 +6,7 @@
 #include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/memory.h"
@@ -16,7 +17,8 @@
 
 #define CONNECTIONS_MOST 64
 #define HEADERS_MOST 8192
-#define LIFE_S 30 /* of a connection, from accept to close */
+#define LIFE_S 30  /* of a connection, from accept to the end of the answer */
+#define LINGER_S 1 /* for the peer to take the answer and close */
 
 struct peer {
     struct peer *next, *prev;
@@ -47,10 +49,11 @@ static void peer_free(struct peer *p)
 
 static void answer(struct peer *p, const char *status, struct evbuffer *body, bool head)
 {
-    struct evbuffer *out = bufferevent_get_output(p->stream);
+    struct evbuffer *in = bufferevent_get_input(p->stream),
+                    *out = bufferevent_get_output(p->stream);
 
     p->answered = true;
-    bufferevent_disable(p->stream, EV_READ);
+    evbuffer_drain(in, evbuffer_get_length(in)); /* full, it would stop reading */
     evbuffer_add_printf(out,
                         "HTTP/1.1 %s\r\n"
                         "Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n"
@@ -109,8 +112,10 @@ static void on_read(struct bufferevent *stream, void *arg)
     struct evbuffer *body;
     char *line;
 
-    if (p->answered)
+    if (p->answered) { /* whatever else it says */
+        evbuffer_drain(in, evbuffer_get_length(in));
         return;
+    }
     end = evbuffer_search(in, "\r\n\r\n", 4, NULL);
     if (end.pos < 0) {
         if (evbuffer_get_length(in) < HEADERS_MOST)
@@ -134,13 +139,15 @@ static void on_read(struct bufferevent *stream, void *arg)
     mem_free(line);
 }
 
-/* All that was to be sent is with the kernel. */
+/* All that was to be sent is with the kernel. To close while the peer still sends would take the
+   answer back from it, so it gets a moment to read and close. */
 static void on_written(struct bufferevent *stream, void *arg)
 {
+    const struct timeval linger = {.tv_sec = LINGER_S};
     struct peer *p = arg;
 
-    (void)stream;
-    if (p->answered)
+    if (p->answered &&
+        (shutdown(bufferevent_getfd(stream), SHUT_WR) < 0 || evtimer_add(p->patience, &linger) < 0))
         peer_free(p);
 }
 

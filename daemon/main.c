@@ -183,7 +183,14 @@ static enum status start(struct daemon *d, struct error *e)
 static void take_down(struct daemon *d)
 {
     struct server *server = &d->server;
+    sigset_t late;
 
+    /* A second SIGTERM must not meet the default action while the first one is being obeyed. */
+    sigemptyset(&late);
+    sigaddset(&late, SIGTERM);
+    sigaddset(&late, SIGINT);
+    sigaddset(&late, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, &late, NULL);
     control_done(&d->control);
     http_free(d->http);
     recorder_free(d->control.recorder);

@@ -3,11 +3,7 @@
 #include "client/embctl/commands.h"
 
 const struct command *const commands[] = {
-    &command_tables,  &command_describe,
-    &command_lookup,  &command_load,
-    &command_unload,  &command_stats,
-    &command_top,     &command_health,
-    &command_methods, &command_compress,
-    &command_inspect, &command_verify,
-    &command_export,  NULL,
+    &command_tables,   &command_describe, &command_lookup, &command_load,   &command_unload,
+    &command_stats,    &command_top,      &command_health, &command_bench,  &command_methods,
+    &command_compress, &command_inspect,  &command_verify, &command_export, NULL,
 };

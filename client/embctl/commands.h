@@ -12,6 +12,7 @@ extern const struct command command_unload;
 extern const struct command command_stats;
 extern const struct command command_top;
 extern const struct command command_health;
+extern const struct command command_bench;
 extern const struct command command_methods;
 extern const struct command command_compress;
 extern const struct command command_inspect;

@@ -97,7 +97,7 @@ static void read_clocks(struct crew *crew, int server_pid)
     crew->server_known = cpu_of_ns(server_pid, &crew->server_ns);
 }
 
-static void tell(const struct crew *crew, const struct load_watch *watch)
+static void tell(struct crew *crew, const struct load_watch *watch)
 {
     const struct load_plan *plan = crew->run.plan;
     uint64_t calls = 0, now_ns = clock_now_ns();
@@ -110,7 +110,8 @@ static void tell(const struct crew *crew, const struct load_watch *watch)
     if (plan->duration_ns && now_ns > crew->run.begin_ns)
         time = (double)(now_ns - crew->run.begin_ns) / (double)plan->duration_ns;
     part = part > time ? part : time;
-    watch->told(watch->context, part < 1 ? part : 1, calls);
+    if (!watch->told(watch->context, part < 1 ? part : 1, calls))
+        atomic_store_explicit(&crew->run.stopped, true, memory_order_relaxed);
 }
 
 /* Wait for `until_ns`, or for the end of all threads, and tell who watches. True if all have
@@ -148,7 +149,7 @@ static void sum_up(struct crew *crew, struct load_result *r, int server_pid)
     tally_init(&r->tally);
     for (unsigned i = 0; i < crew->started; i++)
         tally_add(&r->tally, &crew->worker[i].tally);
-    r->stopped = atomic_load(run->stop);
+    r->stopped = atomic_load(&run->stopped);
     end_ns = r->tally.last_ns > run->begin_ns ? r->tally.last_ns : run->begin_ns;
     if (!r->stopped && !run->plan->calls && end_ns < run->end_ns)
         end_ns = run->end_ns;
@@ -175,9 +176,9 @@ static void crew_join(struct crew *crew)
 }
 
 enum status load_measure(struct load_result *result, const struct load_plan *plan,
-                         const atomic_bool *stop, const struct load_watch *watch, struct error *e)
+                         const struct load_watch *watch, struct error *e)
 {
-    struct crew crew = {.run = {.plan = plan, .stop = stop}};
+    struct crew crew = {.run = {.plan = plan}};
     int server_pid = 0;
     enum status st = address_parse(&crew.run.address, plan->server, e);
 

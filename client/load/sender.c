@@ -150,7 +150,7 @@ static bool is_over(const struct worker *w, uint64_t due_ns)
     const struct load_run *run = w->run;
 
     return due_ns >= run->end_ns || (w->plan->calls && !w->calls) ||
-           atomic_load_explicit(run->stop, memory_order_relaxed) ||
+           atomic_load_explicit(&run->stopped, memory_order_relaxed) ||
            atomic_load_explicit(&run->broken, memory_order_relaxed);
 }
 

@@ -15,8 +15,8 @@
 struct load_run {
     const struct load_plan *plan;
     struct address address;
-    const atomic_bool *stop; /* the caller's wish to end early */
-    atomic_bool broken;      /* some thread could not go on */
+    atomic_bool stopped; /* to end early */
+    atomic_bool broken;  /* some thread could not go on */
 
     uint64_t start_ns;         /* the first call */
     uint64_t begin_ns, end_ns; /* calls that are due in between are measured */

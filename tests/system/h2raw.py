@@ -302,11 +302,13 @@ class Peer:
                 return got
 
     def sync(self):
-        """Everything sent so far has been handled: a PING's answer."""
-        seen = self.pongs
-        self.send(ping(b"sync" * 2))
-        while self.pongs == seen:
-            self.read()
+        """Everything sent so far has been handled, and answered as far as windows allow. Twice, because the answer to
+        a PING may overtake other answers that are ready at the same moment."""
+        for _ in range(2):
+            seen = self.pongs
+            self.send(ping(b"sync" * 2))
+            while self.pongs == seen:
+                self.read()
 
     def drain(self, timeout=None):
         """Read until the server closes."""

@@ -8,7 +8,6 @@
 #include "tests/unit/fake_server.h"
 
 static struct fake_server server;
-static atomic_bool stop;
 
 static struct load_plan plan_of(const struct load_table *table)
 {
@@ -58,7 +57,7 @@ static void test_every_call_is_counted_once(void **state)
         {"silence", ST_DEADLINE, "no answer within 300 ms", false},
         {"begin", ST_DEADLINE, "no answer within 300 ms", false},
         {"dribble", ST_DEADLINE, "no answer within 300 ms", false},
-        {"close", ST_UNAVAILABLE, "closed the connection", true},
+        {"close", ST_UNAVAILABLE, "unix:", true}, /* an end or a reset */
         {"garbage", ST_UNAVAILABLE, "HTTP/2", true},
         {"http1", ST_UNAVAILABLE, "HTTP/2", true},
     };
@@ -73,7 +72,7 @@ static void test_every_call_is_counted_once(void **state)
         bool good = rows[i].outcome == GOOD, wrong = rows[i].outcome == WRONG;
         uint64_t told;
 
-        assert_ok(load_measure(&r, &plan, &stop, NULL, &e), e);
+        assert_ok(load_measure(&r, &plan, NULL, &e), e);
         told = good ? t->good : wrong ? t->wrong : t->by_status[rows[i].outcome];
         if (told != 12 || t->good + tally_errors(t) != 12)
             fail_msg("%s: %d of 12 calls, good %d, wrong %d, failed %d", rows[i].scenario,
@@ -100,7 +99,7 @@ static void test_unknown_ids_are_counted(void **state)
 
     (void)state;
     table.trace = (struct id_trace){(const unsigned char *)ids, 3, false};
-    assert_ok(load_measure(&r, &plan, &stop, NULL, &e), e);
+    assert_ok(load_measure(&r, &plan, NULL, &e), e);
     assert_int_equal(r.tally.good, 12);
     assert_int_equal(r.tally.missing, 24);
     load_notes(&notes, &plan, &r);
@@ -118,24 +117,39 @@ static void test_a_goaway_costs_no_call(void **state)
 
     (void)state;
     plan.streams = 1;
-    assert_ok(load_measure(&r, &plan, &stop, NULL, &e), e);
+    assert_ok(load_measure(&r, &plan, NULL, &e), e);
     assert_int_equal(r.tally.good, 12);
     assert_int_equal(r.tally.lost, 0);
 }
 
-static void test_stopped_before_it_begins(void **state)
+static bool until_hundred(void *context, double part, uint64_t calls)
+{
+    uint64_t *told = context;
+
+    *told += 1;
+    assert_true(part >= 0 && part <= 1);
+    return calls < 100;
+}
+
+/* The time would be over in an hour. */
+static void test_who_watches_may_end_it(void **state)
 {
     struct load_table table = table_of("words");
     struct load_plan plan = plan_of(&table);
-    atomic_bool at_once = true;
+    uint64_t told = 0;
+    struct load_watch watch = {until_hundred, &told};
+    struct load_notes notes;
     struct load_result r;
     struct error e;
 
     (void)state;
-    assert_ok(load_measure(&r, &plan, &at_once, NULL, &e), e);
-    assert_true(r.stopped);
-    assert_int_equal(r.tally.good, 0);
-    assert_fails(load_verdict(&r, &e), ST_UNAVAILABLE, e, "no call was due");
+    plan.calls = 0;
+    plan.duration_ns = UINT64_C(3600000000000);
+    assert_ok(load_measure(&r, &plan, &watch, &e), e);
+    assert_true(r.stopped && told > 0 && r.seconds < 1000);
+    assert_true(r.tally.good >= 100 && tally_errors(&r.tally) == 0);
+    load_notes(&notes, &plan, &r);
+    assert_string_equal(notes.note[0].text, "stopped early");
 }
 
 static void test_nobody_listens(void **state)
@@ -158,7 +172,7 @@ static void test_nobody_listens(void **state)
 
         plan.server = rows[i].address;
         plan.threads = 2;
-        assert_fails(load_measure(&r, &plan, &stop, NULL, &e), rows[i].st, e, rows[i].words);
+        assert_fails(load_measure(&r, &plan, NULL, &e), rows[i].st, e, rows[i].words);
     }
 }
 
@@ -178,7 +192,7 @@ static void test_out_of_memory(void **state)
 
         plan.threads = 2;
         mem_fail_at(++n, false);
-        st = load_measure(&r, &plan, &stop, NULL, &e);
+        st = load_measure(&r, &plan, NULL, &e);
         failed = mem_failed();
         mem_fail_at(0, false);
         assert_int_equal(st, failed ? ST_EXHAUSTED : ST_OK);
@@ -207,7 +221,7 @@ int main(void)
         cmocka_unit_test(test_every_call_is_counted_once),
         cmocka_unit_test(test_unknown_ids_are_counted),
         cmocka_unit_test(test_a_goaway_costs_no_call),
-        cmocka_unit_test(test_stopped_before_it_begins),
+        cmocka_unit_test(test_who_watches_may_end_it),
         cmocka_unit_test(test_nobody_listens),
 #ifdef EMBD_DEVELOPER
         cmocka_unit_test(test_out_of_memory),
