@@ -87,8 +87,8 @@ def main():
 
     print(f"{o.rows:,} x {o.dim} float32, {o.connections} connections of {o.streams} streams, medians of {o.runs} runs "
           f"of {o.seconds:g} s in turn\n")
-    print(f"{'':>6}  {'embctl bench':^32}  {'h2load':^32}  {'embctl bench / h2load':^23}")
-    print(f"{'ids':>6}" + f"  {'calls/s':>10}{'p99':>10}{'server CPU':>12}" * 2 + f"  {'calls/s':>8}{'p99':>7}{'CPU':>8}")
+    print(f"{'':>6}  {'embctl bench':^34}  {'h2load':^34}  {'embctl bench / h2load':^23}")
+    print(f"{'ids':>6}" + f"  {'calls/s':>10}{'p99':>12}{'server CPU':>12}" * 2 + f"  {'calls/s':>8}{'p99':>7}{'CPU':>8}")
     for n in map(int, o.ids.split()):
         ours, theirs = [], []
         for _ in range(o.runs):
@@ -96,7 +96,7 @@ def main():
             count = max(int(ours[-1]["rate"] * o.seconds), o.connections * o.streams)
             theirs.append(by_h2load(o, n, count))
         a, b = medians(ours), medians(theirs)
-        print(f"{n:>6,}" + "".join(f"  {m['rate']:>10,.0f}{m['p99']:>7,.0f} us{m['cpu']:>9.1f} us" for m in (a, b))
+        print(f"{n:>6,}" + "".join(f"  {m['rate']:>10,.0f}{m['p99']:>9,.0f} us{m['cpu']:>9.1f} us" for m in (a, b))
               + f"  {a['rate'] / b['rate']:>8.2f}{a['p99'] / b['p99']:>7.2f}{a['cpu'] / b['cpu']:>8.2f}", flush=True)
     print("\nserver CPU: processor time of the daemon for each call. embctl bench draws fresh ids for every request "
           "and\nchecks every reply; h2load repeats one request, whose rows stay in the caches, and takes replies with an "

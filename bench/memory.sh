@@ -25,7 +25,7 @@ for memory in map copy; do
     start_daemon "$cores" --workers "${WORKERS:-2}" --table "bench=$table,memory=$memory"
     for format in f32 f16 bf16 int8; do
         "$build/embctl" --server "$address" --json bench --table bench --ids 1024 --format "$format" --warmup 0 \
-            --seconds "${SECONDS_EACH:-3}" --connections 8 --streams 8 >/dev/null
+            --seconds "${SECONDS_EACH:-3}" --connections 4 --streams 4 >/dev/null
     done
     resident=$(kilobytes VmRSS)
     verdict=

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Addresses that people write: "host:port", "[v6]:port", "unix:path". Parsing asks no name server.
- */
+/* Addresses that people write: "host:port", "[v6]:port", "unix:path". Parsing asks nobody. */
 #pragma once
 
 #include <stdbool.h>

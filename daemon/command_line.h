@@ -32,8 +32,7 @@ MUST_CHECK enum status command_line_parse(struct command_line *c, int argc, char
                                           struct error *e);
 void command_line_done(struct command_line *c);
 
-/* The configuration: defaults, the file, what the command line says, all checked. `*out` is yours.
- */
+/* The configuration: defaults, the file, the command line, all checked. `*out` is yours. */
 MUST_CHECK enum status command_line_config(const struct command_line *c, struct config **out,
                                            struct error *e);
 

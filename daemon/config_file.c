@@ -17,8 +17,7 @@
 #define FILE_MOST ((size_t)16 << 20)
 #define OPTIONS_MOST 64
 
-/* The parse at hand. libconfuse's callbacks have no argument of ours, hence this one thread-local.
- */
+/* The parse at hand: libconfuse's callbacks have no argument of ours. */
 struct parse {
     struct config *config;
     const char *path;

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The look at a configuration file before its parser sees it. No state between calls; any thread.
- */
+/* The look at a configuration file before its parser sees it. No state; any thread. */
 #include "daemon/config_scan.h"
 
 #include <stdbool.h>

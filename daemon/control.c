@@ -71,23 +71,18 @@ static void *join_workers(void *control)
     return NULL;
 }
 
+/* What is left when something does not come to its end. Everything that was answered is on disk. */
 static void stop_at_once(struct control *c, const char *why)
 {
-    log_warn("stopping at once, calls under way are cut reason=%s", why);
+    log_warn("ending at once reason=%s", why);
     recorder_tick(c->recorder);
-    _exit(0); /* everything that was answered is on disk */
+    _exit(0);
 }
 
-static void on_stop(evutil_socket_t number, short what, void *control)
+static void drain(struct control *c)
 {
-    struct control *c = control;
     struct error e;
 
-    (void)what;
-    if (atomic_load(&c->server->draining))
-        stop_at_once(c, number == SIGINT ? "SIGINT" : "SIGTERM");
-    log_info("stopping: calls under way may finish signal=%s",
-             number == SIGINT ? "SIGINT" : "SIGTERM");
     notify_manager("STOPPING=1");
     atomic_store(&c->server->draining, true);
     health_changed(c->server);
@@ -97,6 +92,27 @@ static void on_stop(evutil_socket_t number, short what, void *control)
     c->workers_left.deliver = deliver_workers_left;
     if (thread_start(&c->joiner, "embd-joiner", join_workers, c, &e) != ST_OK)
         stop_at_once(c, e.text);
+}
+
+static void on_stop(evutil_socket_t number, short what, void *control)
+{
+    const char *name = number == SIGINT ? "SIGINT" : "SIGTERM";
+    struct control *c = control;
+
+    (void)what;
+    switch (++c->stop_signals) {
+    case 1:
+        log_info("stopping: calls under way may finish signal=%s", name);
+        drain(c);
+        break;
+    case 2:
+        log_warn("stopping: calls under way are given up signal=%s", name);
+        for (unsigned i = 0; i < c->server->worker_count; i++)
+            worker_hurry(c->server->worker[i]);
+        break;
+    default:
+        stop_at_once(c, name);
+    }
 }
 
 /* ---- The rest of what happens ---- */

@@ -2,7 +2,9 @@
 /* The main thread while the daemon runs: signals, listeners, statistics, HTTP. Its mailbox is
    server->main, whose mail is delivered to the one struct control.
 
-     start → ready → SIGTERM or SIGINT: draining → workers have left → writer has stopped → end */
+     start → ready → SIGTERM or SIGINT: draining → workers have left → writer has stopped → end
+
+   A second signal ends the grace time of calls under way, a third one the process. */
 #pragma once
 
 #include <event2/event.h>
@@ -32,8 +34,8 @@ struct control {
     size_t listener_count;
 
     struct event *mail, *tick, *terminate, *interrupt, *hangup;
-    pthread_t joiner; /* waits for the workers, so that this thread need not */
-    bool joining;
+    pthread_t joiner;      /* waits for the workers, so that this thread need not */
+    unsigned stop_signals; /* one drains, the second ends the grace time, the third everything */
     struct mail workers_left, writer_stopped;
 };
 

@@ -2,7 +2,10 @@
 /* How a new catalog comes to everybody who reads one (the workers and the main thread), and how
    what it replaced goes away: shown to all → taken by all → the order is answered → the entry that
    left it waits at its gate until no lookup is inside → freed. Several may be on their way at a
-   time; readers take them in order. The writer's. */
+   time; readers take them in order. The writer's.
+
+   The main thread counts among them, since it gives slots their names: what is counted after the
+   answer must not count for the name before. */
 #pragma once
 
 #include <stdbool.h>
@@ -31,7 +34,7 @@ MUST_CHECK enum status publication_new(struct publication **out, struct writer *
 void publication_free(struct publication *p);
 
 /* Make `c` the newest catalog and show it; `gone` (may be NULL) is the entry that is no longer in
-   it. When all have taken it, `o` (may be NULL) is answered with ST_OK. Takes over all of them. */
+   it. When all have taken it, `o` (may be NULL) is answered with ST_OK. Takes over all. */
 void publish(struct publication *p, struct catalog *c, struct entry *gone, struct order *o);
 /* Free what can be freed by now; true if something still waits at its gate. */
 bool publish_retire(struct writer *w);

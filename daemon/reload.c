@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* SIGHUP: the configuration is read again. Tables and the level of the log take effect; of other
-   options it is said that they changed. A file that is refused changes nothing. The main thread's.
- */
+   options it is said that they changed. A file that is refused changes nothing. Main thread. */
 #include <string.h>
 
 #include "base/clock.h"

@@ -164,8 +164,7 @@ enum status serve_damaged(struct writer *w, const struct order *o, const struct 
     return ST_OK;
 }
 
-/* A name that the configuration still has is unloaded rather than forgotten, so that it stays away.
- */
+/* A name that is still configured is unloaded rather than forgotten, so that it stays away. */
 static enum change_kind stop_kind(const struct writer *w, const struct order *o)
 {
     return o->forget && !config_table_find(w->config, o->name) ? CHANGE_FORGET : CHANGE_UNLOAD;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Server reflection, v1 and v1alpha: the two differ in their package's name alone, so the messages
-   of v1 serve both. Answers are the .proto files as they were compiled in; nothing is parsed here.
- */
+   of v1 serve both. Answers are the .proto files as they were compiled in; nothing is parsed. */
 #include <string.h>
 
 #include "base/block.h"

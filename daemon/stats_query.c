@@ -47,8 +47,7 @@ void stats_query_free(struct stats_query *q)
     mem_free(q);
 }
 
-/* The answer while it grows. Rows are linked first and counted, since their number is known last.
- */
+/* The answer while it grows. Rows are linked and counted, since their number is known last. */
 struct row {
     struct row *next;
     Embd__V1__StatsRow row;

@@ -14,8 +14,7 @@ struct table_settings {
 
 /* The settings when nothing is said. */
 void table_settings_init(struct table_settings *s);
-/* Set one key from text. ST_INVALID for an unknown key (the nearest one is named) or a bad value.
- */
+/* Set one key from text. ST_INVALID for an unknown key (the nearest is named) or a bad value. */
 MUST_CHECK enum status table_settings_set(struct table_settings *s, const char *key,
                                           const char *value, struct error *e);
 /* The settings as a JSON object with sorted keys, as the log keeps them. Returns `out`. */

@@ -145,6 +145,11 @@ void transport_drain(struct transport *t)
     }
 }
 
+void transport_hurry(struct transport *t)
+{
+    t->drain_end_us = clock_now_us(); /* the next tick sees it */
+}
+
 bool transport_idle(const struct transport *t)
 {
     return !t->connections;

@@ -152,6 +152,7 @@ void transport_free(struct transport *t); /* closes what is open; NULL is fine *
 void transport_adopt(struct transport *t, int fd);
 void transport_flush(struct transport *t); /* hand all output to the kernel */
 void transport_drain(struct transport *t);
+void transport_hurry(struct transport *t);      /* the grace time ends now */
 bool transport_idle(const struct transport *t); /* no connection left */
 
 /* connection.c */

@@ -114,6 +114,22 @@ void worker_drain(struct worker *w)
     mailbox_send(&w->mailbox, &w->drain_mail);
 }
 
+static void deliver_hurry(struct mail *mail, void *receiver)
+{
+    struct worker *w = receiver;
+
+    (void)mail;
+    transport_hurry(w->transport);
+}
+
+void worker_hurry(struct worker *w)
+{
+    if (w->hurry_sent)
+        return;
+    w->hurry_sent = true;
+    mailbox_send(&w->mailbox, &w->hurry_mail);
+}
+
 void worker_turn(struct worker *w, bool may_sleep)
 {
     int flags = EVLOOP_ONCE;
@@ -181,6 +197,7 @@ enum status worker_new(struct worker **out, struct server *server, unsigned inde
         return error_memory(e, "worker");
     *w = (struct worker){.server = server, .index = index, .mailbox = {.fd = -1}};
     w->drain_mail.deliver = deliver_drain;
+    w->hurry_mail.deliver = deliver_hurry;
     w->show_mail.deliver = deliver_catalog;
     jobs_init(w);
     pthread_mutex_init(&w->show_lock, NULL); /* with default attributes it cannot fail */

@@ -50,11 +50,11 @@ struct worker {
 
     /* How mail comes in: an event for the box, and mails that are never freed. */
     struct event *mail_event;
-    struct mail drain_mail, show_mail;
-    bool started, drain_sent;   /* the main thread's */
-    pthread_mutex_t show_lock;  /* of the next three */
-    const struct catalog *show; /* on its way in */
-    struct mail *shown;         /* to be mailed back, linked */
+    struct mail drain_mail, hurry_mail, show_mail;
+    bool started, drain_sent, hurry_sent; /* the main thread's */
+    pthread_mutex_t show_lock;            /* of the next three */
+    const struct catalog *show;           /* on its way in */
+    struct mail *shown;                   /* to be mailed back, linked */
     struct mailbox *shown_to;
     atomic_bool left; /* the thread has ended: mail is delivered by who sends it */
 
@@ -72,6 +72,8 @@ MUST_CHECK enum status worker_start(struct worker *w, struct error *e);
 /* By the main thread: send the worker away. It stops reading new calls (two-step GOAWAY), wakes the
    waiters, finishes the calls in flight within the grace time, and leaves. */
 void worker_drain(struct worker *w);
+/* By the main thread, after worker_drain(): the grace time is over now. */
+void worker_hurry(struct worker *w);
 /* By the main thread: wait until it has left. It still takes catalogs then, on the thread that
    shows them. */
 void worker_join(struct worker *w);

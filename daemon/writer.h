@@ -12,8 +12,7 @@ struct order;
 struct server;
 struct writer;
 
-/* Told to the main thread (delivered there, see control.h) when the log can no longer be written.
- */
+/* Told to the main thread (see control.h) when the log can no longer be written. */
 struct writer_trouble {
     struct mail mail;
     struct error error;

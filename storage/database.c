@@ -36,25 +36,44 @@ enum status database_status(int code)
     }
 }
 
-/* A quota or a limit on file sizes is to SQLite an I/O error like any other. To us it is a full
-   disk: the write did not happen, and later ones may. That of a sync is not so, pages may be gone.
- */
-static bool no_room(sqlite3 *db, int code)
+/* errno of the last failed call on the file or on its -wal or -journal, 0 if there was none. SQLite
+   has sqlite3_system_errno() for that, which knows nothing of a failed COMMIT. */
+static int last_errno(sqlite3 *db, int operation)
 {
-    int number = sqlite3_system_errno(db);
+    sqlite3_file *file = NULL;
+    int number = 0;
 
-    return (code & 0xff) == SQLITE_FULL ||
-           (code == SQLITE_IOERR_WRITE &&
-            (number == ENOSPC || number == EDQUOT || number == EFBIG));
+    sqlite3_file_control(db, "main", operation, &file);
+    if (file && file->pMethods)
+        file->pMethods->xFileControl(file, SQLITE_FCNTL_LAST_ERRNO, &number);
+    return number;
+}
+
+static bool no_room(int number)
+{
+    return number == ENOSPC || number == EDQUOT || number == EFBIG;
+}
+
+/* A quota or a limit on file sizes is to SQLite an I/O error like any other. To us it is a full
+   disk: the write did not happen, and later ones may. A failed sync is not so, pages may be gone.
+ */
+static bool disk_full(int code, int file, int journal)
+{
+    if ((code & 0xff) == SQLITE_FULL)
+        return true;
+    return code == SQLITE_IOERR_WRITE && (no_room(file) || no_room(journal)) &&
+           (!file || no_room(file)) && (!journal || no_room(journal));
 }
 
 enum status database_error(struct database *d, int code, struct error *e)
 {
     const char *name = d->format->file, *text = sqlite3_errmsg(d->db);
     enum status st = database_status(code);
+    int file = last_errno(d->db, SQLITE_FCNTL_FILE_POINTER);
+    int journal = last_errno(d->db, SQLITE_FCNTL_JOURNAL_POINTER);
     char buffer[128];
 
-    if (no_room(d->db, code))
+    if (disk_full(code, file, journal))
         return error_set(e, ST_EXHAUSTED, "%s cannot grow: the disk is full", name);
     switch (code & 0xff) {
     case SQLITE_IOERR:
@@ -62,7 +81,11 @@ enum status database_error(struct database *d, int code, struct error *e)
             break;
         d->failed = true;
         return error_set(e, st, "%s cannot be read or written: %s (SQLite's code %d)", name,
-                         strerror_r(sqlite3_system_errno(d->db), buffer, sizeof buffer), code);
+                         strerror_r(journal ? journal
+                                    : file  ? file
+                                            : EIO,
+                                    buffer, sizeof buffer),
+                         code);
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
         d->failed = true;

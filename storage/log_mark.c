@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* log.mark, a line "lsn 00000000000000000017 checksum 0123456789abcdef". Owned by the registry. */
+/* log.mark, a line "lsn 00000000000000000017 row 0123456789abcdef checksum 0123456789abcdef". Owned
+   by the registry. */
 #include "storage/log_mark.h"
 
 #include <errno.h>
@@ -16,26 +17,24 @@
 #include "base/memory.h"
 #include "base/text.h"
 
-#define NUMBER 24 /* "lsn " and 20 digits: what the checksum is of, and always as long */
-#define LINE (NUMBER + sizeof " checksum 0123456789abcdef\n" - 1)
+#define WORDS 45 /* "lsn <20 digits> row <hex>", which the checksum is of */
+#define LINE 72  /* with " checksum <hex>" and the end of the line; always as long */
 
-static void write_line(char line[LINE + 1], uint64_t lsn)
+static void write_line(char line[LINE + 1], const struct log_mark *m)
 {
-    snprintf(line, NUMBER + 1, "lsn %020" PRIu64, lsn);
-    snprintf(line + NUMBER, LINE + 1 - NUMBER, " checksum %016" PRIx64 "\n",
-             hash_bytes(line, NUMBER));
+    snprintf(line, LINE + 1, "lsn %020" PRIu64 " row %016" PRIx64, m->lsn, m->checksum);
+    snprintf(line + WORDS, LINE + 1 - WORDS, " checksum %016" PRIx64 "\n", hash_bytes(line, WORDS));
 }
 
-static bool read_line(const char line[LINE], uint64_t *lsn)
+static bool read_line(const char line[LINE], struct log_mark *m)
 {
     char again[LINE + 1];
-    size_t zeros;
 
-    for (zeros = 4; zeros < NUMBER - 1 && line[zeros] == '0'; zeros++)
-        ;
-    if (!parse_u64(line + zeros, NUMBER - zeros, lsn))
+    memcpy(again, line, LINE);
+    again[LINE] = '\0';
+    if (sscanf(again, "lsn %20" SCNu64 " row %16" SCNx64, &m->lsn, &m->checksum) != 2)
         return false;
-    write_line(again, *lsn);
+    write_line(again, m); /* what is written in another way is not ours */
     return !memcmp(line, again, LINE);
 }
 
@@ -50,7 +49,7 @@ static enum status path_of(char **out, const char *data_dir, struct error *e)
     return ST_OK;
 }
 
-enum status log_mark_read(const char *data_dir, uint64_t *lsn, struct error *e)
+enum status log_mark_read(struct log_mark *m, const char *data_dir, struct error *e)
 {
     char *path, line[LINE];
     struct stat stat;
@@ -61,12 +60,12 @@ enum status log_mark_read(const char *data_dir, uint64_t *lsn, struct error *e)
         return st;
     st = file_open(&fd, path, &stat, e);
     if (st == ST_NOT_FOUND) {
-        *lsn = 0;
+        m->lsn = m->checksum = 0;
         st = ST_OK;
     } else if (st == ST_OK) {
         if (stat.st_size != LINE || file_pread(fd, line, LINE, 0, NULL) != ST_OK ||
-            !read_line(line, lsn))
-            st = error_set(e, ST_DATA_LOSS, "%s is damaged: it is no lsn with its checksum",
+            !read_line(line, m))
+            st = error_set(e, ST_DATA_LOSS, "%s is damaged: it is no mark with its checksum",
                            QUOTE(path));
         close(fd);
     }
@@ -74,13 +73,13 @@ enum status log_mark_read(const char *data_dir, uint64_t *lsn, struct error *e)
     return st;
 }
 
-enum status log_mark_open(struct log_mark *m, const char *data_dir, uint64_t lsn, struct error *e)
+enum status log_mark_open(struct log_mark *m, const char *data_dir, struct error *e)
 {
     struct file_writer w = {.fd = -1};
     char line[LINE + 1], *path;
     enum status st;
 
-    write_line(line, lsn);
+    write_line(line, m);
     if ((st = path_of(&path, data_dir, e)) != ST_OK)
         return st;
     m->fd = open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
@@ -94,19 +93,21 @@ enum status log_mark_open(struct log_mark *m, const char *data_dir, uint64_t lsn
     if (m->fd < 0)
         st = error_errno(e, errno, "cannot open %s", QUOTE(path));
     else
-        log_mark_set(m, lsn);
+        log_mark_set(m, m->lsn, m->checksum);
 out:
     file_writer_abort(&w);
     mem_free(path);
     return st;
 }
 
-void log_mark_set(struct log_mark *m, uint64_t lsn)
+void log_mark_set(struct log_mark *m, uint64_t lsn, uint64_t checksum)
 {
     char line[LINE + 1];
     ssize_t done;
 
-    write_line(line, lsn);
+    m->lsn = lsn;
+    m->checksum = checksum;
+    write_line(line, m);
     done = pwrite(m->fd, line, LINE, 0);
     (void)done;
 }

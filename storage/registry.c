@@ -11,20 +11,20 @@
 #include "base/text.h"
 #include "storage/registry_parts.h"
 
-#define WAL_LARGE                                                                                  \
-    ((off_t)64 << 20) /* moving it holds up the writer for about a tenth of a second */
+#define WAL_LARGE ((off_t)64 << 20) /* to move it takes about a tenth of a second */
 
 /* No log.db is a new one, unless something beside it says that there was one. */
-static enum status check_absent(const struct registry *r, uint64_t mark, struct error *e)
+static enum status check_absent(const struct registry *r, const struct log_mark *mark,
+                                struct error *e)
 {
     struct stat stat;
 
     if (lstat(r->file.path, &stat) == 0 || errno != ENOENT)
         return ST_OK;
-    if (mark > 0)
+    if (mark->lsn > 0)
         return error_set(e, ST_DATA_LOSS,
                          "%s is missing: log.mark says that it had come to change %" PRIu64,
-                         QUOTE(r->file.path), mark);
+                         QUOTE(r->file.path), mark->lsn);
     if (lstat(r->wal.path, &stat) == 0 && stat.st_size > 0)
         return error_set(e, ST_DATA_LOSS, "%s is missing, its -wal is there", QUOTE(r->file.path));
     return ST_OK;
@@ -43,22 +43,32 @@ static enum status name_files(struct registry *r, const char *data_dir, struct e
     return ST_OK;
 }
 
-static enum status open_checked(struct registry *r, const char *data_dir, struct error *e)
+static enum status check_mark(struct registry *r, const struct log_mark *mark, struct error *e)
 {
-    uint64_t mark;
-    enum status st;
-
-    if ((st = name_files(r, data_dir, e)) != ST_OK ||
-        (st = log_mark_read(data_dir, &mark, e)) != ST_OK ||
-        (st = check_absent(r, mark, e)) != ST_OK ||
-        (st = database_open(&r->db, &log_format, data_dir, e)) != ST_OK ||
-        (st = registry_load(r, e)) != ST_OK)
-        return st;
-    if (r->lsn < mark)
+    if (r->lsn < mark->lsn)
         return error_set(e, ST_DATA_LOSS,
                          "%s ends at change %" PRIu64 ", log.mark says that it had come to %" PRIu64
                          ": its -wal is missing or damaged, or it is an older copy",
-                         QUOTE(r->file.path), r->lsn, mark);
+                         QUOTE(r->file.path), r->lsn, mark->lsn);
+    if (mark->lsn > 0 && r->marked != mark->checksum)
+        return error_set(e, ST_DATA_LOSS,
+                         "%s or its -wal belongs to another log: change %" PRIu64
+                         " is not the one of log.mark",
+                         QUOTE(r->file.path), mark->lsn);
+    return ST_OK;
+}
+
+static enum status open_checked(struct registry *r, const char *data_dir, struct error *e)
+{
+    struct log_mark mark;
+    enum status st;
+
+    if ((st = name_files(r, data_dir, e)) != ST_OK ||
+        (st = log_mark_read(&mark, data_dir, e)) != ST_OK ||
+        (st = check_absent(r, &mark, e)) != ST_OK ||
+        (st = database_open(&r->db, &log_format, data_dir, e)) != ST_OK ||
+        (st = registry_load(r, mark.lsn, e)) != ST_OK || (st = check_mark(r, &mark, e)) != ST_OK)
+        return st;
     database_accept(r->db, true);
     if ((st = watch_start(r, e)) != ST_OK || (st = file_sync_folder(r->file.path, e)) != ST_OK)
         return st;
@@ -68,7 +78,9 @@ static enum status open_checked(struct registry *r, const char *data_dir, struct
     st = registry_checkpoint(r, true, e);
     if (st != ST_OK && st != ST_EXHAUSTED)
         return st;
-    return log_mark_open(&r->mark, data_dir, r->lsn, e);
+    r->mark.lsn = r->lsn;
+    r->mark.checksum = r->checksum;
+    return log_mark_open(&r->mark, data_dir, e);
 }
 
 enum status registry_open(struct registry **out, const char *data_dir, struct error *e)

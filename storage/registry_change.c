@@ -97,11 +97,11 @@ static enum status put_table(struct registry *r, const struct name *next, struct
 }
 
 static enum status add_log(struct registry *r, const struct registered *now, enum change_kind kind,
-                           struct error *e)
+                           uint64_t *checksum, struct error *e)
 {
     sqlite3_stmt *s = database_statement(r->db, TABLE_BODY);
     sqlite3_stmt *add = database_statement(r->db, LOG_ADD);
-    uint64_t numbers[3] = {now->lsn, kind, (uint64_t)now->time_us}, checksum = 0;
+    uint64_t numbers[3] = {now->lsn, kind, (uint64_t)now->time_us};
     const char *body;
     enum status st;
     bool row;
@@ -113,12 +113,12 @@ static enum status add_log(struct registry *r, const struct registered *now, enu
     if (!body)
         st = error_memory(e, "body of a change");
     else
-        st = row_checksum(&checksum, numbers, 3, body, strlen(body), e);
+        st = row_checksum(checksum, numbers, 3, body, strlen(body), e);
     if (st == ST_OK) {
         bind_u64(add, 1, now->lsn);
         sqlite3_bind_int(add, 2, kind);
         sqlite3_bind_int64(add, 3, now->time_us);
-        bind_u64(add, 4, checksum);
+        bind_u64(add, 4, *checksum);
         bind_text(add, 5, body);
         st = database_run(r->db, add, e);
     }
@@ -127,13 +127,14 @@ static enum status add_log(struct registry *r, const struct registered *now, enu
 }
 
 static enum status write_change(struct registry *r, const struct name *next, enum change_kind kind,
-                                struct error *e)
+                                uint64_t *checksum, struct error *e)
 {
     enum status st;
 
     if ((st = database_begin(r->db, e)) != ST_OK)
         return st;
-    if ((st = put_table(r, next, e)) == ST_OK && (st = add_log(r, &next->now, kind, e)) == ST_OK)
+    if ((st = put_table(r, next, e)) == ST_OK &&
+        (st = add_log(r, &next->now, kind, checksum, e)) == ST_OK)
         st = database_commit(r->db, e);
     database_rollback(r->db);
     return st;
@@ -143,6 +144,7 @@ enum status registry_change(struct registry *r, enum change_kind kind, struct re
                             struct error *e)
 {
     struct name *known, *next = NULL;
+    uint64_t checksum = 0;
     struct error local;
     enum status st;
     size_t place;
@@ -159,7 +161,7 @@ enum status registry_change(struct registry *r, enum change_kind kind, struct re
         (st = check_texts(r, &next->now, e)) != ST_OK || (st = names_reserve(r, e)) != ST_OK)
         goto out;
     r->unmoved = true;
-    if ((st = write_change(r, next, kind, e)) != ST_OK) {
+    if ((st = write_change(r, next, kind, &checksum, e)) != ST_OK) {
         st = trouble_after(r, st, e);
         goto out;
     }
@@ -168,7 +170,8 @@ enum status registry_change(struct registry *r, enum change_kind kind, struct re
         ST_OK) /* gone while we wrote: nobody may hear of success */
         goto out;
     r->lsn = next->now.lsn;
-    log_mark_set(&r->mark, r->lsn);
+    r->checksum = checksum;
+    log_mark_set(&r->mark, r->lsn, r->checksum);
     change->lsn = next->now.lsn;
     change->time_us = next->now.time_us;
     change->generation = next->now.generation;

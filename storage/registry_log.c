@@ -114,7 +114,7 @@ static enum status check_row(const struct registry *r, sqlite3_stmt *s, uint64_t
     return ST_OK;
 }
 
-static enum status check_rows(struct registry *r, struct error *e)
+static enum status check_rows(struct registry *r, uint64_t marked, struct error *e)
 {
     sqlite3_stmt *s = database_statement(r->db, LOG_ROWS);
     enum status st;
@@ -124,6 +124,9 @@ static enum status check_rows(struct registry *r, struct error *e)
         if ((st = check_row(r, s, r->lsn + 1, e)) != ST_OK)
             break;
         r->lsn++;
+        r->checksum = column_u64(s, 3);
+        if (r->lsn == marked)
+            r->marked = r->checksum;
     }
     sqlite3_reset(s);
     return st;
@@ -137,7 +140,7 @@ static enum status check_names(struct registry *r, enum log_statement number, st
     bool row;
 
     st = database_step(r->db, s, &row, e);
-    if (st == ST_INTERNAL) /* SQL that does not like its data */
+    if (st == ST_INTERNAL) /* an expression that fails on its data */
         st = error_set(e, ST_DATA_LOSS, "%s is damaged: its bodies cannot be read",
                        QUOTE(r->db->path));
     else if (st == ST_OK && row)
@@ -179,13 +182,13 @@ static enum status load_name(struct registry *r, sqlite3_stmt *s, struct error *
     return ST_OK;
 }
 
-enum status registry_load(struct registry *r, struct error *e)
+enum status registry_load(struct registry *r, uint64_t marked, struct error *e)
 {
     sqlite3_stmt *s;
     enum status st;
     bool row;
 
-    if ((st = check_rows(r, e)) != ST_OK ||
+    if ((st = check_rows(r, marked, e)) != ST_OK ||
         (st = check_names(r, TABLE_NOT_AS_LOGGED, e)) != ST_OK ||
         (st = check_names(r, LOGGED_NOT_A_TABLE, e)) != ST_OK)
         return st;

@@ -49,8 +49,9 @@ struct registry {
     size_t count;
     const struct registered **list; /* sorted, without the forgotten */
     size_t listed;
-    size_t capacity; /* of both */
-    uint64_t lsn;
+    size_t capacity;        /* of both */
+    uint64_t lsn, checksum; /* of the last change */
+    uint64_t marked;
     bool unmoved; /* the -wal holds something that log.db does not */
     struct watched file, wal;
     bool in_trouble;      /* for ever */
@@ -70,8 +71,8 @@ size_t names_find(const struct registry *r, const char *name, bool *found);
 /* Put `name` in the place of its old self, or where it belongs; there is room. */
 void names_put(struct registry *r, struct name *name);
 
-/* Check every row of the log and load the names. */
-MUST_CHECK enum status registry_load(struct registry *r, struct error *e);
+/* Check every row of the log and load the names; r->marked is the checksum of the row `marked`. */
+MUST_CHECK enum status registry_load(struct registry *r, uint64_t marked, struct error *e);
 
 /* Remember the files as they are now. */
 MUST_CHECK enum status watch_start(struct registry *r, struct error *e);

@@ -50,8 +50,14 @@ build_in()
     mkdir -p "$folder"
     if [ ! -f "$folder/Makefile" ] || [ "$folder/Makefile" -ot configure ] ||
         [ "$(cat "$folder/arguments" 2>/dev/null)" != "$*" ]; then
-        (cd "$folder" && "$OLDPWD/configure" -q "$@") || return 1
+        (cd "$folder" && "$OLDPWD/configure" -q "$@" >configure.log 2>&1) || {
+            tail -n 40 "$folder/configure.log" >&2
+            return 1
+        }
         echo "$*" >"$folder/arguments"
     fi
-    make -s -C "$folder" -j"$(nproc)" all
+    make -s -C "$folder" -j"$(nproc)" all >"$folder/make.log" 2>&1 || {
+        tail -n 60 "$folder/make.log" >&2
+        return 1
+    }
 }

@@ -87,6 +87,7 @@ static enum status from_npy(void **out, size_t *n, enum kind kind, char *file, s
                             struct error *e)
 {
     struct tensor t;
+    void *list;
     uint64_t offset;
     enum status st = npy_parse(&t, &offset, (unsigned char *)file, size, size, e);
 
@@ -98,16 +99,17 @@ static enum status from_npy(void **out, size_t *n, enum kind kind, char *file, s
         return error_set(e, ST_INVALID, "the array has type %s, integers are needed",
                          dtype_name(t.dtype));
     t.data = memmove(file, file + offset, t.bytes); /* aligned */
-    *out = need(t.count * kind_bytes[kind]);
+    list = need(t.count * kind_bytes[kind]);
     for (size_t i = 0; i < t.count; i++) {
         int64_t integer = 0;
         double real;
 
-        if (get_element(&t, i, &integer, &real) && put(*out, i, kind, integer, real))
+        if (get_element(&t, i, &integer, &real) && put(list, i, kind, integer, real))
             continue;
-        mem_free(*out);
+        mem_free(list);
         return error_set(e, ST_INVALID, "element %zu is not %s", i, kind_name[kind]);
     }
+    *out = list;
     *n = t.count;
     return ST_OK;
 }

@@ -12,13 +12,13 @@
 #define SECONDS_MAX 1e6
 #define CALLS_MAX 1e12
 #define SLOTS_MAX (1u << 20) /* calls in flight */
+#define TIMEOUT_MS_MAX INT64_C(86400000)
 
 const struct option_decl bench_option_list[BENCH_OPTIONS] = {
     {"table", 'T', "TABLE", "a table that every request asks; repeat it for several"},
     {"ids", 'n', "N", "ids of each table in a request (64)"},
     {"distribution", 'd', "LAW", "uniform, or zipf or zipf:S with the exponent S (uniform; S = 1)"},
-    {"trace", 0, "FILE",
-     "take ids from this .npy file in its order; one for all tables, or one each"},
+    {"trace", 0, "FILE", "take ids from a .npy file in its order; one for all tables or one each"},
     {"bags", 'b', "LEN", "pool the ids in bags of LEN, or of MIN-MAX"},
     {"pooling", 'p', "HOW", "none, sum or mean (sum with --bags; one bag without)"},
     {"format", 'f', "FORMAT", "of the rows: f32, f16, bf16 or int8 (f32)"},
@@ -164,13 +164,14 @@ static void read_pace(struct reader *r, struct load_plan *plan)
 {
     bool by_calls = option_value(r->a, "calls") != NULL;
     double seconds = read_real(r, "seconds", by_calls ? 0 : 10, 0.001, SECONDS_MAX);
+    int64_t timeout_ms = r->a->timeout_ms ? r->a->timeout_ms : 10000;
 
     plan->rate = read_real(r, "rate", 0, 1e-6, 1e9);
     plan->poisson = option_value(r->a, "poisson") != NULL;
     plan->duration_ns = (uint64_t)(seconds * 1e9);
     plan->calls = read_count(r, "calls", 0, 1, (uint64_t)CALLS_MAX);
     plan->warmup_ns = (uint64_t)(read_real(r, "warmup", by_calls ? 0 : 1, 0, SECONDS_MAX) * 1e9);
-    plan->timeout_ns = (uint64_t)(r->a->timeout_ms ? r->a->timeout_ms : 10000) * 1000000;
+    plan->timeout_ns = (uint64_t)timeout_ms * 1000000;
     plan->threads = (unsigned)read_count(r, "threads", 1, 1, LOAD_THREADS_MAX);
     plan->connections = read_count(r, "connections", plan->threads, plan->threads, SLOTS_MAX);
     plan->streams = read_count(r, "streams", plan->rate > 0 ? 100 : 1, 1, SLOTS_MAX);
@@ -178,6 +179,8 @@ static void read_pace(struct reader *r, struct load_plan *plan)
         return;
     if (plan->poisson && plan->rate == 0)
         r->failed = usage_error(r->a, "--poisson goes with --rate");
+    else if (timeout_ms > TIMEOUT_MS_MAX)
+        r->failed = usage_error(r->a, "--timeout: a call may take a day at most");
     else if (plan->connections * plan->streams > SLOTS_MAX)
         r->failed = usage_error(r->a, "more than %s calls in flight",
                                 format_count((char[32]){0}, SLOTS_MAX));

@@ -16,8 +16,8 @@ def lines(path, first, last):
 
 
 def main():
-    header = lines("client/embdclient.h", "embd_client *client;", "embd_client_close(client);")
-    example = lines("client/example.c", "embd_client *client;", "embd_client_close(client);")
+    header = lines("client/embdclient.h", "embd_client *client = NULL;", "embd_client_close(client);")
+    example = lines("client/example.c", "embd_client *client = NULL;", "embd_client_close(client);")
     assert header == example, (header, example)
     assert len(header) == 10, len(header)
 

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -31,11 +32,17 @@ def program(name):
 
 
 _folder = None
+_importing = threading.Lock()  # a module that another thread is importing is there, but empty
 
 
 def messages(proto):
     """The Python messages of a .proto of ours, made by protoc for this process. embd and embd_bulk define the same
     names, so the second of the two lives in a descriptor pool of its own."""
+    with _importing:
+        return _messages(proto)
+
+
+def _messages(proto):
     global _folder
     if _folder is None:
         _folder = tempfile.mkdtemp(prefix="embd-pb-")

@@ -52,6 +52,20 @@ class Client(threading.Thread):
             self.trouble = error
 
 
+def waits_for_version(daemon, pb, load, version, folder):
+    """A lookup that asks for the next version is answered when it is there, and sees it."""
+    lookup = daemon.unary("/embd.v1.Embedding/Lookup", pb.LookupRequest, pb.LookupResponse)
+    asked = pb.LookupRequest(lookups=[pb.TableLookup(table="t", ids=[1], min_version=version + 1)])
+    answers = []
+    waiting = threading.Thread(target=lambda: answers.append(lookup(asked, timeout=20)))
+    waiting.start()
+    write(f"{folder}/next.safetensors", 5000)
+    reply = load(pb.LoadRequest(table="t", file="next.safetensors", replace=True), timeout=30)
+    waiting.join()
+    assert answers and answers[0].results[0].version == reply.table.version == version + 1
+    assert answers[0].results[0].values[0] == 5000
+
+
 def main():
     pb = messages("embd")
     with tempfile.TemporaryDirectory() as folder:
@@ -82,6 +96,7 @@ def main():
             calls = sum(client.calls for client in clients)
             seen = set().union(*(client.seen for client in clients))
             assert calls > REPLACEMENTS and len(seen) > REPLACEMENTS / 4, (calls, len(seen))
+            waits_for_version(daemon, pb, load, version, folder)
             mapped = [line for line in pathlib.Path(f"/proc/{daemon.pid}/maps").read_text().splitlines()
                       if ".safetensors" in line]
             assert len(mapped) <= 1, f"old files are still mapped: {mapped}"

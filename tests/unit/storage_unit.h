@@ -43,16 +43,22 @@ static inline const char *sql_text(const char *path, const char *sql)
     return text;
 }
 
-/* All bytes of a file; yours to free(). A file that is not there has none. */
+/* All bytes of a regular file; yours to free(). Anything else has none. */
 static inline unsigned char *bytes_of(const char *path, size_t *n)
 {
     unsigned char *data = malloc(1 << 20);
-    FILE *file = fopen(path, "rb");
+    struct stat st;
+    FILE *file;
 
     assert_non_null(data);
-    *n = file ? fread(data, 1, 1 << 20, file) : 0;
-    if (file)
-        fclose(file);
+    *n = 0;
+    if (stat(path, &st) < 0 || !S_ISREG(st.st_mode))
+        return data;
+    file = fopen(path, "rb");
+    assert_non_null(file);
+    *n = fread(data, 1, 1 << 20, file);
+    assert_true(*n < 1 << 20);
+    fclose(file);
     return data;
 }
 
