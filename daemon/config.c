@@ -3,14 +3,15 @@
    while it is made, constant afterwards. */
 #include "daemon/config.h"
 
+#include <sched.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/memory.h"
 #include "base/text.h"
 #include "daemon/address.h"
 #include "daemon/option.h"
 
+#define WORKERS_MOST 256               /* that of the option */
 #define ARENA_MOST ((size_t)256 << 20) /* a million tables with long paths */
 
 enum status config_new(struct config **out, struct error *e)
@@ -144,9 +145,11 @@ void config_limits(const struct config *c, struct limits *limits)
 
 unsigned config_workers(const struct config *config)
 {
-    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    cpu_set_t mine;
+    int count;
 
     if (config->workers)
         return (unsigned)config->workers;
-    return processors < 1 ? 1 : processors > 256 ? 256 : (unsigned)processors;
+    count = sched_getaffinity(0, sizeof mine, &mine) == 0 ? CPU_COUNT(&mine) : 1;
+    return count > WORKERS_MOST ? WORKERS_MOST : (unsigned)count;
 }

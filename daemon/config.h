@@ -72,5 +72,5 @@ MUST_CHECK enum status config_check(const struct config *config, struct error *e
 
 /* The limits as the transport takes them. */
 void config_limits(const struct config *config, struct limits *limits);
-/* Threads that serve, at least one. */
+/* Threads that serve: as configured, or one for each processor that this process may use. */
 unsigned config_workers(const struct config *config);

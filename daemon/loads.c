@@ -30,12 +30,14 @@ static bool is_listed(const struct order *list, const char *name)
 /* The load is over without success. */
 static void give_up(struct writer *w, struct order *o, enum status st)
 {
+    static struct log_limit limit; /* a peer can cause these at will */
+
     if (o->reload) {
         w->reload_failed++;
         log_error("table stays as it was table=%s error=%s", o->name, o->error.text);
     } else if (st != ST_CANCELLED) {
-        log_info("load refused table=%s file=%s status=%s error=%s", o->name, QUOTE(o->file),
-                 status_name(st), o->error.text);
+        log_limited(&limit, 5, LOG_INFO, "load refused table=%s file=%s status=%s error=%s",
+                    o->name, QUOTE(o->file), status_name(st), o->error.text);
     }
     order_answer(o, st);
 }

@@ -136,7 +136,8 @@ def test_restart_keeps_the_last_act(folder):
         c.unload(table="forgotten", forget=True)
         before = c.tables()
         assert list(before) == ["called", "conf"]
-        daemon.restart()
+        daemon.kill()
+        daemon.start()
         c = Client(daemon)
         assert c.tables() == before, "a restart changed the tables"
         assert c.list().lsn == 7  # and logged nothing
