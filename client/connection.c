@@ -217,11 +217,11 @@ static void receive(struct connection *c)
 
         if (n < 0 && (errno == EINTR || errno == EAGAIN || errno == EWOULDBLOCK))
             return;
-        if (n < 0) {
+        if (n < 0 && errno != ECONNRESET) {
             end_errno(c, "cannot read from", errno);
             return;
         }
-        if (n == 0) {
+        if (n <= 0) { /* it is a matter of chance which of the two a hang-up becomes */
             error_set(&c->error, ST_UNAVAILABLE, "%s closed the connection",
                       QUOTE(c->address->text));
             end(c);

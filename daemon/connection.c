@@ -119,8 +119,11 @@ void connection_update_reading(struct connection *c)
 
     if (full == !c->reading)
         return;
-    if (full ? event_del(c->read_event) == 0 : event_add(c->read_event, NULL) == 0)
-        c->reading = !full;
+    if ((full ? event_del(c->read_event) : event_add(c->read_event, NULL)) < 0)
+        return;
+    c->reading = !full;
+    if (c->reading)
+        c->reading_us = clock_now_us();
 }
 
 static void drop_streams(struct connection *c)

@@ -122,12 +122,13 @@ static void on_deadline(evutil_socket_t fd, short what, void *arg)
 
 void stream_arm(struct stream *s)
 {
-    uint64_t now_us = clock_now_us(), left;
+    uint64_t now_us, left;
     struct timeval tv;
 
     s->looked_after = true;
     if (!s->call.deadline_us)
         return;
+    now_us = clock_now_us();
     if (!s->timer)
         s->timer = event_new(s->call.worker->base, -1, 0, on_deadline, s);
     left = s->call.deadline_us > now_us ? s->call.deadline_us - now_us : 0;

@@ -16,23 +16,24 @@ static bool overdue(uint64_t since_us, uint64_t limit_us, uint64_t now_us)
     return limit_us && now_us > since_us && now_us - since_us > limit_us;
 }
 
-/* The request itself: its headers hold up the whole connection, its body only the call. */
+/* The request itself: its headers hold up the whole connection, its body only the call. Time in
+   which we do not read is not the peer's. */
 static void check_request(struct stream *s, const struct limits *l, uint64_t now_us)
 {
-    bool late;
+    struct connection *c = s->connection;
+    bool begun = s->begun, streams = begun && s->call.rpc && s->call.rpc->client_streams;
+    uint64_t since_us = streams ? s->message_us : s->call.start_us;
 
-    if (!s->begun) {
-        if (overdue(s->call.start_us, l->request_us, now_us))
-            connection_condemn(s->connection, "the headers of a request do not end");
+    if (!c->reading || s->ended || s->remote_closed || (streams && !s->prefix_size))
         return;
-    }
-    if (s->ended || s->remote_closed)
+    if (since_us < c->reading_us)
+        since_us = c->reading_us;
+    if (!overdue(since_us, l->request_us, now_us))
         return;
-    late = s->call.rpc->client_streams
-               ? s->prefix_size > 0 && overdue(s->message_us, l->request_us, now_us)
-               : overdue(s->call.start_us, l->request_us, now_us);
-    if (late)
+    if (begun)
         stream_expire(s, "the request did not arrive in time");
+    else
+        connection_condemn(c, "the headers of a request do not end");
 }
 
 /* The answer: what the socket or the connection's window holds up is not the stream's fault. */

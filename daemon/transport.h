@@ -76,6 +76,7 @@ struct connection {
     bool pinged;         /* our keepalive PING is out */
     uint64_t phase_us;   /* when it came into this phase */
     uint64_t heard_us;   /* last input */
+    uint64_t reading_us; /* when reading was taken up again */
     uint64_t pinged_us;
     uint64_t idle_us;        /* when its last stream closed */
     struct progress writing; /* of the socket and the connection's window */

@@ -35,7 +35,9 @@ MUST_CHECK enum status statistics_open(struct statistics **out, const char *data
 void statistics_close(struct statistics *s);
 
 /* One transaction: begin, any number of adds, commit. After a failure the transaction is rolled
-   back, and the next begin tries anew. */
+   back: the caller keeps its counts and begins anew a second later. ST_UNAVAILABLE is nothing
+   unusual: a person's query holds the file, and we wait for it no longer than 50 ms. ST_EXHAUSTED:
+   the disk is full. */
 MUST_CHECK enum status statistics_begin(struct statistics *s, struct error *e);
 /* Add `counts` to the row of the minute that holds `time_s` (seconds since 1970). */
 MUST_CHECK enum status statistics_add(struct statistics *s, int64_t time_s, const char *table,
@@ -52,17 +54,19 @@ MUST_CHECK enum status statistics_fold(struct statistics *s, int64_t time_s, boo
 
 enum span { SPAN_TOTAL, SPAN_MINUTE, SPAN_HOUR };
 
+/* A row of an hour counts where the hour begins; a question that begins within a folded hour leaves
+   it out. SPAN_MINUTE sees minutes that are not folded yet. */
 struct statistics_query {
     const char *table, *call; /* NULL: all */
     int64_t from_s, to_s;     /* [from, to) */
     enum span span;
-    size_t limit; /* rows at most; more is ST_EXHAUSTED */
+    size_t limit; /* rows of the answer at most; more, or reading over 100,000, is ST_EXHAUSTED */
 };
 
 struct statistics_row {
     const char *table, *call;
-    int64_t start_s;
-    uint32_t seconds;
+    int64_t start_s;  /* of a total: of the first minute or hour in it */
+    uint32_t seconds; /* of a total: to the end of the last one */
     const struct call_counts *counts;
 };
 

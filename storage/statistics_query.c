@@ -6,6 +6,9 @@
 #include "base/text.h"
 #include "storage/statistics_parts.h"
 
+/* Rows that one question may read, whatever comes out: half a second or so for whoever waits. */
+#define READ_MOST 100000
+
 /* The row that is being added up; its counts are s->sum. */
 struct answer {
     char table[256], call[256];
@@ -124,10 +127,16 @@ static enum status step_through(struct statistics *s, sqlite3_stmt *rows,
                                 struct error *e)
 {
     struct answer a = {.open = false};
+    size_t read = 0;
     enum status st;
     bool row;
 
     while ((st = database_step(s->db, rows, &row, e)) == ST_OK && row) {
+        if (++read > READ_MOST)
+            return error_set(e, ST_EXHAUSTED,
+                             "the question is about more than %d minutes and hours of tables: ask "
+                             "about less time or one table",
+                             READ_MOST);
         if (!belongs(&a, rows) && ((st = hand_over(s, &a, q, to, e)) != ST_OK ||
                                    (st = start_answer(s, &a, rows, e)) != ST_OK))
             return st;

@@ -60,14 +60,24 @@ const char *option_value(const struct arguments *a, const char *name)
     return NULL;
 }
 
+/* Whether the next word belongs to this one, a global option. */
+static bool takes_value(const char *word)
+{
+    for (size_t i = 0; i < GLOBALS; i++)
+        if (globals[i].value && word[0] == '-' &&
+            ((word[1] == globals[i].letter && !word[2]) ||
+             (word[1] == '-' && !strcmp(word + 2, globals[i].name))))
+            return true;
+    return false;
+}
+
 /* The first word that is no option: the command. Options of commands are not known before. */
 static const struct command *find_command(struct arguments *a, int argc, char **argv, int *failed)
 {
     for (int i = 1; i < argc; i++) {
         const char *word = argv[i];
 
-        if (!strcmp(word, "--server") || !strcmp(word, "-s") || !strcmp(word, "--timeout") ||
-            !strcmp(word, "-t")) {
+        if (takes_value(word)) {
             i++; /* its value is not a command */
         } else if (word[0] != '-') {
             for (const struct command *const *c = commands; *c; c++)

@@ -25,7 +25,7 @@
 
 static const struct option_decl options[] = {
     {"interval", 'n', "TIME", "time between two looks (1s)"},
-    {"once", '1', NULL, "one frame, as when the output is no terminal"},
+    {"once", '1', NULL, "one frame, as with --json and when the output is no terminal"},
 };
 
 /* Wait for a key or the next look; false to quit. */
@@ -98,8 +98,6 @@ static int run(const struct arguments *a)
 
     if (interval && (!parse_duration(interval, &interval_us) || interval_us < 100000))
         return usage_error(a, "--interval: %s is no time of 100ms or more", QUOTE(interval));
-    if (a->json)
-        return usage_error(a, "it has no --json (stats --json has)");
     if (!t.address)
         t.address = secure_getenv("EMBD_SERVER");
     if (!t.address || !*t.address)
@@ -112,12 +110,14 @@ static int run(const struct arguments *a)
     interrupt_watch();
     if (top_sample(&t, &e) != ST_OK) {
         done = fail(&e);
-    } else if (isatty(STDOUT_FILENO) && !option_value(a, "once")) {
+    } else if (isatty(STDOUT_FILENO) && !option_value(a, "once") && !a->json) {
         if (wait_key(clock_now_us() + 100000, false))
             watch(&t, interval_us);
     } else if (wait_key(clock_now_us() + interval_us, false)) {
         if (top_sample(&t, &e) != ST_OK)
             done = fail(&e);
+        else if (a->json)
+            done = top_json(&t);
         else
             top_frame(&t, 0, "");
     }

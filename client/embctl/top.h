@@ -41,3 +41,5 @@ void top_done(struct top *t);
 /* Print the frame: at most `height` lines (0: all), `clear` being printed before each line's end.
  */
 void top_frame(const struct top *t, unsigned height, const char *clear);
+/* The last two samples as one JSON document. Returns the exit status. */
+int top_json(const struct top *t);

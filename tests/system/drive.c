@@ -3,6 +3,7 @@
 #include "tests/system/drive.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -48,6 +49,7 @@ struct drive *drive_new(void)
 
     if (!d)
         return NULL;
+    signal(SIGPIPE, SIG_IGN);
     d->server.limits = (struct limits){
         .max_request_bytes = 1 << 20,
         .max_streams = 64,

@@ -261,7 +261,10 @@ def test_stats(e):
 def test_top(e):
     text = e.text("top")
     assert text.startswith(f"embd 0.1.0 at {e.daemon.address}   up 1 h 0 min   0 calls/s") and "words  int8" in text
-    e.fails(2, "--json", "top", "--json")
+    found = e.document("top", "--interval", "100ms")
+    assert [t["table"] for t in found["tables"]] == ["keyed", "words"] and found["resident_bytes"] == 50 << 20
+    assert found["calls_per_s"] == 0 and found["tables"][1]["p99_us"] == 0 and found["seconds"] >= 0.1
+    e.fails(2, "100ms or more", "top", "--interval", "10ms")
     ours, theirs = pty.openpty()
     process = subprocess.Popen([EMBCTL, "top", "--interval", "100ms"], stdin=theirs, stdout=theirs, stderr=theirs,
                                env={**e.environment, "TERM": "xterm"})

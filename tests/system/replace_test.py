@@ -53,6 +53,19 @@ class Client(threading.Thread):
             self.trouble = error
 
 
+def mapped(pid):
+    """The table files that the daemon has mapped."""
+    return [line for line in pathlib.Path(f"/proc/{pid}/maps").read_text().splitlines() if ".safetensors" in line]
+
+
+def wait_for_calls(clients, calls):
+    """However slow the machine: the load goes on between two replacements."""
+    deadline = time.monotonic() + 20
+    while sum(client.calls for client in clients) < calls and not any(client.trouble for client in clients):
+        assert time.monotonic() < deadline, "the load stands still"
+        time.sleep(0.001)
+
+
 def waits_for_version(daemon, pb, load, version, folder):
     """A lookup that asks for the next version is answered when it is there, and sees it."""
     lookup = daemon.unary("/embd.v1.Embedding/Lookup", pb.LookupRequest, pb.LookupResponse)
@@ -77,6 +90,7 @@ def main():
             clients = [Client(daemon, seed) for seed in range(CLIENTS)]
             for client in clients:
                 client.start()
+            wait_for_calls(clients, CLIENTS)
             version = 0
             for k in range(1, REPLACEMENTS + 1):
                 write(f"{folder}/{k}.safetensors", k)
@@ -88,6 +102,7 @@ def main():
                 now = lookup(pb.LookupRequest(lookups=[pb.TableLookup(table="t", ids=[7])]), timeout=20)
                 assert now.results[0].values[0] == k, f"saw {now.results[0].values[0]} after loading {k}"
                 pathlib.Path(f"{folder}/{k - 1}.safetensors").unlink()
+                wait_for_calls(clients, sum(client.calls for client in clients) + 1)
             for client in clients:
                 client.stop = True
             for client in clients:
@@ -98,11 +113,9 @@ def main():
             seen = set().union(*(client.seen for client in clients))
             assert calls > REPLACEMENTS and len(seen) > REPLACEMENTS / 4, (calls, len(seen))
             waits_for_version(daemon, pb, load, version, folder)
-            mapped = lambda: [line for line in pathlib.Path(f"/proc/{daemon.pid}/maps").read_text().splitlines()
-                              if ".safetensors" in line]
-            deadline = time.monotonic() + 10  # the last old one goes just after its load is answered
-            while len(mapped()) > 1:
-                assert time.monotonic() < deadline, f"old files are still mapped: {mapped()}"
+            deadline = time.monotonic() + 10  # the writer frees the old table when nobody is inside any more
+            while len(mapped(daemon.pid)) > 1:
+                assert time.monotonic() < deadline, f"old files are still mapped: {mapped(daemon.pid)}"
                 time.sleep(0.01)
     print(f"{REPLACEMENTS} replacements, {calls} lookups, {len(seen)} files seen: none failed, none mixed")
 

@@ -130,6 +130,25 @@ static void test_too_many_rows_are_refused(void **state)
     assert_fails(statistics_query(scene->s, &q, write_row, &t, &e), ST_EXHAUSTED, e, "0 rows");
 }
 
+static void test_question_about_too_much_is_refused(void **state)
+{
+    struct scene *scene = *state;
+    struct statistics_query q = {NULL, NULL, 0, NOON, SPAN_TOTAL, 1000};
+    struct text t = {.rows = 0};
+    struct error e;
+
+    add(scene, NOON, "ads", "Lookup", 1, 1);
+    sql_run(unit_path(&scene->folder, "stats.db"),
+            "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 100000) "
+            "INSERT INTO usage (seconds, start, table_id, call_id, count, ids, missing, sum_us, "
+            "max_us) SELECT 60, i * 60, 1, 1, 1, 0, 0, 0, 0 FROM n");
+    assert_ok(statistics_query(scene->s, &q, write_row, &t, &e), e);
+    assert_non_null(strstr(t.text, "ads Lookup 100000/0/0"));
+    q.to_s = NOON + 1;
+    assert_fails(statistics_query(scene->s, &q, write_row, &t, &e), ST_EXHAUSTED, e,
+                 "more than 100000 minutes and hours of tables: ask about less time or one table");
+}
+
 static void test_row_function_ends_the_query(void **state)
 {
     struct scene *scene = *state;
@@ -297,6 +316,7 @@ int main(void)
         TEST(test_errors_are_counted_by_status),
         TEST(test_histogram_comes_back_as_it_was),
         TEST(test_too_many_rows_are_refused),
+        TEST(test_question_about_too_much_is_refused),
         TEST(test_row_function_ends_the_query),
         TEST(test_counters_above_63_bits_stop_at_the_top),
         TEST(test_reader_delays_the_commit_and_nothing_is_lost),

@@ -170,8 +170,8 @@ static void fill(struct scene *scene)
     histogram_add(&bad.latency, 6);
     histogram_add(&bad.latency, 6);
     add(scene, NOON + 30, "ads", &ok);
-    add(scene, NOON + 70, "ads", &ok);
     add(scene, NOON + 70, "ads", &bad);
+    add(scene, NOON + 70, "ads", &ok); /* whose latencies are lower: the highest stays */
     add(scene, NOON + 3599, "?", &bad);
     add(scene, NOON + 3600, "ads", &ok);
     assert_ok(statistics_begin(scene->s, &e), e);
