@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A listening socket, TCP or Unix, run by the main thread. Accepted sockets go to the workers in
- * turn. */
+   turn, or to whoever asks for them. */
 #pragma once
 
 #include <event2/event.h>

@@ -42,7 +42,6 @@ struct stream *stream_new(struct connection *c, int32_t id)
     if (s->next)
         s->next->prev = s;
     c->streams = s;
-    c->stream_count++;
     atomic_fetch_add_explicit(&t->worker->stream_count, 1, memory_order_relaxed);
     return s;
 }
@@ -81,7 +80,6 @@ void stream_free(struct stream *s)
     if (s->next)
         s->next->prev = s->prev;
     *(s->prev ? &s->prev->next : &c->streams) = s->next;
-    c->stream_count--;
     atomic_fetch_sub_explicit(&t->worker->stream_count, 1, memory_order_relaxed);
     if (t->spare_stream_count < SPARE_STREAMS) {
         s->next = t->spare_streams;

@@ -69,9 +69,12 @@ static void give_up(struct connection *c)
 
 static void check_keepalive(struct connection *c, const struct limits *l, uint64_t now_us)
 {
-    if (c->pinged && c->heard_us >= c->pinged_us)
+    uint64_t heard_us = c->heard_us > c->reading_us ? c->heard_us : c->reading_us;
+
+    /* While we do not read, silence says nothing. */
+    if (c->pinged && (!c->reading || heard_us >= c->pinged_us))
         c->pinged = false;
-    if (!c->pinged && c->streams && overdue(c->heard_us, l->keepalive_us, now_us)) {
+    if (!c->pinged && c->streams && c->reading && overdue(heard_us, l->keepalive_us, now_us)) {
         if (nghttp2_submit_ping(c->session, NGHTTP2_FLAG_NONE, NULL) == 0) {
             c->pinged = true;
             c->pinged_us = now_us;

@@ -45,7 +45,6 @@ struct transport {
     uint64_t next_call_id;
     struct event *tick;
     uint64_t drain_end_us; /* while draining: when calls in flight are given up */
-    bool given_up;
 };
 
 enum phase {
@@ -66,17 +65,16 @@ struct connection {
     struct event *read_event, *write_event;
     struct evbuffer *output;
     struct stream *streams; /* newest first */
-    unsigned stream_count;
-    uint64_t queued;     /* bytes of answers that are not in frames yet */
-    const char *verdict; /* why it is to be cut, NULL while it may live */
-    bool settled;        /* the peer's preface has come */
-    bool reading;        /* read_event is added */
-    bool blocked;        /* output waits for the socket */
-    bool held_back;      /* a stream's requests wait for room in its answer */
-    bool pinged;         /* our keepalive PING is out */
-    uint64_t phase_us;   /* when it came into this phase */
-    uint64_t heard_us;   /* last input */
-    uint64_t reading_us; /* when reading was taken up again */
+    uint64_t queued;        /* bytes of answers that are not in frames yet */
+    const char *verdict;    /* why it is to be cut, NULL while it may live */
+    bool settled;           /* the peer's preface has come */
+    bool reading;           /* read_event is added */
+    bool blocked;           /* output waits for the socket */
+    bool held_back;         /* a stream's requests wait for room in its answer */
+    bool pinged;            /* our keepalive PING is out */
+    uint64_t phase_us;      /* when it came into this phase */
+    uint64_t heard_us;      /* last input */
+    uint64_t reading_us;    /* when reading was taken up again */
     uint64_t pinged_us;
     uint64_t idle_us;        /* when its last stream closed */
     struct progress writing; /* of the socket and the connection's window */
@@ -85,8 +83,7 @@ struct connection {
     struct flood flood;
 };
 
-/* A message of an answer. Pieces of it may wait in the connection's output after the stream is
- * gone. */
+/* A message of an answer. Pieces may wait in the connection's output after the stream is gone. */
 struct message {
     struct message *next;
     struct transport *transport;
@@ -125,7 +122,7 @@ struct stream {
     bool complete; /* a unary call's message is whole */
     uint32_t size;
     size_t got, room;
-    unsigned char *body; /* in the arena, or on the heap (`charged` for) if `body_heap` */
+    unsigned char *body; /* in the arena, or on the heap and charged for if `body_heap` */
     bool body_heap;
     uint64_t body_charged;
     uint64_t message_us; /* when the message at hand began */
@@ -195,7 +192,6 @@ void stream_free(struct stream *s);                /* ends it as cancelled if it
 void stream_reset(struct stream *s, uint32_t code);
 void stream_expire(struct stream *s, const char *text); /* end with ST_DEADLINE */
 void stream_arm(struct stream *s);                      /* see to its deadline */
-void stream_closed(struct stream *s);                   /* nghttp2 has let go of it */
 PRINTF_LIKE(3, 4)
 void stream_fail(struct stream *s, enum status st, const char *format, ...);
 

@@ -82,13 +82,14 @@ void drive_free(struct drive *d)
     free(d);
 }
 
+/* NULL for a stream whose place a newer one has taken: it is not looked at any more. */
 static struct seen *find(struct drive *d, uint32_t id)
 {
     struct seen *s = &d->seen[id / 2 % STREAMS];
 
-    if (s->id != id) /* an older stream's place: that one is not looked at any more */
+    if (s->id < id)
         *s = (struct seen){.id = id};
-    return s;
+    return s->id == id ? s : NULL;
 }
 
 /* The rules that hold for every frame of ours, whatever the peer does. */
@@ -110,6 +111,8 @@ static void judge(struct drive *d, const unsigned char *frame, size_t n)
     }
     CHECK(id % 2 == 1);
     s = find(d, id);
+    if (!s)
+        return;
     CHECK(!s->reset);
     switch (type) {
     case NGHTTP2_HEADERS:

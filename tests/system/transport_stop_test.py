@@ -147,26 +147,26 @@ def test_drain():
         idle, busy = server.peer(), server.peer()
         idle.sync()
         busy.open_windows()
-        busy.send(call(1, SLOW, b"200000"), call(3, WAIT), headers(5, request(UNARY)))
-        server.until(lambda c: c["streams"] == 4, "not all are there")
+        busy.send(call(3, WAIT), headers(5, request(UNARY)))
+        server.until(lambda c: c["streams"] == 3, "not all are there")
         server.process.send_signal(signal.SIGTERM)
         server.process.send_signal(signal.SIGTERM)
         # The first GOAWAY refuses nothing yet: what was under way is served.
         busy.wait(lambda frame: frame.type == GOAWAY)
         assert busy.goaway[:2] == (0x7fffffff, NO_ERROR)
         ping_frame = busy.wait(lambda frame: frame.type == PING and not frame.flags & ACK)
-        busy.send(call(7, UNARY, b"under way"))
+        busy.send(call(7, UNARY, b"under way"), call(9, SLOW, b"20000"))
         assert busy.answer(7).messages == [b"under way"]
         busy.send(ping(ping_frame.payload, ACK))
         busy.wait(lambda frame: frame.type == GOAWAY)
-        assert busy.goaway[:2] == (7, NO_ERROR)
+        assert busy.goaway[:2] == (9, NO_ERROR)
         # Now new calls are too late, and those that are open finish.
-        busy.send(call(9, UNARY, b"too late"), data(5, message(b"in time"), END_STREAM))
+        busy.send(call(11, UNARY, b"too late"), data(5, message(b"in time"), END_STREAM))
         assert busy.answer(5).messages == [b"in time"]
         assert busy.answer(3).status == 14
-        assert busy.answer(1).messages == [b"200000"]
+        assert busy.answer(9).messages == [b"20000"]
         busy.drain()
-        assert 9 not in busy.answers
+        assert 11 not in busy.answers
         # Whoever has no call open and does not answer the PING is let go after a second.
         idle.drain()
         assert idle.goaway[:2] == (0, NO_ERROR)
