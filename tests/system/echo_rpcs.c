@@ -11,8 +11,6 @@
 #include "daemon/worker.h"
 #include "proto/grpc.h"
 
-#define STREAM_MAX ((uint64_t)64 << 20) /* bytes of a stream of messages */
-
 atomic_uint_fast64_t echo_ended[ECHO_RPCS][ST_COUNT], echo_messages[ECHO_RPCS], echo_turns;
 atomic_int_fast64_t echo_open;
 
@@ -119,8 +117,12 @@ static void stream(struct call *call, const unsigned char *data, size_t n)
     uint64_t number[2] = {0, 10}, bytes;
 
     if (!numbers(data, n, number) ||
-        __builtin_mul_overflow(number[0], number[1] + GRPC_PREFIX, &bytes) || bytes > STREAM_MAX) {
+        __builtin_mul_overflow(number[0], number[1] + GRPC_PREFIX, &bytes)) {
         fail(call, ST_INVALID, "not a number");
+        return;
+    }
+    if (!call_charge(call, bytes)) {
+        fail(call, ST_EXHAUSTED, "no memory for so many");
         return;
     }
     for (uint64_t i = 0; i < number[0]; i++) {
