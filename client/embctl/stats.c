@@ -174,8 +174,9 @@ static void print_histograms(const Embd__V1__StatsResponse *s, bool times)
         uint64_t level[LEVELS];
 
         putchar('\n');
-        print_heading("%s%s%s %s, %s calls", times ? time_format(at, sizeof at, row->start) : "",
-                      times ? "  " : "", row->table, row->call, format_count(count, row->count));
+        print_heading("%s%s%s %s, %s call%s", times ? time_format(at, sizeof at, row->start) : "",
+                      times ? "  " : "", row->table, row->call, format_count(count, row->count),
+                      row->count == 1 ? "" : "s");
         latency_levels(&l, level);
         latency_draw(level, quantile);
     }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The configuration: what files say, what is refused and with which sentence, the command line. */
+/* The configuration: what files say, what is refused and with which sentence. */
+#include "malformed_config.h"
 #include "unit.h"
 
 #include "base/memory.h"
 #include "daemon/address.h"
-#include "daemon/command_line.h"
 #include "daemon/config.h"
 #include "daemon/config_scan.h"
 #include "daemon/option.h"
@@ -124,111 +124,6 @@ static void test_relative_paths_become_absolute(void **state)
     assert_string_equal(c->import_dir, "");
     config_free(c);
 }
-
-/* What is refused, and the whole sentence. */
-static const struct {
-    const char *name, *text, *sentence;
-} refused[] = {
-    {"unknown option", "max_id = 3\n", "f:1: unknown option max_id; the nearest is max_ids"},
-    {"option like nothing", "\nbanana = 3\n", "f:2: unknown option banana"},
-    {"misspelt section", "tabel a { file = /x }",
-     "f:1: unknown option tabel; the nearest is table"},
-    {"include", "include(\"x\")\n", "f:1: unexpected \"(\": a value that holds it needs quotes"},
-    {"include as an option", "include = x\n", "f:1: unknown option include"},
-    {"option twice", "max_ids = 3\n\nmax_ids = 4\n", "f:3: max_ids is given on line 1 already"},
-    {"list twice", "listen = a:1\nlisten = {b:2}\n", "f:2: listen is given on line 1 already"},
-    {"option twice behind a comment", "/* \n\n */ http = ''\nhttp = ''\n",
-     "f:4: http is given on line 3 already"},
-    {"quoted name twice", "max_ids = 3 \"max_ids\" = 4\n",
-     "f:1: max_ids is given on line 1 already"},
-    {"key twice", "table t {\n file = /x\n file = /y\n}", "f:3: file is given on line 2 already"},
-    {"table twice", "table t { file = /x }\ntable t { file = /x }\n",
-     "f:2: found duplicate title 't'"},
-    {"append", "listen += a:1\n", "f:1: \"+=\" is not known here: write a list, {a, b}"},
-    {"no value", "max_ids =\n", "f:2: premature end of file"},
-    {"no value before another", "max_ids =\nlisten = a:1\n",
-     "f:2: max_ids: \"listen\" is not a whole number from 1 to 268435456"},
-    {"name alone", "max_ids\n", "f:2: premature end of file"},
-    {"no equals sign", "max_ids 3\n", "f:1: missing equal sign after option 'max_ids'"},
-    {"value alone", "= 3\n", "f:1: unexpected token '='"},
-    {"two values", "max_ids = 3 4\n", "f:1: unknown option 4"},
-    {"list for a number", "max_ids = {3}\n", "f:1: unexpected token '{'"},
-    {"empty list", "listen = {}\n", "f:1: a list has nothing in it"},
-    {"open list", "listen = {a:1,\n b:2\n", "f:3: premature end of file"},
-    {"list without comma", "listen = {a:1 b:2}\n", "f:1: unexpected token 'b:2'"},
-    {"list in a list", "listen = {{a:1}}\n", "f:1: unexpected token '{'"},
-    {"stray brace", "}\n", "f:1: unexpected closing brace"},
-    {"semicolon", "max_ids = 3;\n", "f:1: unexpected \";\": a value that holds it needs quotes"},
-    {"octal", "max_ids = 010\n", "f:1: max_ids: \"010\" is not a whole number from 1 to 268435456"},
-    {"hexadecimal", "max_ids = 0x10\n",
-     "f:1: max_ids: \"0x10\" is not a whole number from 1 to 268435456"},
-    {"negative", "max_ids = -1\n",
-     "f:1: max_ids: \"-1\" is not a whole number from 1 to 268435456"},
-    {"zero where none may be", "max_ids = 0\n",
-     "f:1: max_ids: \"0\" is not a whole number from 1 to 268435456"},
-    {"beyond 64 bits", "max_ids = 18446744073709551617\n",
-     "f:1: max_ids: \"18446744073709551617\" is not a whole number from 1 to 268435456"},
-    {"fraction", "max_ids = 1.5\n",
-     "f:1: max_ids: \"1.5\" is not a whole number from 1 to 268435456"},
-    {"empty number", "max_ids = \"\"\n",
-     "f:1: max_ids: \"\" is not a whole number from 1 to 268435456"},
-    {"unit typo", "max_request_bytes = 64MB1\n",
-     "f:1: max_request_bytes: \"64MB1\" is not a size such as 64MiB, from 1KiB to 1GiB"},
-    {"size too large", "max_reply_bytes = 5TiB\n",
-     "f:1: max_reply_bytes: \"5TiB\" is not a size such as 64MiB, from 1KiB to 1GiB"},
-    {"duration without unit", "max_wait = 5\n",
-     "f:1: max_wait: \"5\" is not a duration such as 5s or 250ms, from 0 to 1h"},
-    {"bad unit", "max_wait = 5sec\n",
-     "f:1: max_wait: \"5sec\" is not a duration such as 5s or 250ms, from 0 to 1h"},
-    {"neither yes nor no", "insecure = maybe\n", "f:1: insecure: \"maybe\" is neither yes nor no"},
-    {"level", "log_level = loud\n", "f:1: log_level: \"loud\" is none of error, warn, info, debug"},
-    {"instruction set", "isa = sse9\n", "f:1: isa: \"sse9\" is none of auto, scalar, avx2, avx512"},
-    {"address without port", "listen = localhost\n",
-     "f:1: listen: \"localhost\" is no address: write host:port or unix:path"},
-    {"port too large", "listen = localhost:65536\n",
-     "f:1: listen: \"localhost:65536\" has no port from 0 to 65535"},
-    {"port is a word", "http = 127.0.0.1:http\n",
-     "f:1: http: \"127.0.0.1:http\" has no port from 0 to 65535"},
-    {"bad second address", "listen = {127.0.0.1:1,\n :2}\n", "f:2: listen: \":2\" has no host"},
-    {"empty address", "listen = ''\n", "f:1: listen: an empty text is no address"},
-    {"bad IPv6", "listen = [::g]:1\n", "f:1: listen: \"[::g]:1\" has a malformed host"},
-    {"no socket", "listen = unix:\n", "f:1: listen: \"unix:\" names no socket"},
-    {"variable", "data_dir = ${HOME}\n", "f:1: variables such as ${HOME} are not expanded here"},
-    {"quoted variable", "\ndata_dir = \"/x${HOME}\"\n",
-     "f:2: variables such as ${HOME} are not expanded here"},
-    {"dollar", "data_dir = $HOME\n", "f:1: unexpected \"$\": a value that holds it needs quotes"},
-    {"backslash", "data_dir = \"a\\tb\"\n", "f:1: a backslash has no place here"},
-    {"bare backslash", "data_dir = a\\\n", "f:1: a backslash has no place here"},
-    {"open text", "data_dir = \"/x\nmax_ids = 3\n", "f:1: a quoted text has no end on its line"},
-    {"open text at the end", "data_dir = '/x", "f:1: a quoted text has no end on its line"},
-    {"open comment", "max_ids = 3\n/* more\n\n",
-     "f:4: the comment that begins on line 2 has no end"},
-    {"open section", "\ntable t {\n file = /x\n",
-     "f:4: the section that begins on line 2 has no end"},
-    {"table without name", "table { file = /x }\n", "f:1: missing title for section 'table'"},
-    {"table without file", "table t {\n}\n", "f:2: table \"t\" has no file"},
-    {"table with empty file", "table t { file = '' }\n", "f:1: file: there must be a path"},
-    {"table as an option", "table = 3\n", "f:1: missing title for section 'table'"},
-    {"bad name", "table ../x { file = /x }\n",
-     "f:1: \"../x\" is no name for a table: 1 to 128 of A-Z a-z 0-9 _ . - are, and no dot comes "
-     "first"},
-    {"empty name", "table '' { file = /x }\n",
-     "f:1: \"\" is no name for a table: 1 to 128 of A-Z a-z 0-9 _ . - are, and no dot comes first"},
-    {"unknown key", "table t {\n\n fiel = /x\n}\n", "f:3: unknown key fiel; the nearest is file"},
-    {"option in a table", "table t { max_ids = 3 }\n", "f:1: unknown key max_ids"},
-    {"bad memory", "table t { file = /x memory = disk }\n",
-     "f:1: memory: \"disk\" is none of map, copy, lock"},
-    {"bad replace", "table t {\nfile = /x\nreplace = sure\n}",
-     "f:3: replace: \"sure\" is neither yes nor no"},
-    {"table in a table", "table t { table u { } }\n", "f:1: unknown key table"},
-    {"binary", "max_ids = 3\n\x01\x02\n", "f:2: a control character, 0x01, has no place here"},
-    {"delete", "max_ids = 3\x7f\n", "f:1: a control character, 0x7f, has no place here"},
-    {"carriage return within", "max_ids = \r3\n",
-     "f:1: a control character, 0x0d, has no place here"},
-    {"not UTF-8", "# caf\xe9\n", "f:1: the line is not UTF-8"},
-    {"letters outside ASCII", "max_ids = \xc3\xbc\n",
-     "f:1: unexpected \"\\xc3\": a value that holds it needs quotes"},
-};
 
 static void test_refused_files_are_answered_by_line(void **state)
 {
@@ -413,140 +308,6 @@ static void test_open_addresses_need_a_word(void **state)
     config_free(c);
 }
 
-/* A command line, and what is refused about it (NULL: nothing). */
-static const struct {
-    const char *argument[6], *sentence;
-} command_lines[] = {
-    {{"--data-dir", "/d"}, NULL},
-    {{"--listen=a:1", "--listen", "unix:/b"}, NULL},
-    {{"--table", "t=/x", "--table", "u=/y,memory=copy,replace=yes"}, NULL},
-    {{"--check", "--max-ids", "5"}, NULL},
-    {{"--help", "nonsense"}, NULL},
-    {{NULL}, "there is nothing to do: give --config FILE, or options"},
-    {{"--check"}, "there is nothing to do: give --config FILE, or options"},
-    {{"serve"}, "unexpected argument \"serve\""},
-    {{"--max-ids", "5", "more"}, "unexpected argument \"more\""},
-    {{"--lisen", "x"}, "unknown option \"--lisen\"; the nearest is --listen"},
-    {{"--xyzzyxyzzy"}, "unknown option \"--xyzzyxyzzy\""},
-    {{"-l", "x"}, "unknown option \"-l\""},
-    {{"--config"}, "--config needs a value"},
-    {{"--check=yes"}, "--check takes no value"},
-    {{"--config", "a", "--config", "b"}, "config is given twice"},
-    {{"--max-ids", "5", "--max-ids", "6"}, "max_ids is given twice"},
-};
-
-static int count_arguments(const char *const *argument, char **argv)
-{
-    int argc = 1;
-
-    argv[0] = (char *)"embd";
-    for (; argc <= 6 && argument[argc - 1]; argc++)
-        argv[argc] = (char *)argument[argc - 1];
-    argv[argc] = NULL;
-    return argc;
-}
-
-static void test_command_lines(void **state)
-{
-    (void)state;
-    for (size_t i = 0; i < sizeof command_lines / sizeof *command_lines; i++) {
-        struct command_line c;
-        struct error e = {""};
-        char *argv[8];
-        int argc = count_arguments(command_lines[i].argument, argv);
-        enum status st = command_line_parse(&c, argc, argv, &e);
-
-        if ((st == ST_OK) != !command_lines[i].sentence ||
-            (st != ST_OK && strcmp(e.text, command_lines[i].sentence)))
-            fail_msg("case %zu: %s \"%s\"", i, status_name(st), e.text);
-        if (st == ST_OK)
-            command_line_done(&c);
-    }
-}
-
-static enum status configure(const char *const *argument, struct config **config, struct error *e)
-{
-    struct command_line c;
-    char *argv[8];
-    int argc = count_arguments(argument, argv);
-    enum status st;
-
-    assert_ok(command_line_parse(&c, argc, argv, e), *e);
-    st = command_line_config(&c, config, e);
-    command_line_done(&c);
-    return st;
-}
-
-static void test_command_line_wins_over_the_file(void **state)
-{
-    static const char text[] = "listen = {127.0.0.1:1, 127.0.0.1:2}\nmax_ids = 7\nmax_streams = 8\n"
-                               "table t { file = /t memory = copy }\ntable u { file = /u }\n";
-    struct unit_folder folder;
-    struct config *c;
-    struct error e;
-
-    (void)state;
-    unit_folder_make(&folder);
-    unit_write(unit_path(&folder, "f"), text, sizeof text - 1);
-    assert_ok(configure((const char *[]){"--max-ids=9", "--config", unit_path(&folder, "f"),
-                                         "--listen=127.0.0.1:3", "--table=t=/v", NULL},
-                        &c, &e),
-              e);
-    assert_int_equal(c->max_ids, 9);
-    assert_int_equal(c->max_streams, 8);
-    assert_int_equal(c->listen.count, 1);
-    assert_string_equal(c->listen.text[0], "127.0.0.1:3");
-    assert_int_equal(c->table_count, 2);
-    assert_string_equal(c->tables->file, "/v");
-    assert_int_equal(c->tables->settings.memory, REGION_MAP);
-    config_free(c);
-    unit_folder_remove(&folder);
-}
-
-static const struct {
-    const char *argument, *sentence;
-} bad_values[] = {
-    {"--max-ids=x", "max_ids: \"x\" is not a whole number from 1 to 268435456"},
-    {"--listen=x", "listen: \"x\" is no address: write host:port or unix:path"},
-    {"--listen=1.2.3.4:5",
-     "listen: \"1.2.3.4:5\" is neither loopback nor a Unix socket, which needs "
-     "insecure = yes, since nothing is encrypted"},
-    {"--data-dir=", "data_dir: there must be a data folder"},
-    {"--table=t", "table: \"t\" is not NAME=FILE[,KEY=VALUE]..."},
-    {"--table=t=", "table: \"t=\" is not NAME=FILE[,KEY=VALUE]..."},
-    {"--table=a/b=/x",
-     "table: \"a/b\" is no name for a table: 1 to 128 of A-Z a-z 0-9 _ . - are, and "
-     "no dot comes first"},
-    {"--table=t=/x,memory", "table: \"memory\" is not KEY=VALUE"},
-    {"--table=t=/x,memory=all", "table: memory: \"all\" is none of map, copy, lock"},
-    {"--table=t=/x,memoryy=map",
-     "table: unknown option \"memoryy\" of a table; the nearest is memory"},
-    {"--table=t=/x,replace=x", "table: replace: \"x\" is neither yes nor no"},
-};
-
-static void test_bad_values_on_the_command_line(void **state)
-{
-    (void)state;
-    for (size_t i = 0; i < sizeof bad_values / sizeof *bad_values; i++) {
-        struct config *c;
-        struct error e = {""};
-        enum status st = configure((const char *[]){bad_values[i].argument, NULL}, &c, &e);
-
-        if (st != ST_INVALID || strcmp(e.text, bad_values[i].sentence))
-            fail_msg("%s: %s \"%s\"", bad_values[i].argument, status_name(st), e.text);
-    }
-}
-
-static void test_a_table_comes_once_on_the_command_line(void **state)
-{
-    struct config *c;
-    struct error e;
-
-    (void)state;
-    assert_fails(configure((const char *[]){"--table=t=/x", "--table=t=/y", NULL}, &c, &e),
-                 ST_INVALID, e, "table: \"t\" is given twice");
-}
-
 static void test_table_settings_keep_their_form(void **state)
 {
     static const char *const memory[] = {"map", "copy", "lock"};
@@ -587,10 +348,6 @@ int main(void)
         cmocka_unit_test(test_files_that_cannot_be_read_are_named),
         cmocka_unit_test(test_addresses),
         cmocka_unit_test(test_open_addresses_need_a_word),
-        cmocka_unit_test(test_command_lines),
-        cmocka_unit_test(test_command_line_wins_over_the_file),
-        cmocka_unit_test(test_bad_values_on_the_command_line),
-        cmocka_unit_test(test_a_table_comes_once_on_the_command_line),
         cmocka_unit_test(test_table_settings_keep_their_form),
     };
 
