@@ -46,10 +46,13 @@ struct value {
 /* ---- Tensors: the parameters ---- */
 
 enum tensor_flag {
-    TENSOR_OPTIONAL = 1,    /* may be absent */
-    TENSOR_ADDRESS = 2,     /* its values form addresses: copied to private memory at load */
-    TENSOR_NONNEGATIVE = 4, /* every value >= 0 */
-    TENSOR_POSITIVE = 8     /* every value > 0 */
+    TENSOR_OPTIONAL = 1,     /* may be absent */
+    TENSOR_ADDRESS = 2,      /* its values form addresses: copied to private memory at load */
+    TENSOR_NONNEGATIVE = 4,  /* every value >= 0 */
+    TENSOR_POSITIVE = 8,     /* every value > 0 */
+    TENSOR_TRAINED = 16,     /* gets gradients and optimizer state */
+    TENSOR_ELEMENTWISE = 32, /* its optimizer state is never one scalar a row */
+    TENSOR_FOLLOWS = 64      /* written along with a trained tensor, without gradients of its own */
 };
 
 struct tensor_decl {
@@ -83,7 +86,10 @@ struct parameters {
 };
 
 struct fit;
+struct gradients;
+struct patch;
 struct plan;
+struct unit_change;
 
 struct method {
     const char *name;   /* in files: "compo" */
@@ -112,6 +118,25 @@ struct method {
                  float divisor, void *out, float *scratch);
     /* Multiply-adds for one row (0 for plain copies): counted against max_work. NULL: 0. */
     uint64_t (*work)(const struct parameters *p);
+
+    /* Training, in the serving form; see methods/gradient.h. NULL: the method cannot be trained.
+       Add the gradients of the tensors with TENSOR_TRAINED for `n` different rows, grad [n][D]
+       float32. Reads the parameters, writes none. Cannot fail within gradients_reserve(). */
+    void (*gradient)(const struct parameters *p, const uint64_t *row, size_t n, const float *grad,
+                     struct gradients *out);
+    /* Only for parameters with pool_first: the gradient `grad` [D] of one bag, whose lookup was
+       pool() with the same arguments. A row may come more than once. */
+    void (*pool_gradient)(const struct parameters *p, const uint64_t *row, const void *weights,
+                          size_t n, float divisor, const float *grad, struct gradients *out,
+                          float *scratch);
+    /* The most units of a tensor that `rows` different rows touch; NULL: one unit a row, in tensors
+       with TENSOR_TRAINED or TENSOR_FOLLOWS, none in others. */
+    size_t (*touched)(const struct parameters *p, unsigned tensor, size_t rows);
+    /* Stored form of a unit to float32 and back; NULL: by the tensor's type. unit_write() may also
+       put units of tensors with TENSOR_FOLLOWS into the patch, of the same place. */
+    void (*unit_read)(const struct parameters *p, unsigned tensor, uint64_t unit, float *out);
+    void (*unit_write)(const struct parameters *p, const struct unit_change *c,
+                       struct patch *patch);
 
     /* Choose the settings and free sizes that fit the budget; see methods/fit.h. */
     enum status (*plan)(struct plan *plan, struct error *e);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* log.db: the daemon's one log, and the registry of tables that its rows produce. Every change of a
-   table's state or settings is a row of the log, numbered by lsn without gaps, written durably
-   (SQLite, WAL, synchronous=FULL) before it is acted on. Owned by the writer thread (by the main
-   thread until that one starts). */
+/* log.db: the daemon's one log, and the registry of tables and trainers that its rows produce.
+   Every change of a table's state or settings is a row of the log, numbered by lsn without gaps,
+   written durably (SQLite, WAL, synchronous=FULL) before it is acted on. Pushes come in groups, one
+   transaction each. Rows that all snapshots have behind them are deleted from the front. Owned by
+   the writer thread. */
 #pragma once
 
 #include <stdbool.h>
@@ -16,11 +17,13 @@ struct registry;
 
 /* Kinds of log rows; the numbers are part of the file's format. */
 enum change_kind {
-    CHANGE_LOAD = 1,    /* a name is served from now on */
-    CHANGE_REPLACE = 2, /* a served name has another file */
-    CHANGE_UNLOAD = 3,  /* not served any more */
-    CHANGE_FORGET = 4,  /* unloaded, and its files and settings are gone */
-    CHANGE_OPTIONS = 5  /* settings of a served table */
+    CHANGE_LOAD = 1,          /* a name is served from now on */
+    CHANGE_REPLACE = 2,       /* a served name has another file */
+    CHANGE_UNLOAD = 3,        /* not served any more */
+    CHANGE_FORGET = 4,        /* unloaded, and its files and settings are gone */
+    CHANGE_OPTIONS = 5,       /* settings of a served table */
+    CHANGE_PUSH = 6,          /* gradients for one or more tables */
+    CHANGE_FORGET_TRAINER = 7 /* a trainer's position is gone */
 };
 
 enum registered_by { BY_CONFIGURATION = 0, BY_CALL = 1 };
@@ -37,6 +40,9 @@ struct registered {
     bool served;
     struct file_identity identity; /* of the file when it was loaded */
     uint64_t checksum;             /* of its data area */
+    bool trainable;                /* it has snapshots of its own; `file` was only their origin */
+    uint64_t header_hash; /* of the file's header (struct header.hash), by which a changed FILE of a
+                             trainable table is known; 0: not known */
 };
 
 /* Open or create the log in the folder `data_dir` (0600, WAL, exclusive). An existing file is held
@@ -49,6 +55,11 @@ MUST_CHECK enum status registry_open(struct registry **out, const char *data_dir
 void registry_close(struct registry *r);
 
 uint64_t registry_lsn(const struct registry *r); /* of the last change, 0 if none */
+/* Of the last row that was deleted from the front: the log holds registry_first() + 1 to
+   registry_lsn(). */
+uint64_t registry_first(const struct registry *r);
+/* Bytes of log.db and its -wal on disk. */
+uint64_t registry_bytes(const struct registry *r);
 /* All names ever registered and not forgotten, sorted; borrowed until the next change. */
 size_t registry_list(const struct registry *r, const struct registered *const **list);
 const struct registered *registry_find(const struct registry *r, const char *name); /* or NULL */
@@ -78,3 +89,87 @@ MUST_CHECK enum status registry_file_remember(struct registry *r, const struct f
    writes: from then on every change is refused with ST_UNAVAILABLE and this sentence, until a
    restart. A full disk is no such failure. */
 MUST_CHECK enum status registry_trouble(struct registry *r, struct error *e);
+
+/* ---- Pushes ---- */
+
+#define TRAINER_MAX 128
+
+/* What a push means to one of its tables. */
+struct push_table {
+    char name[129];
+    uint64_t generation;
+    uint64_t version;    /* that the push produces */
+    float learning_rate; /* the one used */
+    uint32_t flags;      /* the caller's, kept */
+};
+
+/* A row of the log for a push. */
+struct push_row {
+    const char *trainer; /* "" if the push has no trainer; then sequence is 0 */
+    uint64_t sequence;
+    uint64_t content[2];            /* XXH3-128 of the message, low half first */
+    const struct push_table *table; /* each once, in the order of the push */
+    size_t tables;
+    const void *message; /* as it came; opaque here */
+    size_t bytes;
+    uint64_t lsn;    /* set */
+    int64_t time_us; /* set */
+};
+
+/* Log a group of pushes durably in one transaction, in this order, and advance their trainers. The
+   caller has checked the sequences against registry_position(), the earlier rows of the group
+   counted. `sync` false: committed without waiting for the disk, for tables that take that risk;
+   registry_sync() must follow in time. ST_EXHAUSTED (the disk is full; or max_trainers, which is
+   checked before anything is written): nothing has happened, later calls may succeed. After any
+   other failure see registry_trouble(); rows may or may not be there at the next start. */
+MUST_CHECK enum status registry_push(struct registry *r, struct push_row *row, size_t count,
+                                     bool sync, struct error *e);
+/* Make everything committed so far durable. */
+MUST_CHECK enum status registry_sync(struct registry *r, struct error *e);
+
+/* A trainer's last push. */
+struct position {
+    char trainer[TRAINER_MAX + 1];
+    uint64_t sequence;
+    uint64_t content[2];
+    uint64_t lsn;
+    int64_t time_us;
+};
+const struct position *registry_position(const struct registry *r,
+                                         const char *trainer); /* or NULL */
+size_t registry_trainers(const struct registry *r);            /* how many have a position */
+void registry_set_max_trainers(struct registry *r, size_t most);
+/* An earlier push of a trainer, if the log still has it: its content, lsn and tables (at most
+   `room` are written, *tables says how many there are). ST_NOT_FOUND if it has not. */
+MUST_CHECK enum status registry_push_find(struct registry *r, const char *trainer,
+                                          uint64_t sequence, uint64_t content[2], uint64_t *lsn,
+                                          struct push_table *table, size_t room, size_t *tables,
+                                          struct error *e);
+/* Log that a trainer is forgotten. ST_NOT_FOUND if it has no position. */
+MUST_CHECK enum status registry_forget_trainer(struct registry *r, const char *trainer,
+                                               uint64_t *lsn, struct error *e);
+
+/* ---- Replay and shortening ---- */
+
+/* A row of the log, for replay. Of kind CHANGE_PUSH: `push` is set. Else `change` is what the
+   change made of the table (NULL for CHANGE_FORGET_TRAINER). All borrowed until the callback
+   returns. */
+struct logged {
+    uint64_t lsn;
+    enum change_kind kind;
+    int64_t time_us;
+    const struct push_row *push;
+    const struct registered *change;
+};
+/* Hand the rows after `after` to `row` in order; a status other than ST_OK from it ends the replay.
+   Each row's checksum is compared again as it is read (ST_DATA_LOSS). */
+MUST_CHECK enum status registry_replay(struct registry *r, uint64_t after,
+                                       enum status (*row)(void *context, const struct logged *l,
+                                                          struct error *e),
+                                       void *context, struct error *e);
+
+/* Delete rows up to and with `upto` from the front, a bounded amount a call; *more if some are
+   left. The caller knows that every table that they name has two snapshots at or past them. A full
+   disk is ST_EXHAUSTED and harmless. */
+MUST_CHECK enum status registry_shorten(struct registry *r, uint64_t upto, bool *more,
+                                        struct error *e);

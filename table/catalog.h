@@ -8,14 +8,34 @@
 #include "table/gate.h"
 #include "table/table.h"
 
+struct training;
+
 #define TABLE_NAME_MAX 128
+
+/* How a trainable table stands, for those who ask (main thread, Describe): written by the writer
+   alone, with relaxed atomics. Counts are since the table was opened. */
+struct training_gauges {
+    atomic_uint_fast64_t pushes, ids, rows, skipped, kept, saturated, clipped, changed_bytes;
+    atomic_uint_fast64_t snapshot_version, snapshot_lsn, snapshot_bytes; /* of the newest one */
+    atomic_uint_fast64_t snapshot_us;            /* when, since 1970; 0: none */
+    atomic_uint_fast64_t snapshots;              /* written since the start … */
+    atomic_uint_fast64_t snapshots_bytes;        /* … and their bytes: write amplification */
+    atomic_uint_fast64_t save_us, save_pause_us; /* the last save took, and held the writer for */
+    atomic_uint_fast64_t memory_bytes;           /* of states and records, beside the table's own */
+};
 
 struct entry {
     char name[TABLE_NAME_MAX + 1];
     size_t name_length;
     struct table *table; /* NULL: damaged, see `trouble` */
     char *trouble;       /* why the table cannot be served: lookups get DATA_LOSS with this text */
-    uint64_t version;    /* number of pushes applied, as lookups report it */
+    /* Number of pushes applied. Written by the writer while the gate is up; a lookup that is inside
+       the gate reads the version that its rows have. */
+    atomic_uint_fast64_t version;
+    struct training *training;      /* NULL: read-only. The writer's */
+    struct training_gauges *gauges; /* with `training` */
+    const char *refusal; /* the writer's own: why pushes are refused for now ("is being replaced"),
+                            or NULL */
     uint64_t generation; /* which life of the name */
     unsigned slot;       /* place of the name in the statistics; the same for all lives of a name */
     /* For those who ask about the table; set before the entry is shown to anybody. */

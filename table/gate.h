@@ -8,9 +8,10 @@
               gate_leave(w)
      writer:  gate_raise() → gate_empty() until true → change or free → gate_lower()
 
-   A worker may be inside with several calls at once (`inside` counts them). Today the writer raises
-   the gate of a table that was replaced or unloaded, for good, before it frees it; a push will
-   raise it while changed rows are written. */
+   A worker may be inside with several calls at once (`inside` counts them). A push raises the gate
+   while its changed rows are written; a table that was replaced or unloaded has it raised for good
+   before it is freed. A worker that found the gate up says so in its flag, and the writer, when it
+   has lowered it, wakes those who did. */
 #pragma once
 
 #include <stdatomic.h>
@@ -21,6 +22,7 @@
 
 struct gate_flag {
     _Alignas(64) atomic_uint inside; /* written by one worker */
+    atomic_bool waits;               /* set by the worker that met the gate, taken by the writer */
 };
 
 struct gate {
@@ -31,10 +33,14 @@ struct gate {
 
 MUST_CHECK enum status gate_init(struct gate *g, unsigned workers, struct error *e);
 void gate_done(struct gate *g);
-/* Enter as worker `w`; false (and not inside) while the gate is up. */
+/* Enter as worker `w`; false (and not inside) while the gate is up: the worker is then noted as one
+   that waits. A worker that saw false and finds the gate down again when it looks a second time
+   need not wait. */
 bool gate_enter(struct gate *g, unsigned w);
 void gate_leave(struct gate *g, unsigned w);
 void gate_raise(struct gate *g);
 void gate_lower(struct gate *g);
+/* By the writer, after gate_lower(): whether worker `w` met the gate since it was asked last. */
+bool gate_waits(struct gate *g, unsigned w);
 /* After gate_raise(): true once nobody is inside. */
 bool gate_empty(const struct gate *g);

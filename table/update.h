@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One push, as far as it concerns one table: held against its rules and summed by row, before any
+   parameter is looked at. The mirror of table/lookup.h.
+
+   Numbers. The gradient of a row is the sum, in float32, over its occurrences in the order of the
+   push: grad, or w * grad, or grad / (float)(ids of the bag) where rows were pooled. Halves are
+   widened first. With pool_first the gradients of bags stay as they are, since they belong to
+   all rows of the bag together. */
+#pragma once
+
+#include "base/arena.h"
+#include "table/lookup.h"
+
+enum push_missing { PUSH_REFUSE = 0, PUSH_SKIP = 1, PUSH_ADMIT = 2 /* reserved */ };
+
+/* What was pushed. Arrays are little-endian bytes of any alignment and stay where they are until
+   the update is over. */
+struct update_query {
+    const void *ids; /* int64 [id_count] */
+    size_t id_count;
+    enum pooling pooling;
+    const void *offsets; /* uint32 [offset_count] */
+    size_t offset_count;
+    const void *weights; /* float32 [weight_count] */
+    size_t weight_count;
+    enum vector_format format; /* F32, F16 or BF16 */
+    const void *gradients;     /* [ids, or bags][dim] in that format */
+    size_t gradient_bytes;
+};
+
+struct update_part; /* the rows of one set of parameters */
+
+/* Made from one or more queries that name the same table: they are summed as if they were one. */
+struct update {
+    const struct table *table;
+    struct update_part *part; /* in the arena */
+    size_t parts;
+    size_t rows;      /* different rows, over all parts */
+    uint64_t ids;     /* as pushed, repeats included: alpt's B */
+    uint64_t skipped; /* unknown ids left out */
+};
+
+/* The rows of one part: numbers within the part, in the order of first touch; and with pool_first
+   its bags instead. */
+struct update_bag {
+    const uint64_t *row;
+    const float *weight; /* or NULL */
+    size_t n;
+    float divisor;
+    const float *gradient; /* [D] */
+};
+struct update_part {
+    size_t part; /* place in table->part */
+    const uint64_t *row;
+    const float *gradient; /* [rows][D] */
+    size_t rows;
+    const struct update_bag *bag;
+    size_t bags;
+};
+
+struct update_limits {
+    float max_norm; /* of a row's summed gradient (of a bag's, with pool_first), L2; 0: none */
+};
+
+/* Check the queries and sum them; memory from `arena`. Refusals name the query, the item and the
+   rule: ST_INVALID (count of gradients, offsets, weights, enums, NaN or infinity, a norm above
+   max_norm, a sum that is not finite), ST_RANGE (an unknown id under PUSH_REFUSE), ST_EXHAUSTED
+   (memory). `*at` is the place of the query that was refused. Whether the table can be trained is
+   not asked here. */
+MUST_CHECK enum status update_prepare(struct update *u, const struct table *t,
+                                      const struct update_query *query, size_t count,
+                                      enum push_missing missing, const struct update_limits *limits,
+                                      struct arena *arena, size_t *at, struct error *e);
