@@ -48,8 +48,6 @@ enum status writer_new(struct writer **out, struct server *server, struct error 
     st = slots_init(&w->slots, (unsigned)w->config->max_tables, e);
     if (st == ST_OK)
         st = catalog_new(&w->catalog, e);
-    if (st == ST_OK)
-        st = open_log(w, e);
     if (st != ST_OK)
         goto out;
     if (*import_dir) {
@@ -64,16 +62,6 @@ enum status writer_new(struct writer **out, struct server *server, struct error 
 out:
     writer_free(w);
     return st;
-}
-
-enum status writer_open_tables(struct writer *w, struct error *e)
-{
-    return reconcile_at_start(w, e);
-}
-
-const struct catalog *writer_catalog(const struct writer *w)
-{
-    return w->catalog;
 }
 
 void writer_give_up(struct writer *w, const struct error *why)
@@ -154,12 +142,34 @@ static void deliver_stop(struct mail *mail, void *receiver)
     loads_stop(w);
 }
 
+/* The start; see writer_start(). */
+static bool open_all(struct writer *w)
+{
+    struct error *e = &w->opened.error;
+    enum status st = open_log(w, e);
+
+    if (st == ST_OK)
+        st = reconcile_at_start(w, e);
+    w->opened.status = st;
+    w->opened.catalog = w->catalog;
+    w->opened.mail.deliver = control_take_tables;
+    w->serving = st == ST_OK; /* before anybody can read */
+    if (w->serving)
+        opening_phase(&w->server->opening, OPENING_DONE, 0);
+    mailbox_send(&w->server->main, &w->opened.mail);
+    return st == ST_OK;
+}
+
 static void *run(void *arg)
 {
     struct writer *w = arg;
-    uint64_t now = clock_now_us(), tick = now + TICK_US;
+    uint64_t now, tick;
     bool retiring = false;
 
+    if (!open_all(w))
+        return NULL;
+    now = clock_now_us();
+    tick = now + TICK_US;
     while (!w->stopping || w->running || w->publications || retiring) {
         uint64_t wait = tick > now ? tick - now : 0;
 
@@ -179,13 +189,7 @@ static void *run(void *arg)
 
 enum status writer_start(struct writer *w, struct error *e)
 {
-    enum status st;
-
-    w->started = true; /* before the thread, which reads it */
-    st = thread_start(&w->thread, "embd-writer", run, w, e);
-    if (st != ST_OK)
-        w->started = false;
-    return st;
+    return thread_start(&w->thread, "embd-writer", run, w, e);
 }
 
 void writer_stop(struct writer *w, struct mail *stopped)

@@ -27,7 +27,9 @@ struct writer {
 
     struct mailbox mailbox;
     pthread_t thread;
-    bool started, stopping;
+    bool serving; /* readers have the catalog: they are told of another one */
+    bool stopping;
+    struct writer_opened opened;
     struct mail stop;
     struct mail *stopped; /* what to mail when stopped */
 
