@@ -121,5 +121,6 @@ void gate_lower(struct gate *g)
 
 bool gate_waits(struct gate *g, unsigned w)
 {
-    return atomic_exchange(&g->flag[w].waits, false);
+    /* Nearly always false: the exchange is only paid for when somebody is there. */
+    return atomic_load(&g->flag[w].waits) && atomic_exchange(&g->flag[w].waits, false);
 }
