@@ -26,6 +26,14 @@ uint64_t hash_bytes(const void *data, size_t n)
     return XXH3_64bits(data, n);
 }
 
+void hash_bytes128(uint64_t out[2], const void *data, size_t n)
+{
+    XXH128_hash_t hash = XXH3_128bits(data, n);
+
+    out[0] = hash.low64;
+    out[1] = hash.high64;
+}
+
 struct hasher *hasher_new(void)
 {
     struct hasher *h = mem_aligned(_Alignof(struct hasher), sizeof *h);

@@ -16,6 +16,7 @@
 #include "table/catalog.h"
 #include "table/training.h"
 
+struct lane;
 struct limits;
 struct worker;
 
@@ -32,25 +33,35 @@ struct push_target {
 struct push {
     struct mail mail;
     struct push *next;
-    struct arena arena; /* of everything below */
+    struct arena arena; /* of the message's reading, and of `versions` */
     unsigned char *message;
     size_t bytes;
     struct push_request request; /* views into the message */
     char trainer[TRAINER_MAX + 1];
     uint64_t content[2];
+
+    /* What push_prepare() makes, in an arena of its own, since it may be made again. */
+    struct arena prepared;
     struct push_target *target; /* each table once, in the order of the push */
     size_t targets;
-    uint32_t *target_of; /* [request.count] place in `target` */
+    uint32_t *target_of;      /* [request.count] place in `target` */
+    struct push_table *table; /* [targets] room for what the log says of them */
 
     /* Who waits; NULL if nobody (the log is being replayed). */
     struct worker *worker;
     uint64_t call_id;
-    uint64_t start_us;
+    uint64_t charged;  /* bytes that count against max_queued_push_bytes */
+    struct lane *lane; /* of the stream that it came by, or NULL; see pushes.h */
+    /* The one before it of the same trainer in the writer's group, or NULL; of a duplicate, the one
+       that it repeats. The writer's. */
+    struct push *earlier;
+    bool provisional; /* refused or a duplicate because of what the group holds. The writer's */
 
     /* The outcome. Before the writer has it: ST_OK, or why it will be refused unless it is a
        duplicate. */
     enum status status;
     struct error error;
+    const char *reason; /* of a refusal, in one word; see refusals.h */
     bool duplicate;
     uint64_t *versions; /* [request.count] */
     uint64_t lsn, skipped;
@@ -60,6 +71,22 @@ struct push {
    a push is refused here and now. `*out` is yours (push_free). */
 MUST_CHECK enum status push_new(struct push **out, const void *message, size_t n, struct error *e);
 void push_free(struct push *p); /* NULL is fine */
-/* Check the push against the tables of a catalog and sum its gradients; sets p->status and
-   p->error. May be repeated with a newer catalog. By any thread that may read the catalog. */
-void push_prepare(struct push *p, const struct catalog *c, const struct limits *limits);
+/* Check the push against the tables of a catalog and sum its gradients; sets p->status, p->error
+   and p->reason. `room` bounds the memory for that; being over it is ST_EXHAUSTED. May be repeated
+   with a newer catalog. By any thread that may read the catalog. */
+void push_prepare(struct push *p, const struct catalog *c, const struct limits *limits,
+                  size_t room);
+/* Memory that the push holds. */
+size_t push_memory(const struct push *p);
+
+/* For the replay of the log: prepare only what the push says of one table, as p->target[0]. No
+   limit holds, since the push was let in when it came. May be repeated for another table, which
+   takes the place of the first. */
+MUST_CHECK enum status push_prepare_one(struct push *p, struct entry *entry, struct error *e);
+
+/* Apply an update to its table, whose training has room for it (training_reserve()): one push, seen
+   by lookups whole or not at all, and `version` with it. Updates the gauges. By the writer, or
+   while there are no other threads. */
+void push_apply(struct entry *entry, const struct update *u, float rate, uint64_t version);
+/* The learning rate of a push at a table: its own, else the table's. */
+float push_rate(const struct push *p, const struct entry *entry);

@@ -9,13 +9,7 @@
 
 #include "base/arena.h"
 #include "base/status.h"
-
-/* A view of bytes that belong to the message; arrays are little-endian elements of any alignment.
- */
-struct bytes {
-    const void *data;
-    size_t size; /* bytes */
-};
+#include "proto/bytes.h"
 
 struct table_lookup {
     struct bytes table;   /* valid UTF-8 */
@@ -57,7 +51,8 @@ struct table_vectors {
     const uint32_t *missing; /* host order when writing */
     size_t missing_count;
     unsigned char *values; /* writing: set by lookup_reply_layout(), to be filled by the caller */
-    struct bytes received_values, received_missing; /* reading */
+    /* Reading; the rows are in received_values in any format. */
+    struct bytes received_values, received_packed, received_missing;
 };
 
 /* Bytes of the encoded LookupResponse. SIZE_MAX if it does not fit in memory at all. */
