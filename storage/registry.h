@@ -58,8 +58,11 @@ uint64_t registry_lsn(const struct registry *r); /* of the last change, 0 if non
 /* Of the last row that was deleted from the front: the log holds registry_first() + 1 to
    registry_lsn(). */
 uint64_t registry_first(const struct registry *r);
-/* Bytes of log.db and its -wal on disk. */
+/* Bytes of the rows that the log holds: what a replay reads, and what shortening makes less. */
 uint64_t registry_bytes(const struct registry *r);
+/* Bytes of log.db and its -wal on disk. log.db keeps the pages of deleted rows for later ones, so
+   it stays as large as the log ever was. */
+uint64_t registry_disk_bytes(const struct registry *r);
 /* All names ever registered and not forgotten, sorted; borrowed until the next change. */
 size_t registry_list(const struct registry *r, const struct registered *const **list);
 const struct registered *registry_find(const struct registry *r, const char *name); /* or NULL */
@@ -161,8 +164,9 @@ struct logged {
     const struct push_row *push;
     const struct registered *change;
 };
-/* Hand the rows after `after` to `row` in order; a status other than ST_OK from it ends the replay.
-   Each row's checksum is compared again as it is read (ST_DATA_LOSS). */
+/* Hand the rows after `after`, of those that the log has, to `row` in order; a status other than
+   ST_OK from it ends the replay. Each row's checksum is compared again as it is read
+   (ST_DATA_LOSS). `row` may not change the registry. */
 MUST_CHECK enum status registry_replay(struct registry *r, uint64_t after,
                                        enum status (*row)(void *context, const struct logged *l,
                                                           struct error *e),
