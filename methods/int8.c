@@ -37,6 +37,9 @@ const struct method method_int8 = {
     .check = integer_check,
     .rows = rows,
     .work = integer_work,
+    .gradient = integer_gradient,
+    .unit_read = integer_unit_read,
+    .unit_write = integer_unit_write,
     .plan = integer_plan,
     .fit = integer_fit,
 };

@@ -125,7 +125,7 @@ struct method {
     void (*gradient)(const struct parameters *p, const uint64_t *row, size_t n, const float *grad,
                      struct gradients *out);
     /* Only for parameters with pool_first: the gradient `grad` [D] of one bag, whose lookup was
-       pool() with the same arguments. A row may come more than once. */
+       pool() with the same arguments. A row may come more than once. `scratch` as there. */
     void (*pool_gradient)(const struct parameters *p, const uint64_t *row, const void *weights,
                           size_t n, float divisor, const float *grad, struct gradients *out,
                           float *scratch);
