@@ -53,9 +53,9 @@ class Answers(unittest.TestCase):
         records = [json.loads(line) for line in path.read_text().splitlines()]
         path.write_text("".join(json.dumps(out) + "\n" for record in records for out in change(record)))
 
-    def verdict(self, last="told"):
+    def verdict(self, last=None, foreign=0):
         pushes = journal.read(sorted(self.folder.glob("*.journal")))
-        return judge.judge(pushes, self.done, FIRST, self.last if last == "told" else last)
+        return judge.judge(pushes, self.done, FIRST, last or self.last, foreign)
 
     def answers(self, sequence, change):
         """An edit of the answers to one push."""
@@ -65,6 +65,11 @@ class Answers(unittest.TestCase):
 
     def test_acquits(self):
         self.assertEqual(self.verdict(), [])
+        self.assertEqual(self.verdict(self.last + 2, foreign=2), [])
+
+    def test_sees_a_push_of_nobody(self):
+        self.assertIn("belong to no push", "\n".join(self.verdict(self.last + 1)))
+        self.assertIn("belong to no push", "\n".join(self.verdict(self.last + 3, foreign=2)))
 
     def test_sees_a_lost_push(self):
         self.edit("b", lambda record: [] if 5 in (record.get("push"), record.get("answer")) else [record])

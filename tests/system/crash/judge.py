@@ -10,9 +10,9 @@ def order(pushes):
     return sorted((push for push in pushes.values() if push.answers), key=lambda push: push.answers[0]["lsn"])
 
 
-def judge(pushes, positions, first_lsn, last_lsn=None):
+def judge(pushes, positions, first_lsn, last_lsn, foreign=0):
     """`positions` {trainer: sequence} as the daemon tells them at the end; `first_lsn` is that of the first push, and
-    `last_lsn` that of the daemon's log: between the two there are only pushes."""
+    `last_lsn` that of the daemon's log: between the two there are only pushes, and at most `foreign` other changes."""
     wrong = []
     for push in pushes.values():
         if not push.answers:
@@ -21,20 +21,22 @@ def judge(pushes, positions, first_lsn, last_lsn=None):
             wrong.append(f"{push} has several lsn: {[answer['lsn'] for answer in push.answers]}")
         elif [answer["duplicate"] for answer in push.answers].count(False) > 1:
             wrong.append(f"{push} was applied twice")
-    wrong += lsns(pushes, first_lsn, last_lsn) + sequences(pushes, positions) + versions(pushes)
+    wrong += lsns(pushes, first_lsn, last_lsn, foreign) + sequences(pushes, positions) + versions(pushes)
     return wrong
 
 
-def lsns(pushes, first_lsn, last_lsn):
-    wrong, expected = [], first_lsn
+def lsns(pushes, first_lsn, last_lsn, foreign):
+    wrong, missing, expected = [], [], first_lsn
     for push in order(pushes):
         lsn = push.answers[0]["lsn"]
         if lsn < expected:
             wrong.append(f"lsn {lsn} was given twice, the second time to {push}")
-        elif lsn > expected:
-            wrong.append(f"lsn {expected} to {lsn - 1} belong to no push that was made")
+        missing += range(expected, lsn)
         expected = max(expected, lsn + 1)
-    if last_lsn is not None and expected != last_lsn + 1:
+    missing += range(expected, last_lsn + 1)
+    if len(missing) > foreign:
+        wrong.append(f"the lsn {', '.join(map(str, missing[:10]))}, {len(missing)} in all, belong to no push that was made")
+    if expected > last_lsn + 1:
         wrong.append(f"the log ends at lsn {last_lsn}, the pushes at {expected - 1}")
     return wrong
 

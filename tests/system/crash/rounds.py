@@ -12,6 +12,7 @@ import time
 
 from crash import judge, replay, state
 from crash.journal import read
+from crash.operators import Operator
 from crash.saver import Saver, admin
 from crash.tables import pb, write
 from crash.trainer import Trainer
@@ -27,25 +28,33 @@ workers = 2
 """
 
 
+def summary(count):
+    return ", ".join(f"{count[key]:,} {what}" for key, what in (
+        ("rounds", "rounds"), ("early", "of them died before they were ready"), ("pushes", "pushes"),
+        ("resent", "sent again"), ("saves", "saves"), ("damaged", "damaged snapshots"), ("names", "names lost"),
+        ("files", "files torn"), ("sectors", "sectors lost")) if count[key])
+
+
 class Campaign:
-    def __init__(self, seed=1, power=False, drop=None, trainers=4, saver=True):
+    def __init__(self, seed=1, power=False, drop=None, trainers=4, operator=False):
         self.top = pathlib.Path(tempfile.mkdtemp(prefix="embd-crash-", dir=SHARED))
         self.random = random.Random(seed)
         self.folder = self.top / "daemon"
         self.folder.mkdir()
-        self.daemon = Daemon(tables=write(self.top), folder=self.folder, config=CONFIG, start=False,
+        self.daemon = Daemon(tables=write(self.top), folder=self.folder, config=CONFIG, start=False, import_dir=self.top,
                              listen=f"unix:{self.top}/socket")
         (self.folder / "data").mkdir(mode=0o750)
         self.power = PowerCut(self.folder / "data", drop) if power else None
         self.environment = {}
         self.trainers = [Trainer(f"trainer-{i}", self.top, streams=i % 2 == 1, seed=seed) for i in range(trainers)]
-        self.saver = Saver(seed) if saver else None
+        self.saver = Saver(seed)
+        self.operator = Operator(self.top, seed) if operator else None
         self.problems, self.count, self.damaged = [], collections.Counter(), {}
         self.first_lsn = None
 
     @property
     def actors(self):
-        return self.trainers + ([self.saver] if self.saver else [])
+        return self.trainers + [self.saver] + ([self.operator] if self.operator else [])
 
     # ---- Lives ----
 
@@ -163,10 +172,12 @@ class Campaign:
         pushes = read([trainer.journal.path for trainer in self.trainers])
         self.count["pushes"] = len(pushes)
         self.count["resent"] = sum(trainer.resent for trainer in self.trainers)
-        self.count["saves"] = self.saver.count if self.saver else 0
-        self.problems += judge.judge(pushes, self.positions(), self.first_lsn, self.lsn())
+        self.count["saves"] = self.saver.count
+        foreign = self.operator.count if self.operator else 0
+        self.problems += judge.judge(pushes, self.positions(), self.first_lsn, self.lsn(), foreign)
         if not self.problems:
-            self.problems += replay.compare(self.daemon, pushes, CONFIG, self.top, self.first_lsn)
+            self.problems += replay.compare(self.daemon, pushes, CONFIG, self.top,
+                                            None if foreign else self.first_lsn)
         if not self.problems:
             before = state.lookups(self.daemon.channel())
             if self.daemon.stop() != 0:
@@ -181,6 +192,9 @@ class Campaign:
                                                  pb.PositionResponse.FromString)
         return {trainer.name: call(pb.PositionRequest(trainer=trainer.name), timeout=20).sequence
                 for trainer in self.trainers}
+
+    def summary(self):
+        return summary(self.count)
 
     def close(self, keep=False):
         if self.daemon.process and self.daemon.process.poll() is None:
