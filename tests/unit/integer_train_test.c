@@ -59,16 +59,9 @@ static int integer_at(const struct bench *b, uint32_t j)
     const struct tensor *t = &b->p.tensor[b->tensor];
     uint64_t i = b->row * b->dim + j;
 
-    switch (t->dtype) {
-    case DT_U8:
-        return ((const uint8_t *)t->data)[i];
-    case DT_I8:
-        return ((const int8_t *)t->data)[i];
-    case DT_U16:
-        return ((const uint16_t *)t->data)[i];
-    default:
-        return ((const int16_t *)t->data)[i];
-    }
+    if (dtype_size(t->dtype) == 1)
+        return b->low ? ((const int8_t *)t->data)[i] : ((const uint8_t *)t->data)[i];
+    return b->low ? ((const int16_t *)t->data)[i] : ((const uint16_t *)t->data)[i];
 }
 
 static void integers_fill(struct bench *b, struct random *r)
@@ -295,9 +288,7 @@ static void test_widen(void **state)
             unit_load(&b.p, b.tensor, b.row, value);
             for (uint32_t j = 0; j < b.dim; j++) {
                 /* A step, and what float32 adds to a product and a sum. */
-                double slack = (double)scale + 4e-7 * 4;
-
-                assert_true(fabs((double)value[j] - (double)b.after[j]) <= slack);
+                assert_true(fabsf(value[j] - b.after[j]) <= scale + 2e-6f);
                 if (scale > 0)
                     assert_int_equal(integer_at(&b, j), rounded(&b, b.after[j], (double)scale,
                                                                 (double)bias, version, j));

@@ -190,6 +190,32 @@ static void test_halves(void **state)
     }
 }
 
+/* Below 2^-14 the draw and the fraction meet exactly where they make one. */
+static void test_meeting(void **state)
+{
+    struct unit u;
+    float draw[50];
+
+    (void)state;
+    unit_make(&u, "fp16", 1, 2 * COUNT(draw));
+    for (uint64_t version = 0; version < 20; version++) {
+        struct rounding r = rounding_of("weight", 0, version);
+
+        for (size_t j = 0; j < COUNT(draw); j++) {
+            rounding_draws(&r, 2 * j, 1, &draw[j]);
+            u.after[2 * j] = (1 - draw[j]) * 0x1p-24f;
+            rounding_draws(&r, 2 * j + 1, 1, &draw[j]);
+            u.after[2 * j + 1] = -nextafterf(1 - draw[j], 0) * 0x1p-24f;
+        }
+        unit_step(&u, 0, &r);
+        for (size_t j = 0; j < COUNT(draw); j++) {
+            assert_int_equal(u.out[2 * j], 1);
+            assert_int_equal(u.out[2 * j + 1], 0x8000);
+        }
+    }
+    unit_free(&u);
+}
+
 /* What did not change keeps its bits and is not counted, even where rounding would move it. */
 static void test_unchanged(void **state)
 {
@@ -286,10 +312,10 @@ static void test_floats(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_philox),    cmocka_unit_test(test_draws),
-        cmocka_unit_test(test_key),       cmocka_unit_test(test_halves),
-        cmocka_unit_test(test_unchanged), cmocka_unit_test(test_unbiased),
-        cmocka_unit_test(test_floats),
+        cmocka_unit_test(test_philox),   cmocka_unit_test(test_draws),
+        cmocka_unit_test(test_key),      cmocka_unit_test(test_halves),
+        cmocka_unit_test(test_meeting),  cmocka_unit_test(test_unchanged),
+        cmocka_unit_test(test_unbiased), cmocka_unit_test(test_floats),
     };
     struct error e;
 
