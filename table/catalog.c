@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "table/training.h"
 
 enum status entry_new(struct entry **out, const char *name, struct table *table, uint64_t version,
                       uint64_t generation, unsigned slot, unsigned workers, struct error *e)
@@ -41,6 +42,8 @@ void entry_free(struct entry *entry)
 {
     if (!entry)
         return;
+    training_free(entry->training);
+    mem_free(entry->gauges);
     table_close(entry->table);
     gate_done(&entry->gate);
     mem_free(entry->trouble);
