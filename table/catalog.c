@@ -31,10 +31,19 @@ enum status entry_new(struct entry **out, const char *name, struct table *table,
     memcpy(entry->name, name, n + 1);
     entry->name_length = n;
     entry->table = table;
-    entry->version = version;
+    atomic_init(&entry->version, version);
     entry->generation = generation;
     entry->slot = slot;
     *out = entry;
+    return ST_OK;
+}
+
+enum status entry_train(struct entry *entry, struct training *training, struct error *e)
+{
+    entry->gauges = mem_zero(1, sizeof *entry->gauges);
+    if (!entry->gauges)
+        return error_memory(e, "table entry");
+    entry->training = training;
     return ST_OK;
 }
 
@@ -42,9 +51,9 @@ void entry_free(struct entry *entry)
 {
     if (!entry)
         return;
-    training_free(entry->training);
-    mem_free(entry->gauges);
+    training_free(entry->training); /* looks into the table until the end */
     table_close(entry->table);
+    mem_free(entry->gauges);
     gate_done(&entry->gate);
     mem_free(entry->trouble);
     mem_free(entry->file);

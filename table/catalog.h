@@ -63,7 +63,11 @@ struct catalog {
 MUST_CHECK enum status entry_new(struct entry **out, const char *name, struct table *table,
                                  uint64_t version, uint64_t generation, unsigned slot,
                                  unsigned workers, struct error *e);
-/* Close the table and free the entry with its texts. Nobody may be inside its gate. */
+/* Make the entry a trainable one, with gauges at 0; before it is shown to anybody. The training is
+   the entry's from then on, unless this fails. */
+MUST_CHECK enum status entry_train(struct entry *entry, struct training *training, struct error *e);
+/* Close the table and free the entry with its training, its gauges and its texts. Nobody may be
+   inside its gate. */
 void entry_free(struct entry *entry);
 
 /* The empty catalog, number 1. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A worker says "I am inside", then looks whether the gate is up; the writer puts the gate up, then
    looks who is inside. Both in the one order of sequentially consistent operations, so that at
-   least one of the two sees the other. */
+   least one of the two sees the other. In the same way a worker that met the gate says "I wait",
+   then looks whether the gate is still up; the writer takes the gate down, then looks who waits. */
 #include "table/gate.h"
 
 #include <assert.h>
@@ -14,8 +15,10 @@ enum status gate_init(struct gate *g, unsigned workers, struct error *e)
 
     if (!flag)
         return error_memory(e, "gate");
-    for (unsigned i = 0; i < workers; i++)
+    for (unsigned i = 0; i < workers; i++) {
         atomic_init(&flag[i].inside, 0);
+        atomic_init(&flag[i].waits, false);
+    }
     atomic_init(&g->up, false);
     g->workers = workers;
     g->flag = flag;
@@ -35,13 +38,18 @@ bool gate_enter(struct gate *g, unsigned w)
     unsigned inside;
 
     assert(w < g->workers);
-    /* Only this worker writes its flag: no read-modify-write is needed. */
+    /* Only this worker writes `inside`: no read-modify-write is needed. */
     inside = atomic_load_explicit(&flag->inside, memory_order_relaxed);
-    atomic_store(&flag->inside, inside + 1);
-    if (!atomic_load(&g->up))
-        return true;
-    atomic_store_explicit(&flag->inside, inside, memory_order_release);
-    return false;
+    for (;;) {
+        atomic_store(&flag->inside, inside + 1);
+        if (!atomic_load(&g->up))
+            return true;
+        atomic_store_explicit(&flag->inside, inside, memory_order_release);
+        atomic_store(&flag->waits, true);
+        /* If it went down in between, nobody may wake us. */
+        if (atomic_load(&g->up))
+            return false;
+    }
 }
 
 void gate_leave(struct gate *g, unsigned w)
@@ -60,7 +68,16 @@ void gate_raise(struct gate *g)
 
 void gate_lower(struct gate *g)
 {
-    atomic_store_explicit(&g->up, false, memory_order_release);
+    atomic_store(&g->up, false);
+}
+
+bool gate_waits(struct gate *g, unsigned w)
+{
+    struct gate_flag *flag = &g->flag[w];
+
+    assert(w < g->workers);
+    /* Nearly always false: the exchange is only paid for when somebody is there. */
+    return atomic_load(&flag->waits) && atomic_exchange(&flag->waits, false);
 }
 
 bool gate_empty(const struct gate *g)

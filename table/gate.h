@@ -34,8 +34,8 @@ struct gate {
 MUST_CHECK enum status gate_init(struct gate *g, unsigned workers, struct error *e);
 void gate_done(struct gate *g);
 /* Enter as worker `w`; false (and not inside) while the gate is up: the worker is then noted as one
-   that waits. A worker that saw false and finds the gate down again when it looks a second time
-   need not wait. */
+   that waits, before it looks a last time, so that either it gets in or gate_waits() tells of it
+   after the gate_lower() to come. */
 bool gate_enter(struct gate *g, unsigned w);
 void gate_leave(struct gate *g, unsigned w);
 void gate_raise(struct gate *g);

@@ -37,6 +37,34 @@ static void test_counts_who_is_inside(void **state)
     gate_done(&g);
 }
 
+static void test_knows_who_waits(void **state)
+{
+    struct gate g;
+    struct error e;
+
+    (void)state;
+    assert_ok(gate_init(&g, 3, &e), e);
+    assert_true(gate_enter(&g, 0));
+    gate_raise(&g);
+    assert_false(gate_enter(&g, 1));
+    assert_false(gate_enter(&g, 1));
+    gate_leave(&g, 0);
+    gate_lower(&g);
+    assert_false(gate_waits(&g, 0));
+    assert_true(gate_waits(&g, 1));
+    assert_false(gate_waits(&g, 1)); /* told once */
+    assert_false(gate_waits(&g, 2));
+    assert_true(gate_enter(&g, 1));
+    gate_raise(&g);
+    assert_false(gate_enter(&g, 1)); /* also by who is inside already */
+    assert_false(gate_empty(&g));
+    gate_leave(&g, 1);
+    assert_true(gate_empty(&g));
+    gate_lower(&g);
+    assert_true(gate_waits(&g, 1));
+    gate_done(&g);
+}
+
 static void test_flags_do_not_share_lines(void **state)
 {
     struct gate g;
@@ -54,7 +82,7 @@ enum { WORKERS = 3, ROUNDS = 2000, VALUES = 16 };
 static struct {
     struct gate gate;
     int value[VALUES]; /* all equal, when seen from inside */
-    atomic_bool over;
+    atomic_bool over, woken[WORKERS];
     atomic_uint torn, visits[WORKERS], refused;
 } shared;
 
@@ -65,7 +93,9 @@ static void *work(void *context)
     while (!atomic_load(&shared.over)) {
         if (!gate_enter(&shared.gate, w)) {
             atomic_fetch_add(&shared.refused, 1);
-            sched_yield();
+            /* Whoever is forgotten here sits until the end, and the writer's next round with it. */
+            while (!atomic_exchange(&shared.woken[w], false) && !atomic_load(&shared.over))
+                sched_yield();
             continue;
         }
         for (int i = 1; i < VALUES; i++)
@@ -96,6 +126,9 @@ static void test_orders_writer_and_workers(void **state)
         for (int i = 0; i < VALUES; i++)
             shared.value[i] = round;
         gate_lower(&shared.gate);
+        for (unsigned w = 0; w < WORKERS; w++)
+            if (gate_waits(&shared.gate, w))
+                atomic_store(&shared.woken[w], true);
         while (atomic_load(&shared.visits[round % WORKERS]) == seen)
             sched_yield();
     }
@@ -113,6 +146,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_counts_who_is_inside),
+        cmocka_unit_test(test_knows_who_waits),
         cmocka_unit_test(test_flags_do_not_share_lines),
         cmocka_unit_test(test_orders_writer_and_workers),
     };
