@@ -44,7 +44,7 @@ static void test_reads_defaults(void **state)
 
 static const char everything[] =
     "{\"beta1\":0.5,\"beta2\":0.25,\"clip_norm\":3.0,\"epsilon\":1e-10,\"initial_accumulator\":0.1,"
-    "\"learning_rate\":0.001,\"name\":\"adam\",\"scale_lr\":1e-05,\"step\":77,\"tensors\":{"
+    "\"learning_rate\":0.001,\"name\":\"adam\",\"scale_lr\":1e-5,\"step\":77,\"tensors\":{"
     "\"a\":{\"learning_rate\":0.0},\"f0.q.weight\":{\"learning_rate\":0.3}},"
     "\"weight_decay\":0.0625,\"weight_decay_mode\":\"decoupled\"}";
 
@@ -81,7 +81,7 @@ static void test_order_is_the_writers(void **state)
     assert_string_equal(text,
                         "{\"beta1\":0.9,\"beta2\":0.999,\"clip_norm\":0.0,\"epsilon\":0.0,"
                         "\"initial_accumulator\":0.0,\"learning_rate\":0.01,\"name\":\"adagrad\","
-                        "\"scale_lr\":2e-05,\"step\":\"18446744073709551615\",\"tensors\":{"
+                        "\"scale_lr\":2e-5,\"step\":\"18446744073709551615\",\"tensors\":{"
                         "\"a\":{\"learning_rate\":0.0},\"b\":{\"learning_rate\":1.0}},"
                         "\"weight_decay\":0.0,\"weight_decay_mode\":\"l2\"}");
     mem_free(text);
