@@ -33,26 +33,6 @@ static inline uint64_t hash_number(const struct hash_secret *s, uint64_t number)
     return (uint64_t)m ^ (uint64_t)(m >> 64);
 }
 
-/* XXH64 of a run of bytes under `seed`. */
-uint64_t hash_seeded(const void *data, size_t n, uint64_t seed);
-
-/* For hash tables of numbers that a peer chooses: two numbers that nobody outside can know, drawn
-   once a process. What a program puts out must not depend on them. */
-struct hash_secret {
-    uint64_t add, multiply;
-};
-struct hash_secret hash_secret(void);
-
-/* Two folded 128-bit products: the first spreads each bit of the number, the second the low half
-   that a single product leaves weak. */
-static inline uint64_t hash_number(const struct hash_secret *s, uint64_t number)
-{
-    unsigned __int128 m = (unsigned __int128)(number ^ s->add) * s->multiply;
-
-    m = (unsigned __int128)((uint64_t)m ^ (uint64_t)(m >> 64)) * UINT64_C(0x9e3779b97f4a7c15);
-    return (uint64_t)m ^ (uint64_t)(m >> 64);
-}
-
 /* XXH3-64 of bytes that come in pieces. */
 struct hasher;
 struct hasher *hasher_new(void);

@@ -41,6 +41,7 @@ enum status names_compare(uint32_t *first, const struct bytes *name, size_t stri
 {
     const struct names names = {(const unsigned char *)name, stride};
     size_t buckets = 4 * FEW;
+    uint64_t secret = hash_secret().add;
     uint32_t *bucket; /* place + 1 of the first of a name, 0: empty */
 
     if (n <= FEW) {
@@ -54,7 +55,7 @@ enum status names_compare(uint32_t *first, const struct bytes *name, size_t stri
         return error_memory(e, "the names of the call's tables");
     for (uint32_t i = 0; i < n; i++) {
         const struct bytes *b = name_at(&names, i);
-        size_t at = (size_t)hash_bytes(b->data, b->size) & (buckets - 1);
+        size_t at = (size_t)hash_seeded(b->data, b->size, secret) & (buckets - 1);
 
         while (bucket[at] && !same(&names, i, bucket[at] - 1))
             at = (at + 1) & (buckets - 1);

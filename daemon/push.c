@@ -13,24 +13,10 @@
 #include "daemon/pushes.h"
 #include "daemon/server.h"
 #include "daemon/worker.h"
+#include "storage/push_body.h"
 
 /* What reading a message of `n` bytes may take beside its copy, as for any call's arena. */
 #define READING(n) (CALL_ARENA + 4 * (n))
-
-bool trainer_valid(const void *name, size_t n)
-{
-    static const char punctuation[] = "_.:-";
-    const unsigned char *s = name;
-
-    for (size_t i = 0; i < n; i++) {
-        bool letter = (s[i] >= 'a' && s[i] <= 'z') || (s[i] >= 'A' && s[i] <= 'Z'),
-             digit = s[i] >= '0' && s[i] <= '9';
-
-        if (!letter && !digit && !(s[i] && strchr(punctuation, s[i])))
-            return false;
-    }
-    return n > 0 && n <= TRAINER_MAX;
-}
 
 static enum status check_identity(const struct push_request *r, struct error *e)
 {

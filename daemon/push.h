@@ -87,8 +87,6 @@ void push_prepare(struct push *p, const struct catalog *c, const struct limits *
                   size_t room);
 /* Memory that the push holds. */
 size_t push_memory(const struct push *p);
-/* Whether these bytes may name a trainer: 1 to 128 of A-Z a-z 0-9 _ . : - */
-bool trainer_valid(const void *name, size_t n);
 
 /* For the replay of the log: prepare only what the push says of one table that it names, and return
    that as `*out`. No limit holds, since the push was let in when it came. May be repeated for

@@ -98,11 +98,14 @@ static void gather(struct writer *w)
     g->members = g->rows = g->new_trainers = 0;
     g->number++;
     g->sync = false;
-    while (g->first && g->members < GROUP_MOST && bytes < w->config->commit_bytes) {
-        struct push *p = pop(g);
+    while (g->first && g->members < GROUP_MOST) {
+        struct push *p = g->first;
 
-        g->member[g->members++] = p;
+        /* A push that is larger than a group is a group. */
         bytes += p->bytes;
+        if (g->members && bytes > w->server->config->commit_bytes)
+            break;
+        g->member[g->members++] = pop(g);
         if (st == ST_OK)
             pushes_order(w, p);
         else
@@ -132,7 +135,7 @@ static void commit(struct writer *w)
 
     if (st == ST_OK && g->rows) {
         if (!g->sync && !g->unsynced)
-            g->sync_us = clock_now_us() + w->config->sync_interval;
+            g->sync_us = clock_now_us() + w->server->config->sync_interval;
         g->unsynced = !g->sync;
     } else if (st == ST_EXHAUSTED) {
         (void)!error_set(&why, st, "nothing was applied, since the log has no room: %s", e.text);
@@ -230,9 +233,9 @@ static uint64_t patience(const struct writer *w, uint64_t now)
 {
     const struct pushes *g = &w->pushes;
 
-    if (w->stopping || g->count >= GROUP_MOST || g->bytes >= w->config->commit_bytes)
+    if (w->stopping || g->count >= GROUP_MOST || g->bytes >= w->server->config->commit_bytes)
         return 0;
-    return until(g->first->start_us + w->config->commit_delay, now);
+    return until(g->first->start_us + w->server->config->commit_delay, now);
 }
 
 static void sync_log(struct writer *w)

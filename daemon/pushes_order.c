@@ -17,7 +17,7 @@
 /* The bucket of a trainer, which is empty if it has no row in the group. */
 static uint32_t *bucket_of(const struct pushes *g, const char *trainer)
 {
-    size_t b = (size_t)hash_bytes(trainer, strlen(trainer));
+    size_t b = (size_t)hash_seeded(trainer, strlen(trainer), hash_secret().add);
 
     for (;; b++) {
         uint32_t *bucket = &g->bucket[b & (GROUP_BUCKETS - 1)];
@@ -95,7 +95,7 @@ static enum status repeat(struct writer *w, struct push *p, const struct positio
 static enum status check_sequence(struct writer *w, struct push *p)
 {
     const struct pushes *g = &w->pushes;
-    uint64_t most = w->config->max_trainers, last, next = p->request.sequence;
+    uint64_t most = w->server->config->max_trainers, last, next = p->request.sequence;
     const struct position *at;
     uint32_t newest;
 

@@ -53,7 +53,7 @@ void refusals_free(struct refusals *r)
 /* The bucket of a count, which is empty if there is none. */
 static uint32_t *find(struct refusals *r, const char *trainer, enum status st, const char *reason)
 {
-    size_t b = (size_t)(hash_bytes(trainer, strlen(trainer)) ^
+    size_t b = (size_t)(hash_seeded(trainer, strlen(trainer), hash_secret().add) ^
                         (hash_bytes(reason, strlen(reason)) + (uint64_t)st));
 
     for (;; b++) {

@@ -12,6 +12,7 @@
 #include "daemon/worker.h"
 #include "daemon/writer.h"
 #include "proto/embd.pb-c.h"
+#include "storage/push_body.h"
 
 static void send_order(struct call *call, enum order_kind kind, const char *trainer,
                        void (*answer)(struct call *call, const struct order *o))

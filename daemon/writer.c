@@ -27,6 +27,8 @@ static enum status open_log(struct writer *w, struct error *e)
 {
     enum status st = registry_open(&w->registry, w->config->data_dir, e);
 
+    if (st == ST_OK)
+        registry_set_max_trainers(w->registry, (size_t)w->config->max_trainers);
     if (st != ST_DATA_LOSS)
         return st;
     /* Lookups need no log. What it held is not ours to throw away: a person decides. */
