@@ -29,7 +29,7 @@ bool metrics_ready(struct evbuffer *out, const struct control *control)
         ready = false;
     }
     if (control->log_troubled) {
-        evbuffer_add_printf(out, "tables cannot be loaded or unloaded: %s\n",
+        evbuffer_add_printf(out, "nothing can be pushed, loaded or unloaded: %s\n",
                             control->log_trouble.text);
         ready = false;
     }

@@ -6,6 +6,7 @@
      worker ── writer_order() ──> writer ── loader ──> writer ── answer ──> worker */
 #pragma once
 
+#include <assert.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -21,7 +22,14 @@
 struct call;
 struct worker;
 
-enum order_kind { ORDER_LOAD, ORDER_UNLOAD, ORDER_SAVE, ORDER_RESTORE };
+enum order_kind {
+    ORDER_LOAD,
+    ORDER_UNLOAD,
+    ORDER_SAVE,
+    ORDER_RESTORE,
+    ORDER_POSITION,
+    ORDER_FORGET_TRAINER
+};
 
 struct order {
     struct mail mail;
@@ -31,8 +39,8 @@ struct order {
 
     /* What is wanted */
     enum order_kind kind;
-    char name[TABLE_NAME_MAX + 1];
-    char *file; /* absolute */
+    char name[TABLE_NAME_MAX + 1]; /* of a table, or of a trainer */
+    char *file;                    /* absolute */
     const char
         *relative; /* the part of `file` below import_dir, which it must not leave; or NULL */
     struct table_settings settings;
@@ -72,9 +80,10 @@ struct order {
     /* The outcome */
     enum status status;
     struct error error;
-    uint64_t lsn, version;
-    struct kept saved; /* ORDER_SAVE */
+    uint64_t lsn, version; /* the version of a table, or the sequence of a trainer */
+    struct kept saved;     /* ORDER_SAVE */
 };
+static_assert(TRAINER_MAX <= TABLE_NAME_MAX, "a trainer's name has room");
 
 /* An order with one reference. `file` is copied and may be NULL (ORDER_UNLOAD). */
 MUST_CHECK enum status order_new(struct order **out, enum order_kind kind, const char *name,

@@ -12,11 +12,11 @@
 #define NAP_FIRST_NS 20000
 #define NAP_MOST_NS 500000
 
-static void wait_until_empty(const struct gate *g)
+static void wait_until(bool (*holds)(const struct gate *g), const struct gate *g)
 {
     struct timespec nap = {.tv_nsec = NAP_FIRST_NS};
 
-    for (unsigned i = 0; !gate_empty(g); i++) {
+    for (unsigned i = 0; !holds(g); i++) {
         if (i < SPINS) {
             sched_yield();
             continue;
@@ -57,11 +57,13 @@ void push_apply(struct entry *entry, const struct update *u, float rate, uint64_
     training_step(entry->training, u, rate, version);
     training_mark(entry->training);
     (void)FAILPOINT("push.apply.before");
+    gate_close(&entry->gate);
+    wait_until(gate_settled, &entry->gate);
     gate_raise(&entry->gate);
-    wait_until_empty(&entry->gate);
+    wait_until(gate_empty, &entry->gate);
     (void)FAILPOINT("push.apply.gate");
     training_write(entry->training);
-    atomic_store_explicit(&entry->version, version, memory_order_relaxed);
+    atomic_store(&entry->version, version);
     gate_lower(&entry->gate);
     (void)FAILPOINT("push.apply.after");
     update_gauges(entry->gauges, entry->training);

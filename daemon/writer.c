@@ -16,17 +16,22 @@
 #include "daemon/config.h"
 #include "daemon/control.h"
 #include "daemon/keep.h"
+#include "daemon/push.h"
+#include "daemon/refusals.h"
 #include "daemon/server.h"
 #include "daemon/thread.h"
 #include "daemon/writer_parts.h"
 
 #define TICK_US 1000000 /* files and log are looked at */
 #define GATE_US 1000    /* gates of retired entries are */
+#define REFUSALS 1000   /* trainers and reasons that are counted apart */
 
 static enum status open_log(struct writer *w, struct error *e)
 {
     enum status st = registry_open(&w->registry, w->config->data_dir, e);
 
+    if (st == ST_OK)
+        registry_set_max_trainers(w->registry, (size_t)w->config->max_trainers);
     if (st != ST_DATA_LOSS)
         return st;
     /* Lookups need no log. What it held is not ours to throw away: a person decides. */
@@ -51,6 +56,10 @@ enum status writer_new(struct writer **out, struct server *server, struct error 
     st = slots_init(&w->slots, (unsigned)w->config->max_tables, e);
     if (st == ST_OK)
         st = catalog_new(&w->catalog, e);
+    if (st == ST_OK)
+        st = pushes_init(&w->pushes, e);
+    if (st == ST_OK)
+        st = refusals_new(&server->refusals, REFUSALS, e);
     if (st != ST_OK)
         goto out;
     if (*import_dir) {
@@ -80,7 +89,10 @@ char *writer_folder(const struct writer *w, const char *name)
 
 void writer_give_up(struct writer *w, const struct error *why)
 {
-    log_error("tables cannot be loaded or unloaded until the log is repaired error=%s", why->text);
+    if (w->troubled)
+        return;
+    log_error("nothing can be pushed, loaded or unloaded until the log is repaired error=%s",
+              why->text);
     w->troubled = true;
     w->trouble.error = *why;
     w->trouble.mail.deliver = control_take_trouble;
@@ -104,19 +116,54 @@ static void deliver_order(struct mail *mail, void *receiver)
         order_answer(o, error_set(&o->error, ST_UNAVAILABLE, "the daemon is stopping"));
         return;
     }
-    if (o->kind == ORDER_LOAD || o->kind == ORDER_RESTORE) {
+    pushes_finish(w); /* those that came before it */
+    switch (o->kind) {
+    case ORDER_LOAD:
+    case ORDER_RESTORE:
         loads_begin(w, o);
-        return;
+        break;
+    case ORDER_UNLOAD:
+        st = stop_begin(w, o, &o->error);
+        if (st != ST_OK)
+            order_answer(o, st);
+        break;
+    case ORDER_SAVE:
+        st = saves_order(w, o, &o->error);
+        if (st != ST_OK)
+            order_answer(o, st);
+        break;
+    case ORDER_POSITION:
+        pushes_position(w, o);
+        break;
+    case ORDER_FORGET_TRAINER:
+        pushes_forget(w, o);
+        break;
     }
-    st = o->kind == ORDER_SAVE ? saves_order(w, o, &o->error) : stop_begin(w, o, &o->error);
-    if (st != ST_OK)
-        order_answer(o, st);
 }
 
 void writer_order(struct writer *w, struct order *o)
 {
     o->mail.deliver = deliver_order;
     mailbox_send(&w->mailbox, &o->mail);
+}
+
+static void deliver_push(struct mail *mail, void *receiver)
+{
+    struct push *p = (struct push *)mail;
+    struct writer *w = receiver;
+
+    if (!w->stopping) {
+        pushes_take(w, p);
+        return;
+    }
+    p->status = error_set(&p->error, ST_UNAVAILABLE, "the daemon is stopping");
+    push_answer(p);
+}
+
+void writer_push(struct writer *w, struct push *p)
+{
+    p->mail.deliver = deliver_push;
+    mailbox_send(&w->mailbox, &p->mail);
 }
 
 struct reload {
@@ -168,6 +215,8 @@ static bool open_all(struct writer *w)
     w->opened.status = st;
     w->opened.catalog = w->catalog;
     w->opened.mail.deliver = control_take_tables;
+    if (w->registry)
+        atomic_store(&w->server->lsn, registry_lsn(w->registry));
     w->serving = st == ST_OK; /* before anybody can read */
     if (w->serving)
         opening_phase(&w->server->opening, OPENING_DONE, 0);
@@ -178,20 +227,22 @@ static bool open_all(struct writer *w)
 static void *run(void *arg)
 {
     struct writer *w = arg;
-    uint64_t now, tick;
+    uint64_t now, tick, push_wait = UINT64_MAX;
     bool retiring = false, shortening = false, idle;
 
     if (!open_all(w))
         return NULL;
     now = clock_now_us();
     tick = now + TICK_US;
-    while (!w->stopping || w->running || w->savings || w->publications || retiring) {
-        uint64_t wait = tick > now ? tick - now : 0;
+    while (!w->stopping || w->running || w->savings || w->publications || retiring ||
+           w->pushes.first) {
+        uint64_t wait = tick > now && !shortening ? tick - now : 0;
 
-        if (shortening)
-            wait = 0;
-        mailbox_wait(&w->mailbox, (int64_t)(retiring && wait > GATE_US ? GATE_US : wait));
+        if (retiring && wait > GATE_US)
+            wait = GATE_US;
+        mailbox_wait(&w->mailbox, (int64_t)(wait < push_wait ? wait : push_wait));
         idle = mailbox_deliver(&w->mailbox, w) == 0;
+        push_wait = pushes_run(w);
         retiring = publish_retire(w);
         shortening = log_turn(w, idle);
         now = clock_now_us();
@@ -237,6 +288,9 @@ void writer_free(struct writer *w)
     holds_done(w);
     catalog_free(w->catalog);
     registry_close(w->registry);
+    refusals_free(w->server->refusals);
+    w->server->refusals = NULL;
+    pushes_done(&w->pushes);
     slots_done(&w->slots);
     config_free(w->reloaded);
     if (w->import_fd >= 0)

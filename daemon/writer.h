@@ -9,6 +9,7 @@
 struct catalog;
 struct config;
 struct order;
+struct push;
 struct server;
 struct writer;
 
@@ -39,6 +40,9 @@ MUST_CHECK enum status writer_start(struct writer *w, struct error *e);
 
 /* From any thread: hand an order over. It comes back by order_answer(). */
 void writer_order(struct writer *w, struct order *o);
+/* From a worker: hand a push over, with p->worker, call_id and answer set. It comes back by
+   push_answer(), whatever becomes of the call. */
+void writer_push(struct writer *w, struct push *p);
 /* From any thread: bring the tables to what `config` says; the writer owns it from now on, unless
    there is no memory to tell it. */
 MUST_CHECK enum status writer_reload(struct writer *w, struct config *config, struct error *e);

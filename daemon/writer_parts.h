@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The writer from inside, for its own files: writer.c (thread and mail), loads.c (loads under
    way), serve.c (changes), publish.c (catalogs), reconcile.c (the configuration against the log),
-   watch.c (files and log); and for trainable tables start.c, replay.c, saves.c, stops.c, shorten.c,
-   settings_change.c. */
+   pushes.c and pushes_order.c (pushes), watch.c (files and log); and for trainable tables start.c,
+   revive.c, replay.c, saves.c, stops.c, shorten.c, origin.c, settings_change.c. */
 #pragma once
 
 #include <pthread.h>
@@ -10,6 +10,7 @@
 #include "base/mailbox.h"
 #include "daemon/order.h"
 #include "daemon/publish.h"
+#include "daemon/pushes.h"
 #include "daemon/slots.h"
 #include "daemon/writer.h"
 #include "storage/registry.h"
@@ -50,6 +51,8 @@ struct writer {
     bool reloading;
 
     size_t watch_next; /* place in the catalog */
+
+    struct pushes pushes;
 
     /* Snapshots of trainable tables */
     struct keep *save_queue; /* wait for a saver, oldest first */
@@ -173,3 +176,5 @@ bool log_turn(struct writer *w, bool idle);
 /* watch.c: once a second. */
 void watch_files(struct writer *w);
 void watch_log(struct writer *w);
+/* Move the log into its database, if there is nothing else to do or it has grown large. */
+void writer_checkpoint(struct writer *w, bool idle);

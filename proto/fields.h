@@ -56,3 +56,10 @@ MUST_CHECK enum status message_read(const struct message *m, void *out, const vo
    protobuf's own serializers write. */
 size_t message_size(const struct message *m, const void *from);
 void message_write(const struct message *m, const void *from, void *out);
+
+/* The same in pieces, for a sender that gathers: arrays of MESSAGE_ARRAY_MIN bytes or more are
+   pointed at where they are, all else goes to `out`, in whose beginning the first piece is. */
+#define MESSAGE_ARRAY_MIN 4096
+/* Bytes at `out`; `*pieces` is how many there will be. */
+size_t message_gather_size(const struct message *m, const void *from, size_t *pieces);
+void message_gather(const struct message *m, const void *from, void *out, struct bytes *piece);

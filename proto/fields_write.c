@@ -103,57 +103,72 @@ static size_t fields_size(const struct message *m, const struct field *field, si
     return total;
 }
 
-static unsigned char *put_fields(unsigned char *p, const struct message *m,
-                                 const struct field *field, size_t fields,
-                                 const unsigned char *from);
+/* Where the encoded message goes. */
+struct writer {
+    unsigned char *p;
+    /* Of a message in pieces: the one that is being written. NULL: all of it goes to one place. */
+    struct bytes *piece;
+};
 
-static unsigned char *put_field(unsigned char *p, const struct message *m,
-                                const struct field *field, uint32_t number,
-                                const unsigned char *from)
+static void put_bytes(struct writer *w, uint32_t number, const struct bytes *bytes)
 {
-    const struct bytes *bytes;
+    if (!w->piece || bytes->size < MESSAGE_ARRAY_MIN) {
+        w->p = wire_put_bytes(w->p, number, bytes->data, bytes->size);
+        return;
+    }
+    w->p = wire_put_varint(wire_put_tag(w->p, number, WIRE_BYTES), bytes->size);
+    w->piece->size = (size_t)(w->p - (const unsigned char *)w->piece->data);
+    *++w->piece = *bytes;
+    *++w->piece = (struct bytes){w->p, 0};
+}
+
+static void put_fields(struct writer *w, const struct message *m, const struct field *field,
+                       size_t fields, const unsigned char *from);
+
+static void put_field(struct writer *w, const struct message *m, const struct field *field,
+                      uint32_t number, const unsigned char *from)
+{
     struct list l;
     uint32_t word;
 
     switch (field->type) {
     case FIELD_FLOAT:
         if (!*(const bool *)(from + field->with))
-            return p;
+            return;
         memcpy(&word, from + field->at, sizeof word);
-        return wire_put_u32(wire_put_tag(p, number, WIRE_FIXED32), word);
+        w->p = wire_put_u32(wire_put_tag(w->p, number, WIRE_FIXED32), word);
+        return;
     case FIELD_TEXT:
     case FIELD_BYTES:
     case FIELD_WORDS:
     case FIELD_LONGS:
-        bytes = (const void *)(from + field->at);
-        return wire_put_bytes(p, number, bytes->data, bytes->size);
+        put_bytes(w, number, (const void *)(from + field->at));
+        return;
     case FIELD_NUMBERS:
         l = list_of(field, from);
         if (!l.count)
-            return p;
-        p = wire_put_varint(wire_put_tag(p, number, WIRE_BYTES), numbers_bytes(&l));
+            return;
+        w->p = wire_put_varint(wire_put_tag(w->p, number, WIRE_BYTES), numbers_bytes(&l));
         for (size_t i = 0; i < l.count; i++)
-            p = wire_put_varint(p, number_at(&l, i));
-        return p;
+            w->p = wire_put_varint(w->p, number_at(&l, i));
+        return;
     case FIELD_PARTS:
         l = list_of(field, from);
         for (size_t i = 0; i < l.count; i++) {
-            p = wire_put_varint(wire_put_tag(p, number, WIRE_BYTES), part_size(m, &l, i));
-            p = put_fields(p, m, m->part_field, m->part_fields, l.data + i * m->part_bytes);
+            w->p = wire_put_varint(wire_put_tag(w->p, number, WIRE_BYTES), part_size(m, &l, i));
+            put_fields(w, m, m->part_field, m->part_fields, l.data + i * m->part_bytes);
         }
-        return p;
+        return;
     default:
-        return wire_put_number(p, number, varint_of(field, from));
+        w->p = wire_put_number(w->p, number, varint_of(field, from));
     }
 }
 
-static unsigned char *put_fields(unsigned char *p, const struct message *m,
-                                 const struct field *field, size_t fields,
-                                 const unsigned char *from)
+static void put_fields(struct writer *w, const struct message *m, const struct field *field,
+                       size_t fields, const unsigned char *from)
 {
     for (size_t i = 0; i < fields; i++)
-        p = put_field(p, m, &field[i], (uint32_t)i + 1, from);
-    return p;
+        put_field(w, m, &field[i], (uint32_t)i + 1, from);
 }
 
 size_t message_size(const struct message *m, const void *from)
@@ -163,5 +178,43 @@ size_t message_size(const struct message *m, const void *from)
 
 void message_write(const struct message *m, const void *from, void *out)
 {
-    put_fields(out, m, m->field, m->fields, from);
+    put_fields(&(struct writer){out, NULL}, m, m->field, m->fields, from);
+}
+
+/* Note the arrays that message_gather() leaves where they are. */
+static void count_arrays(const struct message *m, const struct field *field, size_t fields,
+                         const unsigned char *from, size_t *bytes, size_t *count)
+{
+    for (size_t i = 0; i < fields; i++) {
+        if (field[i].type >= FIELD_TEXT && field[i].type <= FIELD_LONGS) {
+            const struct bytes *array = (const void *)(from + field[i].at);
+
+            *bytes += array->size >= MESSAGE_ARRAY_MIN ? array->size : 0;
+            *count += array->size >= MESSAGE_ARRAY_MIN;
+        } else if (field[i].type == FIELD_PARTS) {
+            struct list l = list_of(&field[i], from);
+
+            for (size_t k = 0; k < l.count; k++)
+                count_arrays(m, m->part_field, m->part_fields, l.data + k * m->part_bytes, bytes,
+                             count);
+        }
+    }
+}
+
+size_t message_gather_size(const struct message *m, const void *from, size_t *pieces)
+{
+    size_t bytes = 0, count = 0;
+
+    count_arrays(m, m->field, m->fields, from, &bytes, &count);
+    *pieces = 1 + 2 * count;
+    return message_size(m, from) - bytes;
+}
+
+void message_gather(const struct message *m, const void *from, void *out, struct bytes *piece)
+{
+    struct writer w = {out, piece};
+
+    *piece = (struct bytes){out, 0};
+    put_fields(&w, m, m->field, m->fields, from);
+    w.piece->size = (size_t)(w.p - (const unsigned char *)w.piece->data);
 }

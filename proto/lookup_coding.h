@@ -40,6 +40,10 @@ MUST_CHECK enum status lookup_request_read(struct lookup_request *r, const void 
    protobuf's own serializers write. */
 size_t lookup_request_size(const struct lookup_request *r);
 void lookup_request_write(const struct lookup_request *r, void *out);
+/* The same in pieces, in which large arrays stay where they are: bytes at `out` and pieces that it
+   takes, and the pieces themselves, of which the first begins at `out`. */
+size_t lookup_request_gather_size(const struct lookup_request *r, size_t *pieces);
+void lookup_request_gather(const struct lookup_request *r, void *out, struct bytes *piece);
 
 /* One result of a reply. `values` or `packed` (for F32 or the other formats) is room or content of
    `value_bytes`. */

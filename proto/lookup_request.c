@@ -53,3 +53,13 @@ void lookup_request_write(const struct lookup_request *r, void *out)
 {
     message_write(&message, r, out);
 }
+
+size_t lookup_request_gather_size(const struct lookup_request *r, size_t *pieces)
+{
+    return message_gather_size(&message, r, pieces);
+}
+
+void lookup_request_gather(const struct lookup_request *r, void *out, struct bytes *piece)
+{
+    message_gather(&message, r, out, piece);
+}

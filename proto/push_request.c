@@ -56,6 +56,16 @@ void push_request_write(const struct push_request *r, void *out)
     message_write(&message, r, out);
 }
 
+size_t push_request_gather_size(const struct push_request *r, size_t *pieces)
+{
+    return message_gather_size(&message, r, pieces);
+}
+
+void push_request_gather(const struct push_request *r, void *out, struct bytes *piece)
+{
+    message_gather(&message, r, out, piece);
+}
+
 void push_content(uint64_t content[2], const void *data, size_t n)
 {
     hash_bytes128(content, data, n);

@@ -123,13 +123,17 @@ struct push_row {
 
 /* Log a group of pushes durably in one transaction, in this order, and advance their trainers. The
    caller has checked the sequences against registry_position(), the earlier rows of the group
-   counted. `sync` false: committed without waiting for the disk, for tables that take that risk;
-   registry_sync() must follow in time. ST_EXHAUSTED (the disk is full; or max_trainers, which is
-   checked before anything is written): nothing has happened, later calls may succeed. After any
-   other failure see registry_trouble(); rows may or may not be there at the next start. */
+   counted, and made the versions: tables are served and of their registered generation, and in one
+   generation versions only grow. What does not follow is refused (ST_INTERNAL, ST_NOT_FOUND for a
+   table), since the next start would take it for damage. `sync` false: committed without waiting
+   for the disk, for tables that take that risk; registry_sync() must follow in time. ST_EXHAUSTED
+   (the disk is full; or one of the group is a trainer more than max_trainers, which is checked
+   before anything is written): nothing has happened, later calls may succeed. After any other
+   failure see registry_trouble(); rows may or may not be there at the next start. */
 MUST_CHECK enum status registry_push(struct registry *r, struct push_row *row, size_t count,
                                      bool sync, struct error *e);
-/* Make everything committed so far durable. */
+/* Make everything committed so far durable; nothing is done if it is. Needed, too, before a
+   snapshot gets its name, or after a power cut it could be ahead of the log. */
 MUST_CHECK enum status registry_sync(struct registry *r, struct error *e);
 
 /* A trainer's last push. */

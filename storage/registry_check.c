@@ -13,6 +13,7 @@ struct reading {
     struct registry *r;
     struct trainers seen; /* positions as the rows so far make them */
     uint64_t indexed;     /* pushes that have to be in the index */
+    uint64_t older;       /* sum of name_hash() of those that rows name and deleted rows had, too */
 };
 
 static enum status not_as_logged(const struct registry *r, const char *what, const char *name,
@@ -31,8 +32,8 @@ static enum status load_front(struct registry *r, struct error *e)
     if ((st = database_step(r->db, s, &row, e)) != ST_OK)
         return st;
     if (row) {
-        r->front = (struct front){column_u64(s, 0), column_u64(s, 1)};
-        row = front_seal(&r->front) == column_u64(s, 2);
+        r->front = (struct front){column_u64(s, 0), column_u64(s, 1), column_u64(s, 2)};
+        row = front_seal(&r->front) == column_u64(s, 3);
     }
     sqlite3_reset(s);
     if (!row)
@@ -67,8 +68,11 @@ static enum status read_change(struct reading *read, const struct row *row, stru
     if (name->generation && (row->kind == CHANGE_LOAD ? change.generation <= name->generation
                                                       : change.generation != name->generation))
         return row_damaged(read->r, e, "is of another life of its table", row->lsn);
+    if (!name->changed && (row->kind != CHANGE_LOAD || change.generation > 1))
+        read->older += name_hash(name->now.name);
     if (row->kind == CHANGE_LOAD)
         name->pushed = 0;
+    name->changed = true;
     name->generation = change.generation;
     name->gone = !change.served;
     return ST_OK;
@@ -123,8 +127,12 @@ static enum status read_push(struct reading *read, struct row *row, struct error
     if (trainer ? row->sequence != trainer->now.sequence + 1
                 : row->sequence != 1 && !read->r->front.lsn)
         return row_damaged(read->r, e, "is out of its trainer's sequence", row->lsn);
-    if (!trainer && (st = trainers_add(&read->seen, row->trainer, &trainer, e)) != ST_OK)
-        return st;
+    if (!trainer) {
+        if (row->sequence != 1)
+            read->older += name_hash(row->trainer);
+        if ((st = trainers_add(&read->seen, row->trainer, &trainer, e)) != ST_OK)
+            return st;
+    }
     trainer->now.sequence = row->sequence;
     trainer->now.content[0] = row->push.row.content[0];
     trainer->now.content[1] = row->push.row.content[1];
@@ -141,6 +149,8 @@ static enum status read_forgotten(struct reading *read, const struct row *row, s
         return row_damaged(read->r, e, "is out of its trainer's sequence", row->lsn);
     if (trainer)
         trainers_remove(&read->seen, trainer);
+    else
+        read->older += name_hash(row->trainer);
     return ST_OK;
 }
 
@@ -239,6 +249,32 @@ static enum status check_trainers(const struct reading *read, struct error *e)
     return ST_OK;
 }
 
+/* The sum of name_hash() of the tables and trainers that no row of the log names. */
+static uint64_t unnamed(const struct registry *r)
+{
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < r->count; i++)
+        if (r->names[i]->now.lsn <= r->front.lsn)
+            sum += name_hash(r->names[i]->now.name);
+    for (size_t i = 0; i < r->trainers.slots; i++)
+        if (r->trainers.slot[i] && r->trainers.slot[i]->now.lsn <= r->front.lsn)
+            sum += name_hash(r->trainers.slot[i]->now.trainer);
+    return sum;
+}
+
+/* Whether all are there that were when the log was deleted so far, and no others. */
+static enum status check_older(const struct reading *read, struct error *e)
+{
+    const struct registry *r = read->r;
+
+    if (read->older + unnamed(r) != r->front.names)
+        return error_set(e, ST_DATA_LOSS,
+                         "%s is damaged: a table or a trainer that it had is missing",
+                         QUOTE(r->db->path));
+    return ST_OK;
+}
+
 static enum status check_index(const struct reading *read, struct error *e)
 {
     struct registry *r = read->r;
@@ -266,7 +302,7 @@ enum status registry_load(struct registry *r, uint64_t marked, struct error *e)
     if ((st = load_front(r, e)) == ST_OK && (st = load_names(r, e)) == ST_OK &&
         (st = load_trainers(r, e)) == ST_OK && (st = read_rows(&read, marked, e)) == ST_OK &&
         (st = check_logged_names(r, e)) == ST_OK && (st = check_names(r, e)) == ST_OK &&
-        (st = check_trainers(&read, e)) == ST_OK)
+        (st = check_trainers(&read, e)) == ST_OK && (st = check_older(&read, e)) == ST_OK)
         st = check_index(&read, e);
     trainers_done(&read.seen);
     return st;

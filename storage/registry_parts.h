@@ -16,7 +16,7 @@ enum log_statement {
     LOG_ROWS,
     LOG_REPLAY,
     LOG_ADD,
-    LOG_SIZES,
+    LOG_OLDEST,
     LOG_DROP,
     FRONT_GET,
     FRONT_PUT,
@@ -51,8 +51,9 @@ struct name {
     uint64_t staged; /* the same with the group that is being written */
     /* While the log is read: */
     bool sealed;
-    bool gone;           /* the rows so far unload it */
-    uint64_t generation; /* that the rows so far give it, 0: they say nothing of it */
+    bool changed;        /* by the rows so far, */
+    bool gone;           /* in the end unloaded; */
+    uint64_t generation; /* and of this life, 0: they say nothing of it */
 };
 
 /* A file that SQLite has open, as it was after our last write. */
@@ -63,9 +64,9 @@ struct watched {
     off_t size;
 };
 
-/* What `front` says: the last row that was deleted. */
+/* What `front` says: the last row that was deleted, and who was there then. */
 struct front {
-    uint64_t lsn, checksum;
+    uint64_t lsn, checksum, names;
 };
 
 struct registry {
@@ -97,6 +98,7 @@ struct registry {
 /* XXH3-64 of the numbers in order, eight little-endian bytes each, and of `n` bytes after them. */
 MUST_CHECK enum status row_checksum(uint64_t *out, const uint64_t *numbers, size_t count,
                                     const void *data, size_t n, struct error *e);
+uint64_t name_hash(const char *name);
 uint64_t front_seal(const struct front *f);
 uint64_t position_seal(const struct position *p);
 MUST_CHECK enum status name_seal(uint64_t *out, const struct name *name, struct error *e);

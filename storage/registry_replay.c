@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reading the log from a place on, and deleting it up to one. */
 #include "base/failpoint.h"
+#include "base/hash.h"
 #include "base/memory.h"
 #include "storage/registry_parts.h"
 
@@ -86,12 +87,31 @@ enum status registry_replay(struct registry *r, uint64_t after,
     return st;
 }
 
+/* name_hash() of a column; one that is NULL has none. */
+static uint64_t column_hash(sqlite3_stmt *s, int place)
+{
+    const void *text = sqlite3_column_blob(s, place); /* unlike a text, this takes no memory */
+
+    return text ? hash_bytes(text, (size_t)sqlite3_column_bytes(s, place)) : 0;
+}
+
+/* What a row that is deleted makes of the sum of the names that are there: the first push of a
+   trainer and the first load of a table add one, a trainer that is forgotten takes one off. */
+static uint64_t names_more(sqlite3_stmt *s)
+{
+    if (sqlite3_column_int(s, 3) == CHANGE_FORGET_TRAINER)
+        return -column_hash(s, 4);
+    if (sqlite3_column_int64(s, 5) == 1)
+        return column_hash(s, 4);
+    return sqlite3_column_int64(s, 7) == 1 ? column_hash(s, 6) : 0;
+}
+
 /* Where the next step ends: after at most so many rows and, but for the last of them, so many
    bytes. */
 static enum status next_front(struct registry *r, uint64_t upto, struct front *to, uint64_t *bytes,
                               struct error *e)
 {
-    sqlite3_stmt *s = database_statement(r->db, LOG_SIZES);
+    sqlite3_stmt *s = database_statement(r->db, LOG_OLDEST);
     enum status st;
     bool row;
 
@@ -107,6 +127,7 @@ static enum status next_front(struct registry *r, uint64_t upto, struct front *t
         to->lsn = column_u64(s, 0);
         to->checksum = column_u64(s, 1);
         *bytes += column_u64(s, 2);
+        to->names += names_more(s);
         if (*bytes >= DROP_BYTES)
             break;
         st = database_step(r->db, s, &row, e);
@@ -130,7 +151,8 @@ static enum status drop(struct registry *r, const struct front *to, struct error
     s = database_statement(r->db, FRONT_PUT);
     bind_u64(s, 1, to->lsn);
     bind_u64(s, 2, to->checksum);
-    bind_u64(s, 3, front_seal(to));
+    bind_u64(s, 3, to->names);
+    bind_u64(s, 4, front_seal(to));
     return database_run(r->db, s, e);
 }
 

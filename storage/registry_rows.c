@@ -55,6 +55,8 @@ enum status row_read(struct registry *r, sqlite3_stmt *s, uint64_t expected, str
     row->time_us = sqlite3_column_int64(s, 2);
     row->checksum = column_u64(s, 3);
     row->trainer = (const char *)sqlite3_column_text(s, 4);
+    if (!row->trainer && sqlite3_column_type(s, 4) != SQLITE_NULL)
+        return error_memory(e, "row of the log");
     row->sequence = column_u64(s, 5);
     row->body = sqlite3_column_blob(s, 6);
     row->n = (size_t)sqlite3_column_bytes(s, 6);

@@ -23,11 +23,13 @@ static const char *const statements[LOG_STATEMENTS] = {
     [LOG_ROWS] = "SELECT " ROW " FROM log ORDER BY lsn",
     [LOG_REPLAY] = "SELECT " ROW " FROM log WHERE lsn > ? ORDER BY lsn",
     [LOG_ADD] = "INSERT INTO log (" ROW ") VALUES (?, ?, ?, ?, ?, ?, ?)",
-    [LOG_SIZES] = "SELECT lsn, checksum, length(body) FROM log WHERE lsn > ? AND lsn <= ? "
-                  "ORDER BY lsn LIMIT ?",
+    [LOG_OLDEST] = "SELECT lsn, checksum, length(body), kind, trainer, sequence, "
+                   "CASE kind WHEN 1 THEN body ->> '$.name' END, "
+                   "CASE kind WHEN 1 THEN body ->> '$.generation' END FROM log "
+                   "WHERE lsn > ? AND lsn <= ? ORDER BY lsn LIMIT ?",
     [LOG_DROP] = "DELETE FROM log WHERE lsn <= ?",
-    [FRONT_GET] = "SELECT lsn, checksum, seal FROM front",
-    [FRONT_PUT] = "UPDATE front SET lsn = ?, checksum = ?, seal = ?",
+    [FRONT_GET] = "SELECT lsn, checksum, names, seal FROM front",
+    [FRONT_PUT] = "UPDATE front SET lsn = ?, checksum = ?, names = ?, seal = ?",
     [TABLE_ROWS] = "SELECT name, state, lsn, time_us, generation, version, registered_by, file, "
                    "options, " IDENTITY ", trainable, header_hash, seal FROM tables ORDER BY name",
     [TABLE_PUT] = "REPLACE INTO tables (name, state, lsn, time_us, generation, version, "
@@ -115,9 +117,14 @@ enum status row_checksum(uint64_t *out, const uint64_t *numbers, size_t count, c
     return ST_OK;
 }
 
+uint64_t name_hash(const char *name)
+{
+    return hash_bytes(name, strlen(name));
+}
+
 uint64_t front_seal(const struct front *f)
 {
-    uint64_t numbers[2] = {htole64(f->lsn), htole64(f->checksum)};
+    uint64_t numbers[3] = {htole64(f->lsn), htole64(f->checksum), htole64(f->names)};
 
     return hash_bytes(numbers, sizeof numbers);
 }

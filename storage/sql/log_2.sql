@@ -27,10 +27,12 @@ CREATE TABLE front (
   id       INTEGER PRIMARY KEY,
   lsn      INTEGER NOT NULL, -- of the last row that was deleted, 0 if none was
   checksum INTEGER NOT NULL, -- of that row
-  seal     INTEGER NOT NULL, -- XXH3-64 of lsn and checksum (8 bytes each, little-endian)
+  names    INTEGER NOT NULL, -- sum of the XXH3-64 of the names that `tables` and `trainers` had
+                             -- then, since nothing else would miss one that is gone
+  seal     INTEGER NOT NULL, -- XXH3-64 of lsn, checksum and names (8 bytes each, little-endian)
   CHECK (id = 1)
 ) STRICT;
-INSERT INTO front VALUES (1, 0, 0, -3411922682318255768);
+INSERT INTO front VALUES (1, 0, 0, 0, 8376124999220038186);
 
 CREATE TABLE trainers (
   -- The last push of each trainer.
