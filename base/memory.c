@@ -77,6 +77,20 @@ void *mem_resize(void *p, size_t count, size_t bytes)
     return realloc(p, total ? total : 1);
 }
 
+void *mem_room(void *p, size_t *have, size_t need, size_t bytes)
+{
+    size_t total;
+
+    if (p && need <= *have)
+        return p;
+    mem_free(p);
+    *have = 0;
+    if (!size_mul(need, bytes, &total) || !(p = mem_alloc(total)))
+        return NULL;
+    *have = need;
+    return p;
+}
+
 char *mem_text(const char *s, size_t n)
 {
     size_t total;

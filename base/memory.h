@@ -13,8 +13,12 @@ void *mem_alloc(size_t bytes); /* uninitialised; 0 bytes gives a unique pointer 
 void *mem_aligned(size_t alignment, size_t bytes);
 void *mem_zero(size_t count, size_t bytes); /* zeroed; NULL on overflow of count * bytes */
 void *mem_resize(void *p, size_t count, size_t bytes); /* realloc with overflow check */
-char *mem_text(const char *s, size_t n);               /* NUL-terminated copy of n bytes */
-void mem_free(void *p);                                /* NULL is fine */
+/* Room for `need` elements whose old contents nobody needs: `p` if it has room for `*have`, and
+   that is enough; else it is freed, and the new memory returned. NULL leaves nothing, and *have 0.
+ */
+void *mem_room(void *p, size_t *have, size_t need, size_t bytes);
+char *mem_text(const char *s, size_t n); /* NUL-terminated copy of n bytes */
+void mem_free(void *p);                  /* NULL is fine */
 
 /* a * b into *out; false if it would not fit. The one way to multiply sizes that a file or a peer
    controls. */

@@ -21,7 +21,16 @@ static bool streams(const struct stream *s)
 
 static bool held_back(const struct stream *s)
 {
-    return streams(s) && s->unsent > UNSENT_MAX;
+    return streams(s) && (s->paused || s->unsent > UNSENT_MAX);
+}
+
+void call_pause(struct call *call, bool paused)
+{
+    struct stream *s = (struct stream *)call;
+
+    s->paused = paused;
+    if (!paused)
+        connection_dirty(s->connection); /* goes on when that is flushed */
 }
 
 static void drop_room(struct stream *s)

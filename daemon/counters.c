@@ -26,6 +26,10 @@ const char *call_index_name(unsigned index)
 {
     static const char *const names[] = {
         [CALL_LOOKUP] = "Lookup",
+        [CALL_PUSH] = "Push",
+        [CALL_PUSH_STREAM] = "PushStream",
+        [CALL_POSITION] = "Position",
+        [CALL_FORGET] = "Forget",
         [CALL_LIST] = "List",
         [CALL_DESCRIBE] = "Describe",
         [CALL_LOAD] = "Load",

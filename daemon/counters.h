@@ -10,6 +10,10 @@
 /* Calls that have counters; the names are those of statistics and metrics. */
 enum call_index {
     CALL_LOOKUP,
+    CALL_PUSH,
+    CALL_PUSH_STREAM,
+    CALL_POSITION,
+    CALL_FORGET,
     CALL_LIST,
     CALL_DESCRIBE,
     CALL_LOAD,

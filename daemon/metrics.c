@@ -18,16 +18,18 @@ bool metrics_ready(struct evbuffer *out, const struct control *control)
 {
     const struct server *server = control->server;
     bool ready = true;
+    char text[128];
 
     if (atomic_load(&server->draining)) {
         evbuffer_add_printf(out, "the daemon is stopping\n");
         ready = false;
     } else if (!atomic_load(&server->ready)) {
-        evbuffer_add_printf(out, "the daemon is starting\n");
+        evbuffer_add_printf(out, "the daemon is starting: %s\n",
+                            opening_text(&server->opening, text, sizeof text));
         ready = false;
     }
     if (control->log_troubled) {
-        evbuffer_add_printf(out, "tables cannot be loaded or unloaded: %s\n",
+        evbuffer_add_printf(out, "nothing can be pushed, loaded or unloaded: %s\n",
                             control->log_trouble.text);
         ready = false;
     }

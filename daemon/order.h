@@ -6,6 +6,7 @@
      worker ── writer_order() ──> writer ── loader ──> writer ── answer ──> worker */
 #pragma once
 
+#include <assert.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -19,7 +20,7 @@
 struct call;
 struct worker;
 
-enum order_kind { ORDER_LOAD, ORDER_UNLOAD };
+enum order_kind { ORDER_LOAD, ORDER_UNLOAD, ORDER_POSITION, ORDER_FORGET_TRAINER };
 
 struct order {
     struct mail mail;
@@ -29,8 +30,8 @@ struct order {
 
     /* What is wanted */
     enum order_kind kind;
-    char name[TABLE_NAME_MAX + 1];
-    char *file; /* absolute */
+    char name[TABLE_NAME_MAX + 1]; /* of a table, or of a trainer */
+    char *file;                    /* absolute */
     const char
         *relative; /* the part of `file` below import_dir, which it must not leave; or NULL */
     struct table_settings settings;
@@ -57,8 +58,9 @@ struct order {
     /* The outcome */
     enum status status;
     struct error error;
-    uint64_t lsn, version;
+    uint64_t lsn, version; /* the version of a table, or the sequence of a trainer */
 };
+static_assert(TRAINER_MAX <= TABLE_NAME_MAX, "a trainer's name has room");
 
 /* An order with one reference. `file` is copied and may be NULL (ORDER_UNLOAD). */
 MUST_CHECK enum status order_new(struct order **out, enum order_kind kind, const char *name,

@@ -100,7 +100,7 @@ void publish(struct publication *p, struct catalog *c, struct entry *gone, struc
     p->order = o;
     p->retired->entry = gone;
     w->catalog = c;
-    if (!w->started) { /* nobody reads yet */
+    if (!w->serving) { /* nobody reads yet */
         finish(p);
         return;
     }

@@ -9,13 +9,57 @@
 #include "base/text.h"
 #include "daemon/option.h"
 
-static const char *const keys[] = {"memory"};
+const char *const table_option_keys[] = {"beta1",         "beta2",
+                                         "clip_norm",     "durability",
+                                         "epsilon",       "initial_accumulator",
+                                         "learning_rate", "memory",
+                                         "optimizer",     "reset_optimizer",
+                                         "scale_lr",      "tensors",
+                                         "weight_decay",  "weight_decay_mode"};
+const size_t table_option_count = sizeof table_option_keys / sizeof *table_option_keys;
+
 static const char *const memory_names[] = {
     [REGION_MAP] = "map", [REGION_COPY] = "copy", [REGION_LOCK] = "lock"};
+static const char *const durability_names[] = {"always", "interval"};
 
 void table_settings_init(struct table_settings *s)
 {
     *s = (struct table_settings){.memory = REGION_MAP};
+}
+
+/* Put an option of the optimizer into its place of the list, over the one that was there. */
+static enum status put_optimizer(struct table_settings *s, const char *key, const char *value,
+                                 struct error *e)
+{
+    size_t key_size = strlen(key) + 1, size = key_size + strlen(value) + 1, old = 0;
+    char *at = s->optimizer, *end = s->optimizer + s->optimizer_bytes;
+
+    while (at < end && strcmp(at, key) < 0) {
+        at += strlen(at) + 1;
+        at += strlen(at) + 1;
+    }
+    if (at < end && !strcmp(at, key))
+        old = key_size + strlen(at + key_size) + 1;
+    if (s->optimizer_bytes - old + size > sizeof s->optimizer)
+        return error_set(e, ST_INVALID, "%s: the options of the optimizer are longer than %d bytes",
+                         key, TABLE_OPTIMIZER_BYTES);
+    memmove(at + size, at + old, (size_t)(end - at) - old);
+    memcpy(at, key, key_size);
+    memcpy(at + key_size, value, size - key_size);
+    s->optimizer_bytes += size - old;
+    return ST_OK;
+}
+
+static enum status set_optimizer(struct table_settings *s, const char *key, const char *value,
+                                 struct error *e)
+{
+    struct optimizer_settings scratch;
+    enum status st;
+
+    optimizer_settings_init(&scratch);
+    st = optimizer_settings_set(&scratch, key, value, e); /* whether the value is one */
+    optimizer_settings_done(&scratch);
+    return st == ST_OK ? put_optimizer(s, key, value, e) : st;
 }
 
 enum status table_settings_set(struct table_settings *s, const char *key, const char *value,
@@ -23,23 +67,95 @@ enum status table_settings_set(struct table_settings *s, const char *key, const 
 {
     const char *nearest;
 
-    if (strcmp(key, "memory")) {
-        nearest = nearest_name(key, keys, sizeof keys / sizeof *keys, sizeof *keys);
-        return nearest ? error_set(e, ST_INVALID, "unknown option %s of a table; the nearest is %s",
-                                   QUOTE(key), nearest)
-                       : error_set(e, ST_INVALID, "unknown option %s of a table", QUOTE(key));
+    if (!strcmp(key, "memory")) {
+        for (size_t i = 0; i < sizeof memory_names / sizeof *memory_names; i++)
+            if (!strcmp(value, memory_names[i])) {
+                s->memory = (enum region_mode)i;
+                return ST_OK;
+            }
+        return error_set(e, ST_INVALID, "memory: %s is none of map, copy, lock", QUOTE(value));
     }
-    for (size_t i = 0; i < sizeof memory_names / sizeof *memory_names; i++)
-        if (!strcmp(value, memory_names[i])) {
-            s->memory = (enum region_mode)i;
-            return ST_OK;
-        }
-    return error_set(e, ST_INVALID, "memory: %s is none of map, copy, lock", QUOTE(value));
+    if (!strcmp(key, "durability")) {
+        s->interval = !strcmp(value, durability_names[true]);
+        return s->interval || !strcmp(value, durability_names[false])
+                   ? ST_OK
+                   : error_set(e, ST_INVALID, "durability: %s is neither always nor interval",
+                               QUOTE(value));
+    }
+    if (!strcmp(key, "reset_optimizer"))
+        return parse_bool(value, &s->reset_optimizer)
+                   ? ST_OK
+                   : error_set(e, ST_INVALID, "reset_optimizer: %s is neither yes nor no",
+                               QUOTE(value));
+    if (optimizer_option_known(key))
+        return set_optimizer(s, key, value, e);
+    nearest = nearest_name(key, table_option_keys, table_option_count, sizeof *table_option_keys);
+    return nearest ? error_set(e, ST_INVALID, "unknown option %s of a table; the nearest is %s",
+                               QUOTE(key), nearest)
+                   : error_set(e, ST_INVALID, "unknown option %s of a table", QUOTE(key));
+}
+
+size_t table_settings_optimizer(const struct table_settings *s,
+                                struct optimizer_option out[TABLE_OPTIMIZER_OPTIONS])
+{
+    const char *at = s->optimizer, *end = at + s->optimizer_bytes;
+    size_t n = 0;
+
+    while (at < end) {
+        const char *text = at + strlen(at) + 1;
+
+        out[n++] = (struct optimizer_option){at, text};
+        at = text + strlen(text) + 1;
+    }
+    return n;
+}
+
+/* The value of a key as it is written; NULL: as when nothing is said. */
+static const char *text_of(const struct table_settings *s, const char *key,
+                           const struct optimizer_option *option, size_t count)
+{
+    if (!strcmp(key, "memory"))
+        return memory_names[s->memory];
+    if (!strcmp(key, "durability"))
+        return s->interval ? durability_names[true] : NULL;
+    if (!strcmp(key, "reset_optimizer"))
+        return s->reset_optimizer ? "yes" : NULL;
+    for (size_t i = 0; i < count; i++)
+        if (!strcmp(key, option[i].key))
+            return option[i].text;
+    return NULL;
+}
+
+/* A JSON string; six bytes at most for each of the text. */
+static char *put_string(char *out, const char *text)
+{
+    *out++ = '"';
+    for (; *text; text++)
+        if ((unsigned char)*text < 0x20)
+            out += sprintf(out, "\\u%04x", *text);
+        else
+            out += sprintf(out, *text == '"' || *text == '\\' ? "\\%c" : "%c", *text);
+    *out++ = '"';
+    return out;
 }
 
 const char *table_settings_write(const struct table_settings *s, char out[TABLE_SETTINGS_JSON])
 {
-    snprintf(out, TABLE_SETTINGS_JSON, "{\"memory\":\"%s\"}", memory_names[s->memory]);
+    struct optimizer_option option[TABLE_OPTIMIZER_OPTIONS];
+    size_t count = table_settings_optimizer(s, option);
+    char *at = out;
+
+    for (size_t i = 0; i < table_option_count; i++) {
+        const char *text = text_of(s, table_option_keys[i], option, count);
+
+        if (!text)
+            continue;
+        *at = at == out ? '{' : ',';
+        at = put_string(at + 1, table_option_keys[i]);
+        *at++ = ':';
+        at = put_string(at, text);
+    }
+    memcpy(at, "}", 2); /* `memory` is always there */
     return out;
 }
 

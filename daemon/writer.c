@@ -13,17 +13,22 @@
 #include "base/text.h"
 #include "daemon/config.h"
 #include "daemon/control.h"
+#include "daemon/push.h"
+#include "daemon/refusals.h"
 #include "daemon/server.h"
 #include "daemon/thread.h"
 #include "daemon/writer_parts.h"
 
 #define TICK_US 1000000 /* files and log are looked at */
 #define GATE_US 1000    /* gates of retired entries are */
+#define REFUSALS 1000   /* trainers and reasons that are counted apart */
 
 static enum status open_log(struct writer *w, struct error *e)
 {
     enum status st = registry_open(&w->registry, w->config->data_dir, e);
 
+    if (st == ST_OK)
+        registry_set_max_trainers(w->registry, (size_t)w->config->max_trainers);
     if (st != ST_DATA_LOSS)
         return st;
     /* Lookups need no log. What it held is not ours to throw away: a person decides. */
@@ -49,7 +54,9 @@ enum status writer_new(struct writer **out, struct server *server, struct error 
     if (st == ST_OK)
         st = catalog_new(&w->catalog, e);
     if (st == ST_OK)
-        st = open_log(w, e);
+        st = pushes_init(&w->pushes, e);
+    if (st == ST_OK)
+        st = refusals_new(&server->refusals, REFUSALS, e);
     if (st != ST_OK)
         goto out;
     if (*import_dir) {
@@ -66,19 +73,12 @@ out:
     return st;
 }
 
-enum status writer_open_tables(struct writer *w, struct error *e)
-{
-    return reconcile_at_start(w, e);
-}
-
-const struct catalog *writer_catalog(const struct writer *w)
-{
-    return w->catalog;
-}
-
 void writer_give_up(struct writer *w, const struct error *why)
 {
-    log_error("tables cannot be loaded or unloaded until the log is repaired error=%s", why->text);
+    if (w->troubled)
+        return;
+    log_error("nothing can be pushed, loaded or unloaded until the log is repaired error=%s",
+              why->text);
     w->troubled = true;
     w->trouble.error = *why;
     w->trouble.mail.deliver = control_take_trouble;
@@ -102,19 +102,48 @@ static void deliver_order(struct mail *mail, void *receiver)
         order_answer(o, error_set(&o->error, ST_UNAVAILABLE, "the daemon is stopping"));
         return;
     }
-    if (o->kind == ORDER_LOAD) {
+    pushes_finish(w); /* those that came before it */
+    switch (o->kind) {
+    case ORDER_LOAD:
         loads_begin(w, o);
-        return;
+        break;
+    case ORDER_UNLOAD:
+        st = serve_stop(w, o, &o->error);
+        if (st != ST_OK)
+            order_answer(o, st);
+        break;
+    case ORDER_POSITION:
+        pushes_position(w, o);
+        break;
+    case ORDER_FORGET_TRAINER:
+        pushes_forget(w, o);
+        break;
     }
-    st = serve_stop(w, o, &o->error);
-    if (st != ST_OK)
-        order_answer(o, st);
 }
 
 void writer_order(struct writer *w, struct order *o)
 {
     o->mail.deliver = deliver_order;
     mailbox_send(&w->mailbox, &o->mail);
+}
+
+static void deliver_push(struct mail *mail, void *receiver)
+{
+    struct push *p = (struct push *)mail;
+    struct writer *w = receiver;
+
+    if (!w->stopping) {
+        pushes_take(w, p);
+        return;
+    }
+    p->status = error_set(&p->error, ST_UNAVAILABLE, "the daemon is stopping");
+    push_answer(p);
+}
+
+void writer_push(struct writer *w, struct push *p)
+{
+    p->mail.deliver = deliver_push;
+    mailbox_send(&w->mailbox, &p->mail);
 }
 
 struct reload {
@@ -154,17 +183,44 @@ static void deliver_stop(struct mail *mail, void *receiver)
     loads_stop(w);
 }
 
+/* The start; see writer_start(). */
+static bool open_all(struct writer *w)
+{
+    struct error *e = &w->opened.error;
+    enum status st = open_log(w, e);
+
+    if (st == ST_OK)
+        st = reconcile_at_start(w, e);
+    w->opened.status = st;
+    w->opened.catalog = w->catalog;
+    w->opened.mail.deliver = control_take_tables;
+    if (w->registry)
+        atomic_store(&w->server->lsn, registry_lsn(w->registry));
+    w->serving = st == ST_OK; /* before anybody can read */
+    if (w->serving)
+        opening_phase(&w->server->opening, OPENING_DONE, 0);
+    mailbox_send(&w->server->main, &w->opened.mail);
+    return st == ST_OK;
+}
+
 static void *run(void *arg)
 {
     struct writer *w = arg;
-    uint64_t now = clock_now_us(), tick = now + TICK_US;
+    uint64_t now, tick, push_wait = UINT64_MAX;
     bool retiring = false;
 
-    while (!w->stopping || w->running || w->publications || retiring) {
+    if (!open_all(w))
+        return NULL;
+    now = clock_now_us();
+    tick = now + TICK_US;
+    while (!w->stopping || w->running || w->publications || retiring || w->pushes.first) {
         uint64_t wait = tick > now ? tick - now : 0;
 
-        mailbox_wait(&w->mailbox, (int64_t)(retiring && wait > GATE_US ? GATE_US : wait));
+        if (retiring && wait > GATE_US)
+            wait = GATE_US;
+        mailbox_wait(&w->mailbox, (int64_t)(wait < push_wait ? wait : push_wait));
         mailbox_deliver(&w->mailbox, w);
+        push_wait = pushes_run(w);
         retiring = publish_retire(w);
         now = clock_now_us();
         if (now >= tick) {
@@ -179,13 +235,7 @@ static void *run(void *arg)
 
 enum status writer_start(struct writer *w, struct error *e)
 {
-    enum status st;
-
-    w->started = true; /* before the thread, which reads it */
-    st = thread_start(&w->thread, "embd-writer", run, w, e);
-    if (st != ST_OK)
-        w->started = false;
-    return st;
+    return thread_start(&w->thread, "embd-writer", run, w, e);
 }
 
 void writer_stop(struct writer *w, struct mail *stopped)
@@ -210,6 +260,9 @@ void writer_free(struct writer *w)
         entry_free(w->catalog->entry[i]);
     catalog_free(w->catalog);
     registry_close(w->registry);
+    refusals_free(w->server->refusals);
+    w->server->refusals = NULL;
+    pushes_done(&w->pushes);
     slots_done(&w->slots);
     config_free(w->reloaded);
     if (w->import_fd >= 0)

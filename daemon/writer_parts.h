@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The writer from inside, for its own files: writer.c (thread and mail), loads.c (loads under
    way), serve.c (changes), publish.c (catalogs), reconcile.c (the configuration against the log),
-   watch.c (files and log). */
+   pushes.c and pushes_order.c (pushes), watch.c (files and log). */
 #pragma once
 
 #include <pthread.h>
@@ -9,6 +9,7 @@
 #include "base/mailbox.h"
 #include "daemon/order.h"
 #include "daemon/publish.h"
+#include "daemon/pushes.h"
 #include "daemon/slots.h"
 #include "daemon/writer.h"
 #include "storage/registry.h"
@@ -27,7 +28,9 @@ struct writer {
 
     struct mailbox mailbox;
     pthread_t thread;
-    bool started, stopping;
+    bool serving; /* readers have the catalog: they are told of another one */
+    bool stopping;
+    struct writer_opened opened;
     struct mail stop;
     struct mail *stopped; /* what to mail when stopped */
 
@@ -43,6 +46,8 @@ struct writer {
     bool reloading;
 
     size_t watch_next; /* place in the catalog */
+
+    struct pushes pushes;
 };
 
 /* Refuse all changes from now on, and tell the main thread. */
@@ -73,3 +78,5 @@ void reconcile_report(struct writer *w);
 /* watch.c: once a second. */
 void watch_files(struct writer *w);
 void watch_log(struct writer *w);
+/* Move the log into its database, if there is nothing else to do or it has grown large. */
+void writer_checkpoint(struct writer *w, bool idle);

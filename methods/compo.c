@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Compositional embeddings: quotient and remainder of an id choose a row each from two small
-   tables, so that all ids differ. Budget and fit are in compo_plan.c and compo_fit.c. */
+   tables, so that all ids differ. Budget, fit and gradients are in files of their own. */
 #include "methods/compo.h"
 
 #include <inttypes.h>
 #include <string.h>
 
 #include "kernels/kernels.h"
-
-#define BATCH 128 /* ids split at a time, on the stack */
 
 static const struct setting settings[] = {
     [COMPO_COLLISIONS] = {"collisions", SETTING_INT, .min = 1, .max = INT64_MAX,
@@ -24,24 +22,19 @@ static const struct setting settings[] = {
 
 /* The widths are sizes of their own, since concat divides the columns between the two. */
 static const struct tensor_decl tensors[] = {
-    [COMPO_Q] = {"q.weight", DT(F32), "Q DQ", .help = "rows for the quotients"},
-    [COMPO_R] = {"r.weight", DT(F32), "collisions DR", .help = "rows for the remainders"},
+    [COMPO_Q] = {"q.weight", DT(F32), "Q DQ", .flags = TENSOR_TRAINED,
+                 .help = "rows for the quotients"},
+    [COMPO_R] = {"r.weight", DT(F32), "collisions DR", .flags = TENSOR_TRAINED,
+                 .help = "rows for the remainders"},
 };
 
-struct factors {
-    const float *q, *r;
-    size_t q_dim, r_dim;
-    uint64_t collisions;
-};
-
-static struct factors factors_of(const struct parameters *p)
+struct compo_factors compo_factors(const struct parameters *p)
 {
-    return (struct factors){
+    return (struct compo_factors){
         .q = p->tensor[COMPO_Q].data,
         .r = p->tensor[COMPO_R].data,
         .q_dim = p->tensor[COMPO_Q].shape[1],
         .r_dim = p->tensor[COMPO_R].shape[1],
-        .collisions = (uint64_t)p->value[COMPO_COLLISIONS].i,
     };
 }
 
@@ -73,8 +66,8 @@ static enum status check(struct parameters *p, struct error *e)
     return ST_OK;
 }
 
-static void split(const struct parameters *p, const uint64_t *row, size_t n, uint64_t *q,
-                  uint64_t *r)
+void compo_split(const struct parameters *p, const uint64_t *row, size_t n, uint64_t *q,
+                 uint64_t *r)
 {
     uint64_t collisions = (uint64_t)p->value[COMPO_COLLISIONS].i;
     int64_t quotient = p->value[COMPO_QUOTIENT].i;
@@ -87,16 +80,16 @@ static void split(const struct parameters *p, const uint64_t *row, size_t n, uin
 
 static void rows(const struct parameters *p, const uint64_t *row, size_t n, void *out)
 {
-    struct factors f = factors_of(p);
+    struct compo_factors f = compo_factors(p);
     size_t row_bytes = p->dim * sizeof(float);
     int64_t op = p->value[COMPO_OP].i;
-    uint64_t q[BATCH], r[BATCH];
+    uint64_t q[COMPO_BATCH], r[COMPO_BATCH];
     unsigned char *to = out;
 
     while (n) {
-        size_t m = n < BATCH ? n : BATCH;
+        size_t m = n < COMPO_BATCH ? n : COMPO_BATCH;
 
-        split(p, row, m, q, r);
+        compo_split(p, row, m, q, r);
         if (op != COMPO_CONCAT)
             kernels->f32_rows(to, f.q, f.q_dim, q, m);
         for (size_t i = 0; i < m; i++, to += row_bytes) {
@@ -133,19 +126,19 @@ static void factor_sum(float *sum, const float *table, size_t dim, const uint64_
     }
 }
 
-static void pool(const struct parameters *p, const uint64_t *row, const void *weights, size_t n,
-                 float divisor, void *out, float *scratch)
+void compo_sums(const struct parameters *p, const uint64_t *row, const void *weights, size_t n,
+                float divisor, float *scratch)
 {
-    struct factors f = factors_of(p);
+    struct compo_factors f = compo_factors(p);
     float *q_sum = scratch, *r_sum = scratch + p->dim;
-    uint64_t q[BATCH], r[BATCH];
+    uint64_t q[COMPO_BATCH], r[COMPO_BATCH];
 
     memset(q_sum, 0, f.q_dim * sizeof *q_sum);
     memset(r_sum, 0, f.r_dim * sizeof *r_sum);
     while (n) {
-        size_t m = n < BATCH ? n : BATCH;
+        size_t m = n < COMPO_BATCH ? n : COMPO_BATCH;
 
-        split(p, row, m, q, r);
+        compo_split(p, row, m, q, r);
         factor_sum(q_sum, f.q, f.q_dim, q, weights, m);
         factor_sum(r_sum, f.r, f.r_dim, r, weights, m);
         if (weights)
@@ -157,6 +150,15 @@ static void pool(const struct parameters *p, const uint64_t *row, const void *we
         kernels->f32_div(q_sum, divisor, f.q_dim);
         kernels->f32_div(r_sum, divisor, f.r_dim);
     }
+}
+
+static void pool(const struct parameters *p, const uint64_t *row, const void *weights, size_t n,
+                 float divisor, void *out, float *scratch)
+{
+    struct compo_factors f = compo_factors(p);
+    float *q_sum = scratch, *r_sum = scratch + p->dim;
+
+    compo_sums(p, row, weights, n, divisor, scratch);
     memcpy(out, q_sum, f.q_dim * sizeof *q_sum);
     if (p->value[COMPO_OP].i == COMPO_MULT)
         kernels->f32_mul(out, r_sum, f.r_dim);
@@ -185,6 +187,8 @@ const struct method method_compo = {
     .rows = rows,
     .pool = pool,
     .work = work,
+    .gradient = compo_gradient,
+    .pool_gradient = compo_pool_gradient,
     .plan = compo_plan,
     .fit = compo_fit,
 };

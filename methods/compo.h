@@ -5,6 +5,8 @@
 
 #include "methods/fit.h"
 
+#define COMPO_BATCH 128 /* ids split at a time, on the stack */
+
 enum { COMPO_COLLISIONS, COMPO_OP, COMPO_QUOTIENT, COMPO_POOL };
 enum { COMPO_MULT, COMPO_ADD, COMPO_CONCAT };
 enum { COMPO_INT, COMPO_F32DIV };
@@ -21,5 +23,23 @@ static inline uint64_t compo_quotient(uint64_t id, uint64_t collisions, int64_t 
     return (uint64_t)((float)id / (float)collisions);
 }
 
+struct compo_factors {
+    const float *q, *r;
+    size_t q_dim, r_dim;
+};
+struct compo_factors compo_factors(const struct parameters *p);
+/* Places in q.weight and r.weight of `n` ids. */
+void compo_split(const struct parameters *p, const uint64_t *row, size_t n, uint64_t *q,
+                 uint64_t *r);
+/* method->pool before the two sums become one: they are left in scratch [0, D) and [D, 2 D). */
+void compo_sums(const struct parameters *p, const uint64_t *row, const void *weights, size_t n,
+                float divisor, float *scratch);
+
+/* method->gradient and pool_gradient. */
+void compo_gradient(const struct parameters *p, const uint64_t *row, size_t n, const float *grad,
+                    struct gradients *out);
+void compo_pool_gradient(const struct parameters *p, const uint64_t *row, const void *weights,
+                         size_t n, float divisor, const float *grad, struct gradients *out,
+                         float *scratch);
 MUST_CHECK enum status compo_plan(struct plan *plan, struct error *e);
 MUST_CHECK enum status compo_fit(const struct fit *fit, struct parameters *p, struct error *e);

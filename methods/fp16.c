@@ -6,7 +6,7 @@
 #include "kernels/kernels.h"
 
 static const struct tensor_decl tensors[] = {
-    {"weight", DT(F16), "N D", .help = "the rows"},
+    {"weight", DT(F16), "N D", .flags = TENSOR_TRAINED, .help = "the rows"},
 };
 
 static void rows(const struct parameters *p, const uint64_t *row, size_t n, void *out)
@@ -27,5 +27,6 @@ const struct method method_fp16 = {
     .tensors = tensors,
     .tensors_count = 1,
     .rows = rows,
+    .gradient = half_gradient,
     .fit = fit,
 };

@@ -6,17 +6,25 @@
 #include <string.h>
 
 #include "kernels/kernels.h"
+#include "methods/gradient.h"
 #include "methods/scan.h"
 
 enum { WEIGHT };
 
 static const struct tensor_decl tensors[] = {
-    [WEIGHT] = {"weight", DT(F32), "N D", .help = "the rows"},
+    [WEIGHT] = {"weight", DT(F32), "N D", .flags = TENSOR_TRAINED, .help = "the rows"},
 };
 
 static void rows(const struct parameters *p, const uint64_t *row, size_t n, void *out)
 {
     kernels->f32_rows(out, p->tensor[WEIGHT].data, p->dim, row, n);
+}
+
+static void gradient(const struct parameters *p, const uint64_t *row, size_t n, const float *grad,
+                     struct gradients *out)
+{
+    (void)p;
+    gradient_add(out, WEIGHT, row, n, grad);
 }
 
 static enum status fit(const struct fit *fit, struct parameters *p, struct error *e)
@@ -40,5 +48,6 @@ const struct method method_full = {
     .tensors = tensors,
     .tensors_count = 1,
     .rows = rows,
+    .gradient = gradient,
     .fit = fit,
 };

@@ -9,34 +9,43 @@
    the log can always be applied. */
 #pragma once
 
+#include "base/hash.h"
 #include "methods/method.h"
 
 struct gradient {
     size_t width;   /* elements of a unit */
     uint64_t *unit; /* [count], in the order of first touch, all different */
     size_t count, capacity;
-    float *value;     /* [count][width] */
-    uint32_t *bucket; /* unit -> place + 1, open addressing */
-    size_t bucket_count;
+    float *value;                              /* [count][width] */
+    uint32_t *bucket;                          /* unit -> place + 1, open addressing */
+    size_t bucket_count;                       /* a power of two */
+    size_t unit_room, value_room, bucket_room; /* elements that there is memory for */
 };
 
-/* Of one set of parameters, for one push. */
+/* Of one set of parameters, for one push. Begins zeroed. */
 struct gradients {
     struct gradient tensor[METHOD_TENSORS_MAX]; /* as p->tensor; capacity 0: not trained */
+    struct hash_secret secret;                  /* places in `bucket`, never orders */
 };
+
+/* Elements of a unit. */
+size_t unit_width(const struct tensor *t);
 
 /* The most units of a tensor that a push of `rows` different rows may touch, whether by gradients
    or because they are written along with others; 0 for tensors that never change. */
 size_t parameters_touched(const struct parameters *p, unsigned tensor, size_t rows);
 
-/* Make room for a push of `rows` rows and begin an empty collection. What was reserved is kept from
-   push to push. */
+/* Make room for a push of `rows` rows and begin an empty collection, for these parameters or others
+   than last time. What was reserved is kept from push to push. ST_EXHAUSTED is the only failure. */
 MUST_CHECK enum status gradients_reserve(struct gradients *g, const struct parameters *p,
                                          size_t rows, struct error *e);
 void gradients_done(struct gradients *g);
 /* Where the gradient of a unit is summed: [width] floats, zero at first touch. Good until the next
    gradients_reserve(). Cannot fail within what was reserved. */
 float *gradient_at(struct gradients *g, unsigned tensor, uint64_t unit);
+/* Add grad [n][width] to the gradients of n units, which may repeat. */
+void gradient_add(struct gradients *g, unsigned tensor, const uint64_t *unit, size_t n,
+                  const float *grad);
 
 /* New bytes for places in memory, collected before any of them is written. */
 struct patch_piece {
@@ -45,6 +54,7 @@ struct patch_piece {
     size_t from; /* offset in `data` */
 };
 
+/* Begins zeroed. */
 struct patch {
     struct patch_piece *piece;
     size_t count, capacity;
@@ -55,8 +65,9 @@ struct patch {
     uint64_t kept, saturated;
 };
 
-MUST_CHECK enum status patch_reserve(struct patch *p, size_t pieces, size_t bytes,
-                                     struct error *e); /* and empty it */
+/* Make room for so many pieces of so many bytes in all, and begin an empty patch. ST_EXHAUSTED is
+   the only failure. */
+MUST_CHECK enum status patch_reserve(struct patch *p, size_t pieces, size_t bytes, struct error *e);
 void patch_done(struct patch *p);
 /* Room for the new bytes of [to, to + bytes), aligned to 8; cannot fail within what was reserved.
  */
@@ -71,21 +82,22 @@ struct rounding {
     uint64_t version; /* that the push produces */
 };
 struct rounding rounding_of(const char *tensor, uint64_t seed, uint64_t version);
-/* Uniform in [0, 1), a multiple of 2^-24. */
-float rounding_draw(const struct rounding *r, uint64_t element);
+/* The draws of `n` elements from `first` on: uniform in [0, 1), multiples of 2^-24. An element is
+   counted within its tensor. */
+void rounding_draws(const struct rounding *r, uint64_t first, size_t n, float *out);
 
-/* What the new values of one unit are made from; for method->unit_write. */
+/* What the new values of one unit are made from; for method->unit_store. */
 struct unit_change {
     unsigned tensor;
     uint64_t unit;
-    const float *before; /* [width] as unit_read gave it */
+    const float *before; /* [width] as unit_load gave it */
     const float *after;  /* [width], finite */
     const struct rounding *rounding;
 };
 
-/* Values of a unit as float32: by method->unit_read if there is one, else by the tensor's type. */
-void unit_read(const struct parameters *p, unsigned tensor, uint64_t unit, float *out);
-/* Put the stored form of the new values into the patch: by method->unit_write if there is one, else
+/* Values of a unit as float32: by method->unit_load if there is one, else by the tensor's type. */
+void unit_load(const struct parameters *p, unsigned tensor, uint64_t unit, float *out);
+/* Put the stored form of the new values into the patch: by method->unit_store if there is one, else
    by the tensor's type (F16 and BF16 are rounded randomly and saturate). An element whose value did
-   not change keeps its bits. */
-void unit_write(const struct parameters *p, const struct unit_change *c, struct patch *patch);
+   not change keeps its bits, unless its whole unit gets another range (integers). */
+void unit_store(const struct parameters *p, const struct unit_change *c, struct patch *patch);

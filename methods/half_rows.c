@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Fitting rows of two-byte floats. One thread. */
+/* Rows of two-byte floats: their fit and their gradient. One thread. */
 #include "methods/half_rows.h"
 
+#include "methods/gradient.h"
 #include "methods/scan.h"
 
 enum status half_fit(const struct fit *fit, struct parameters *p, float largest,
@@ -23,4 +24,11 @@ enum status half_fit(const struct fit *fit, struct parameters *p, float largest,
     }
     scan_close(&s);
     return st;
+}
+
+void half_gradient(const struct parameters *p, const uint64_t *row, size_t n, const float *grad,
+                   struct gradients *out)
+{
+    (void)p;
+    gradient_add(out, 0, row, n, grad);
 }

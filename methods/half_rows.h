@@ -9,3 +9,7 @@
 MUST_CHECK enum status half_fit(const struct fit *fit, struct parameters *p, float largest,
                                 void (*convert)(void *out, const void *in, size_t n),
                                 struct error *e);
+
+/* method->gradient: that of the row is that of its elements. */
+void half_gradient(const struct parameters *p, const uint64_t *row, size_t n, const float *grad,
+                   struct gradients *out);

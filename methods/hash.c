@@ -6,6 +6,7 @@
 
 #include "base/memory.h"
 #include "kernels/kernels.h"
+#include "methods/gradient.h"
 #include "methods/scan.h"
 
 #define BATCH 256 /* ids turned into slots at a time, on the stack */
@@ -13,7 +14,8 @@
 enum { TABLE };
 
 static const struct tensor_decl tensors[] = {
-    [TABLE] = {"table", DT(F32), "H D", .help = "the rows that the ids share"},
+    [TABLE] = {"table", DT(F32), "H D", .flags = TENSOR_TRAINED,
+               .help = "the rows that the ids share"},
 };
 
 static uint64_t slots(const struct parameters *p)
@@ -42,6 +44,18 @@ static void rows(const struct parameters *p, const uint64_t *row, size_t n, void
         to += m * p->dim * sizeof(float);
         row += m;
         n -= m;
+    }
+}
+
+static void gradient(const struct parameters *p, const uint64_t *row, size_t n, const float *grad,
+                     struct gradients *out)
+{
+    uint64_t count = slots(p);
+
+    for (size_t i = 0; i < n; i++) {
+        uint64_t slot = row[i] % count;
+
+        gradient_add(out, TABLE, &slot, 1, grad + i * p->dim);
     }
 }
 
@@ -103,6 +117,7 @@ const struct method method_hash = {
     .tensors_count = 1,
     .check = check,
     .rows = rows,
+    .gradient = gradient,
     .plan = plan,
     .fit = fit,
 };

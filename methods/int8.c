@@ -37,6 +37,9 @@ const struct method method_int8 = {
     .check = integer_check,
     .rows = rows,
     .work = integer_work,
+    .gradient = integer_gradient,
+    .unit_load = integer_unit_load,
+    .unit_store = integer_unit_store,
     .plan = integer_plan,
     .fit = integer_fit,
 };

@@ -14,9 +14,6 @@
 #define GRID 33
 #define LANES 8 /* sums side by side, which vectors can hold */
 
-/* 2^126 and its double stay inside float32 whatever the sign and the rounding of a product. */
-#define LARGEST 0x1p126
-
 static int digit(const struct parameters *p)
 {
     return (int)p->method->settings[INTEGER_DIGIT].min;
@@ -120,7 +117,7 @@ static enum status fit_table(struct scan *s, struct parameters *p, struct error 
     scan_start(s, 0, 0.2);
     if ((st = find_largest(s, (float)middle, &largest, e)) != ST_OK)
         return st;
-    if (fabs(middle) + largest > LARGEST)
+    if (fabs(middle) + largest > INTEGER_LARGEST)
         return error_set(e, ST_INVALID, "values that are %g from the middle %g are too far for %s",
                          (double)largest, middle, p->method->name);
     if (!(scale > 0)) {
@@ -149,12 +146,11 @@ static enum status fit_row(struct parameters *p, uint64_t row, const float *x, s
         min = x[j] < min ? x[j] : min;
         max = x[j] > max ? x[j] : max;
     }
-    if ((double)max - min > LARGEST * 2)
+    if ((double)max - min > INTEGER_LARGEST * 2)
         return error_set(e, ST_INVALID, "row %" PRIu64 " reaches from %g to %g: too far for %s",
                          row, (double)min, (double)max, p->method->name);
-    scale = (float)(((double)max - min) / top);
-    own[0] = scale;
-    own[1] = scale > 0 ? (float)(min - (double)scale * first) : min;
+    integer_own_range(p, min, max, own);
+    scale = own[0];
     for (uint32_t j = 0; j < p->dim; j++) /* a constant row is its minimum, and its integers 0 */
         store(p, row * p->dim + j,
               scale > 0 ? quantise(((double)x[j] - min) / scale, 0, top) + first : 0);

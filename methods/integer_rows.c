@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Rules, budget and range of tables of integers; their fit is in integer_fit.c. */
+/* Rules, budget and range of tables of integers; fit and training are in files of their
+   own. */
 #include "methods/integer_rows.h"
 
 #include <inttypes.h>
@@ -17,6 +18,15 @@ float integer_bias(const struct parameters *p)
     if (p->value[INTEGER_SIGNED].i)
         return (float)middle;
     return (float)(middle - ldexp(scale, digit(p->method) - 1));
+}
+
+void integer_own_range(const struct parameters *p, float min, float max, float own[2])
+{
+    int top = (1 << digit(p->method)) - 1, first = p->value[INTEGER_SIGNED].i ? -(top / 2 + 1) : 0;
+    float scale = (float)(((double)max - min) / top);
+
+    own[0] = scale;
+    own[1] = scale > 0 ? (float)(min - (double)scale * first) : min;
 }
 
 static enum status scale_check(double scale, struct error *e)

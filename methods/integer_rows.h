@@ -28,18 +28,44 @@ enum { INTEGER_UNSIGNED_Q, INTEGER_SIGNED_Q, INTEGER_QPARAMS };
     }
 #define INTEGER_TENSORS(unsigned_type, signed_type)                                                \
     {                                                                                              \
-        [INTEGER_UNSIGNED_Q] = {"q", DT(unsigned_type), "N D", .when = "signed=false",             \
+        [INTEGER_UNSIGNED_Q] = {"q",                                                               \
+                                DT(unsigned_type),                                                 \
+                                "N D",                                                             \
+                                .when = "signed=false",                                            \
+                                .flags = TENSOR_TRAINED,                                           \
                                 .help = "the integers"},                                           \
-        [INTEGER_SIGNED_Q] = {"q", DT(signed_type), "N D", .when = "signed=true",                  \
+        [INTEGER_SIGNED_Q] = {"q",                                                                 \
+                              DT(signed_type),                                                     \
+                              "N D",                                                               \
+                              .when = "signed=true",                                               \
+                              .flags = TENSOR_TRAINED,                                             \
                               .help = "the integers"},                                             \
-        [INTEGER_QPARAMS] = {"qparams", DT(F32), "N 2", .when = "qparam=row",                      \
+        [INTEGER_QPARAMS] = {"qparams",                                                            \
+                             DT(F32),                                                              \
+                             "N 2",                                                                \
+                             .when = "qparam=row",                                                 \
+                             .flags = TENSOR_FOLLOWS,                                              \
                              .help = "scale and bias of each row"},                                \
     }
 
 /* The float32 that is added to every element of a table with qparam=table. */
 float integer_bias(const struct parameters *p);
 
+/* Values with a range of their own stay within it: 2^126 and its double are inside float32 whatever
+   the sign and the rounding of a product. */
+#define INTEGER_LARGEST 0x1p126
+/* Scale and bias of a row whose values reach from `min` to `max`. A constant row has the scale 0.
+ */
+void integer_own_range(const struct parameters *p, float min, float max, float own[2]);
+
 MUST_CHECK enum status integer_check(struct parameters *p, struct error *e);
 uint64_t integer_work(const struct parameters *p);
 MUST_CHECK enum status integer_plan(struct plan *plan, struct error *e);
 MUST_CHECK enum status integer_fit(const struct fit *fit, struct parameters *p, struct error *e);
+
+/* Training: method->gradient, unit_load and unit_store. */
+void integer_gradient(const struct parameters *p, const uint64_t *row, size_t n, const float *grad,
+                      struct gradients *out);
+void integer_unit_load(const struct parameters *p, unsigned tensor, uint64_t unit, float *out);
+void integer_unit_store(const struct parameters *p, const struct unit_change *c,
+                        struct patch *patch);

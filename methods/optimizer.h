@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Optimizers: how a gradient becomes a step. Each is one const struct in one file; it sees floats
-   and knows no method, no tensor and no file. Formulas and settings are those of methods.md 0.7 and
+/* Optimizers: how a gradient becomes a step. Each is one const struct in one file and one line in
+   the list of optimizers (OPTIMIZERS in Makefile.am); it sees floats and knows no method, no tensor
+   and no file. Formulas and settings are those of methods.md 0.7 and
    21.5 (as in torch.optim restricted to the touched rows, with FBGEMM's epsilon outside the root).
  */
 #pragma once
@@ -36,11 +37,13 @@ struct optimizer_settings {
 
 /* One step of one tensor: what is the same for all its units. */
 struct optimizer_step {
-    float learning_rate, epsilon, beta1, beta2, weight_decay;
-    bool decoupled;
+    float learning_rate, epsilon;
+    float l2;          /* weight_decay: g + l2 * w takes the place of g; 0 if decoupled */
+    float shrink;      /* decoupled: w - shrink * w takes the place of w; else 0 */
     bool element_wise; /* also where the optimizer would keep one scalar a unit: 1-D tensors and
                           tensors with TENSOR_ELEMENTWISE */
-    float correction1, correction2; /* adam: 1 - beta^t */
+    float beta1, beta2, rest1, rest2; /* adam: rest = 1 - beta */
+    float correction1, correction2;   /* adam: 1 - beta^t */
 };
 
 struct optimizer {

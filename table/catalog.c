@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "table/training.h"
 
 enum status entry_new(struct entry **out, const char *name, struct table *table, uint64_t version,
                       uint64_t generation, unsigned slot, unsigned workers, struct error *e)
@@ -30,10 +31,19 @@ enum status entry_new(struct entry **out, const char *name, struct table *table,
     memcpy(entry->name, name, n + 1);
     entry->name_length = n;
     entry->table = table;
-    entry->version = version;
+    atomic_init(&entry->version, version);
     entry->generation = generation;
     entry->slot = slot;
     *out = entry;
+    return ST_OK;
+}
+
+enum status entry_train(struct entry *entry, struct training *training, struct error *e)
+{
+    entry->gauges = mem_zero(1, sizeof *entry->gauges);
+    if (!entry->gauges)
+        return error_memory(e, "table entry");
+    entry->training = training;
     return ST_OK;
 }
 
@@ -41,7 +51,9 @@ void entry_free(struct entry *entry)
 {
     if (!entry)
         return;
+    training_free(entry->training); /* looks into the table until the end */
     table_close(entry->table);
+    mem_free(entry->gauges);
     gate_done(&entry->gate);
     mem_free(entry->trouble);
     mem_free(entry->file);

@@ -8,6 +8,7 @@
 #include "table/gate.h"
 #include "table/table.h"
 
+struct keep;
 struct training;
 
 #define TABLE_NAME_MAX 128
@@ -34,6 +35,11 @@ struct entry {
     atomic_uint_fast64_t version;
     struct training *training;      /* NULL: read-only. The writer's */
     struct training_gauges *gauges; /* with `training` */
+    struct keep *keep;              /* with `training`: its snapshots; see daemon/keep.h */
+    bool interval; /* with `training`, the writer's: pushes may be answered before the sync
+                      of the log (durability=interval) */
+    /* The writer's own: the version that the newest push of the group `ordered_in` produces. */
+    uint64_t ordered, ordered_in;
     const char *refusal; /* the writer's own: why pushes are refused for now ("is being replaced"),
                             or NULL */
     uint64_t generation; /* which life of the name */
@@ -59,7 +65,11 @@ struct catalog {
 MUST_CHECK enum status entry_new(struct entry **out, const char *name, struct table *table,
                                  uint64_t version, uint64_t generation, unsigned slot,
                                  unsigned workers, struct error *e);
-/* Close the table and free the entry with its texts. Nobody may be inside its gate. */
+/* Make the entry a trainable one, with gauges at 0; before it is shown to anybody. The training is
+   the entry's from then on, unless this fails. */
+MUST_CHECK enum status entry_train(struct entry *entry, struct training *training, struct error *e);
+/* Close the table and free the entry with its training, its gauges and its texts. Nobody may be
+   inside its gate. */
 void entry_free(struct entry *entry);
 
 /* The empty catalog, number 1. */

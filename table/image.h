@@ -41,10 +41,10 @@ MUST_CHECK enum status image_begin(struct image **out, struct blocks *b, unsigne
 /* By one other thread. Blocks of the image, in all. */
 uint64_t image_blocks(const struct image *i);
 /* Copy out some blocks that were not taken yet, at most `most`: index[] and data[][BLOCK_BYTES]
-   (the last block of the memory is filled up with zeros). Returns how many; 0 when all are taken.
-   Any order. */
+   (the last block of the memory is filled up with zeros). Returns how many; 0 when all are taken,
+   or the image is broken. Any order, each block once. */
 size_t image_take(struct image *i, uint64_t *index, unsigned char *data, size_t most);
 bool image_broken(const struct image *i);
-/* By the writer, when the other thread is done with it. Unless the snapshot is `kept`, its blocks
-   count as changed again. */
+/* By the writer, when the other thread is done with it. Unless the snapshot is `kept`, what had
+   changed since the lineage's last one before the image counts as changed again. */
 void image_end(struct image *i, bool kept);

@@ -3,11 +3,9 @@
    times the number of slots, so that the number need not be a power of two. */
 #include "table/key_index.h"
 
-#include <pthread.h>
 #include <string.h>
-#include <sys/random.h>
-#include <time.h>
 
+#include "base/hash.h"
 #include "base/memory.h"
 #include "base/region.h"
 
@@ -22,40 +20,14 @@ struct key_index {
     struct slot *slot;
     uint64_t slots;
     struct region *region;
+    struct hash_secret secret;
 };
-
-static struct {
-    uint64_t add, multiply;
-} seed;
-static pthread_once_t seed_once = PTHREAD_ONCE_INIT;
-
-static void make_seed(void)
-{
-    struct timespec now;
-
-    /* Early in the life of a machine there may be no random numbers yet; waiting is not worth it.
-     */
-    if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) != sizeof seed) {
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        seed.add = (uint64_t)now.tv_nsec * UINT64_C(0x9e3779b97f4a7c15) ^ (uint64_t)(uintptr_t)&now;
-        seed.multiply = seed.add * UINT64_C(0xd1342543de82ef95);
-    }
-    seed.multiply |= 1;
-}
-
-/* Two folded 128-bit products: the first spreads each bit of the key, the second the low half that
-   a single product leaves weak. */
-static inline uint64_t hash(int64_t key)
-{
-    unsigned __int128 m = (unsigned __int128)((uint64_t)key ^ seed.add) * seed.multiply;
-
-    m = (unsigned __int128)((uint64_t)m ^ (uint64_t)(m >> 64)) * UINT64_C(0x9e3779b97f4a7c15);
-    return (uint64_t)m ^ (uint64_t)(m >> 64);
-}
 
 static inline struct slot *first_slot(const struct key_index *index, int64_t key)
 {
-    return &index->slot[(uint64_t)((unsigned __int128)hash(key) * index->slots >> 64)];
+    return &index->slot[(uint64_t)((unsigned __int128)hash_number(&index->secret, (uint64_t)key) *
+                                       index->slots >>
+                                   64)];
 }
 
 /* The slot of the key, or the empty one where it would be. */
@@ -91,7 +63,7 @@ enum status key_index_new(struct key_index **out, const void *keys, uint64_t n, 
 
     if (!index)
         return error_memory(e, "key index");
-    pthread_once(&seed_once, make_seed);
+    index->secret = hash_secret();
     /* N keys are 8 N bytes of a file, so 1.5 N does not overflow; the product is checked. */
     index->slots = n + n / 2 + 1;
     if (!size_mul((size_t)index->slots, sizeof *index->slot, &bytes)) {

@@ -1,16 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Preparing a lookup: hold the query against its rules, resolve ids, and, for methods that pool
-   before they compose, sort bags by part. All memory is the call's arena. */
+/* Preparing a lookup: hold the query against its rules and resolve ids. All memory is the call's
+   arena. */
 #include "table/lookup.h"
 
-#include <inttypes.h>
-#include <math.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "base/memory.h"
 #include "kernels/kernels.h"
-#include "table/part.h"
+#include "table/bags.h"
 
 size_t format_row_bytes(enum vector_format format, uint32_t dim)
 {
@@ -25,28 +19,20 @@ size_t format_row_bytes(enum vector_format format, uint32_t dim)
     }
 }
 
-static uint32_t offset_at(const struct lookup_query *q, size_t i)
+static struct bags bags_of(const struct lookup_query *q)
 {
-    uint32_t v;
-
-    memcpy(&v, (const unsigned char *)q->offsets + i * sizeof v, sizeof v);
-    return v;
-}
-
-static float weight_at(const struct lookup_query *q, size_t i)
-{
-    float v;
-
-    memcpy(&v, (const unsigned char *)q->weights + i * sizeof v, sizeof v);
-    return v;
+    return (struct bags){.ids = q->ids,
+                         .id_count = q->id_count,
+                         .pooling = q->pooling,
+                         .offsets = q->offsets,
+                         .offset_count = q->offset_count,
+                         .weights = q->weights,
+                         .weight_count = q->weight_count};
 }
 
 static enum status check_enums(const struct lookup_query *q, struct error *e)
 {
     /* As unsigned: they come from a peer and may be anything. */
-    if ((unsigned)q->pooling > POOLING_MEAN)
-        return error_set(e, ST_INVALID, "pooling is %u; it must be NONE (0), SUM (1) or MEAN (2)",
-                         (unsigned)q->pooling);
     if ((unsigned)q->format > FORMAT_INT8)
         return error_set(e, ST_INVALID,
                          "format is %u; it must be F32 (0), F16 (1), BF16 (2) or INT8 (3)",
@@ -54,58 +40,6 @@ static enum status check_enums(const struct lookup_query *q, struct error *e)
     if ((unsigned)q->missing > MISSING_ERROR)
         return error_set(e, ST_INVALID, "missing is %u; it must be FILL (0) or ERROR (1)",
                          (unsigned)q->missing);
-    if (q->id_count > UINT32_MAX)
-        return error_set(e, ST_INVALID, "%zu ids are more than positions of 32 bits can name",
-                         q->id_count);
-    return ST_OK;
-}
-
-static enum status check_offsets(const struct lookup_query *q, struct error *e)
-{
-    uint32_t last, next;
-
-    if (q->pooling == POOLING_NONE)
-        return q->offset_count == 0
-                   ? ST_OK
-                   : error_set(e, ST_INVALID,
-                               "%zu offsets without pooling; they go with SUM or MEAN",
-                               q->offset_count);
-    if (q->offset_count == 0)
-        return error_set(e, ST_INVALID, "no offsets; pooling needs one more than there are bags");
-    last = offset_at(q, 0);
-    if (last != 0)
-        return error_set(e, ST_INVALID, "offsets[0] = %" PRIu32 "; it must be 0", last);
-    for (size_t i = 1; i < q->offset_count; i++, last = next) {
-        next = offset_at(q, i);
-        if (next < last)
-            return error_set(e, ST_INVALID,
-                             "offsets[%zu] = %" PRIu32 " is below offsets[%zu] = %" PRIu32, i, next,
-                             i - 1, last);
-        if (next > q->id_count)
-            return error_set(e, ST_INVALID,
-                             "offsets[%zu] = %" PRIu32 " is above the number of ids, %zu", i, next,
-                             q->id_count);
-    }
-    if (last != q->id_count)
-        return error_set(e, ST_INVALID,
-                         "offsets[%zu] = %" PRIu32 "; the last one must be the number of ids, %zu",
-                         q->offset_count - 1, last, q->id_count);
-    return ST_OK;
-}
-
-static enum status check_weights(const struct lookup_query *q, struct error *e)
-{
-    if (q->weight_count == 0)
-        return ST_OK;
-    if (q->pooling != POOLING_SUM)
-        return error_set(e, ST_INVALID, "%zu weights without SUM; they go with SUM only",
-                         q->weight_count);
-    if (q->weight_count != q->id_count)
-        return error_set(e, ST_INVALID, "%zu weights for %zu ids; there must be one an id",
-                         q->weight_count, q->id_count);
-    for (size_t i = 0; i < q->weight_count; i++)
-        if (!isfinite(weight_at(q, i)))
-            return error_set(e, ST_INVALID, "weights[%zu] is not finite", i);
     return ST_OK;
 }
 
@@ -115,19 +49,8 @@ static enum status no_room(size_t need, struct error *e)
                      "the lookup needs %zu bytes of memory, more than a call may take", need);
 }
 
-static enum status refuse_id(const struct lookup *l, size_t place, struct error *e)
-{
-    int64_t id;
-
-    memcpy(&id, (const unsigned char *)l->query.ids + place * sizeof id, sizeof id);
-    if (l->table->ids == IDS_ROWS && l->table->rows)
-        return error_set(e, ST_RANGE,
-                         "ids[%zu] = %" PRId64 " is not in the table, whose ids are 0 to %" PRIu64,
-                         place, id, l->table->rows - 1);
-    return error_set(e, ST_RANGE, "ids[%zu] = %" PRId64 " is not in the table", place, id);
-}
-
-static enum status resolve(struct lookup *l, struct arena *arena, struct error *e)
+static enum status resolve(struct lookup *l, const struct bags *b, struct arena *arena,
+                           struct error *e)
 {
     size_t n = l->query.id_count, unknown, found = 0;
 
@@ -148,44 +71,11 @@ static enum status resolve(struct lookup *l, struct arena *arena, struct error *
         if (l->row[i] != ROW_UNKNOWN)
             continue;
         if (l->query.missing == MISSING_ERROR)
-            return refuse_id(l, i, e);
+            return bags_refuse_id(b, l->table, i, e);
         l->missing[found++] = (uint32_t)i;
     }
     l->missing_count = unknown;
     return ST_OK;
-}
-
-static int by_value(const void *a, const void *b)
-{
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-    return x < y ? -1 : x > y;
-}
-
-/* Sort the ids [first, end) of one bag: `order` gets part and position in one number each. */
-static void group_bag(struct lookup *l, uint64_t *order, size_t first, size_t end)
-{
-    const struct table *t = l->table;
-    struct lookup_group *g = l->group;
-    bool sorted = true;
-
-    for (size_t i = first; i < end; i++) {
-        uint64_t part = l->row[i] == ROW_UNKNOWN ? t->part_count : table_part(t, l->row[i]);
-
-        order[i] = part << 32 | i;
-        sorted = sorted && (i == first || order[i - 1] < order[i]);
-    }
-    if (!sorted)
-        qsort(order + first, end - first, sizeof *order, by_value);
-    for (size_t i = first; i < end; i++) {
-        size_t from = (uint32_t)order[i];
-
-        g->part[i] = (uint32_t)(order[i] >> 32);
-        g->row[i] =
-            g->part[i] < t->part_count ? l->row[from] - t->part_first[g->part[i]] : ROW_UNKNOWN;
-        if (g->weight)
-            g->weight[i] = weight_at(&l->query, from);
-    }
 }
 
 /* Whether bags must be taken part by part through l->group. */
@@ -197,54 +87,30 @@ static bool needs_groups(const struct lookup *l)
         return false;
     if (t->part_count == 1 && l->missing_count == 0)
         return false;
-    for (size_t i = 0; i < t->part_count; i++)
-        if (t->part[i].pool_first)
-            return true;
-    return false;
-}
-
-static enum status group(struct lookup *l, struct arena *arena, struct error *e)
-{
-    size_t n = l->query.id_count;
-    bool weighted = l->query.weight_count > 0;
-    uint64_t *order = arena_alloc(arena, n, sizeof *order);
-    struct lookup_group *g = arena_zero(arena, 1, sizeof *g);
-
-    if (g) {
-        g->row = arena_alloc(arena, n, sizeof *g->row);
-        g->part = arena_alloc(arena, n, sizeof *g->part);
-        g->weight = weighted ? arena_alloc(arena, n, sizeof *g->weight) : NULL;
-    }
-    if (!order || !g || !g->row || !g->part || (weighted && !g->weight))
-        return no_room(n * 24, e);
-    l->group = g;
-    for (size_t b = 0; b < l->rows; b++)
-        group_bag(l, order, offset_at(&l->query, b), offset_at(&l->query, b + 1));
-    return ST_OK;
+    return bags_pool_first(t);
 }
 
 enum status lookup_prepare(struct lookup *out, const struct table *table,
                            const struct lookup_query *query, struct arena *arena, struct error *e)
 {
     struct lookup l = {.table = table, .query = *query};
+    const struct bags bags = bags_of(query);
     enum status st = check_enums(query, e);
 
     if (st == ST_OK)
-        st = check_offsets(query, e);
+        st = bags_check(&bags, e);
     if (st == ST_OK)
-        st = check_weights(query, e);
-    if (st == ST_OK)
-        st = resolve(&l, arena, e);
+        st = resolve(&l, &bags, arena, e);
     if (st != ST_OK)
         return st;
-    l.rows = query->pooling == POOLING_NONE ? query->id_count : query->offset_count - 1;
+    l.rows = bags_rows(&bags);
     l.row_bytes = format_row_bytes(query->format, table->dim);
     if (__builtin_mul_overflow(table->work, query->id_count - l.missing_count, &l.work))
         l.work = UINT64_MAX;
     if (needs_groups(&l)) {
-        st = group(&l, arena, e);
-        if (st != ST_OK)
-            return st;
+        l.group = bags_group(&bags, table, l.row, arena);
+        if (!l.group)
+            return no_room(query->id_count * BAGS_GROUP_BYTES, e);
     }
     *out = l;
     return ST_OK;
@@ -253,6 +119,7 @@ enum status lookup_prepare(struct lookup *out, const struct table *table,
 size_t lookup_slice(const struct lookup *l, size_t first, size_t ids)
 {
     size_t low, high = l->rows - first, most = ids ? ids : 1;
+    const struct bags bags = bags_of(&l->query);
     uint32_t start;
 
     if (high > most) /* empty bags are work too */
@@ -260,11 +127,11 @@ size_t lookup_slice(const struct lookup *l, size_t first, size_t ids)
     if (l->query.pooling == POOLING_NONE || high <= 1)
         return high;
     /* The most bags, at least one, that hold no more than `most` ids. */
-    start = offset_at(&l->query, first);
+    start = bags_offset(&bags, first);
     for (low = 1; low < high;) {
         size_t middle = low + (high - low + 1) / 2;
 
-        if (offset_at(&l->query, first + middle) - start <= most)
+        if (bags_offset(&bags, first + middle) - start <= most)
             low = middle;
         else
             high = middle - 1;

@@ -17,16 +17,19 @@ struct training;
 
 /* The table was opened from a snapshot: private memory, embd.optimizer, every state tensor that it
    calls for. ST_PRECONDITION if its method cannot be trained, ST_INVALID for a missing state or an
-   optimizer that does not suit. The table stays the caller's and outlives the training. */
+   optimizer that does not suit, or a tensor that is not aligned to its elements (it would have been
+   copied out of the snapshot's layout). The table stays the caller's and outlives the training. */
 MUST_CHECK enum status training_new(struct training **out, struct table *t, struct error *e);
 void training_free(struct training *t); /* NULL is fine; no image may be open */
 
 const struct optimizer_settings *training_settings(const struct training *t);
-/* Other settings from the next push on; the optimizer itself stays. Copied. */
+/* Other settings from the next push on; the optimizer itself stays, and so does `step`. Copied. */
 MUST_CHECK enum status training_set(struct training *t, const struct optimizer_settings *settings,
                                     struct error *e);
 
-/* Make room for an update. ST_EXHAUSTED is the only failure; after it nothing can fail. */
+/* Make room for an update. ST_EXHAUSTED is the only failure; after it nothing can fail. Several
+   updates may be reserved before the first is applied; not between training_step() and
+   training_write(). */
 MUST_CHECK enum status training_reserve(struct training *t, const struct update *u,
                                         struct error *e);
 /* Compute gradients, steps and new bytes; writes nothing that anybody else reads. `rate` is the

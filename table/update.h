@@ -2,10 +2,10 @@
 /* One push, as far as it concerns one table: held against its rules and summed by row, before any
    parameter is looked at. The mirror of table/lookup.h.
 
-   Numbers. The gradient of a row is the sum, in float32, over its occurrences in the order of the
-   push: grad, or w * grad, or grad / (float)(ids of the bag) where rows were pooled. Halves are
-   widened first. With pool_first the gradients of bags stay as they are, since they belong to
-   all rows of the bag together. */
+   Numbers. The gradient of a row is the sum, in float32 from +0 on, over its occurrences in the
+   order of the push: grad, or w * grad, or grad / (float)(ids of the bag) where rows were pooled.
+   Halves are widened first. With pool_first the gradients of bags stay as they are, since they
+   belong to all rows of the bag together. Unknown ids count as ids of their bag, as in a lookup. */
 #pragma once
 
 #include "base/arena.h"
@@ -33,15 +33,15 @@ struct update_part; /* the rows of one set of parameters */
 /* Made from one or more queries that name the same table: they are summed as if they were one. */
 struct update {
     const struct table *table;
-    struct update_part *part; /* in the arena */
+    struct update_part *part; /* those that are touched, in the order of the table; in the arena */
     size_t parts;
-    size_t rows;      /* different rows, over all parts */
+    size_t rows;      /* different rows, over all parts; those of bags are counted a bag each */
     uint64_t ids;     /* as pushed, repeats included: alpt's B */
     uint64_t skipped; /* unknown ids left out */
 };
 
-/* The rows of one part: numbers within the part, in the order of first touch; and with pool_first
-   its bags instead. */
+/* The rows of one part, numbered within the part, in the order of first touch; with pool_first,
+   what was pooled stands in bags instead, in the order of the push. */
 struct update_bag {
     const uint64_t *row;
     const float *weight; /* or NULL */
@@ -62,12 +62,20 @@ struct update_limits {
     float max_norm; /* of a row's summed gradient (of a bag's, with pool_first), L2; 0: none */
 };
 
-/* Check the queries and sum them; memory from `arena`. Refusals name the query, the item and the
-   rule: ST_INVALID (count of gradients, offsets, weights, enums, NaN or infinity, a norm above
-   max_norm, a sum that is not finite), ST_RANGE (an unknown id under PUSH_REFUSE), ST_EXHAUSTED
-   (memory). `*at` is the place of the query that was refused. Whether the table can be trained is
-   not asked here. */
+/* What an update takes from its arena: so much for each id, and D float32 for each different row
+   and for each bag of a table with pool_first. A few pooled gradients may so become many rows: the
+   arena's cap is what bounds them. */
+#define UPDATE_ID_BYTES 112
+
+/* Check the queries and sum them; memory from `arena`, which may be given up after a refusal.
+   Refusals name the item and the rule: ST_INVALID (count of gradients, offsets, weights, enums, NaN
+   or infinity, a norm above max_norm, a sum that is not finite), ST_RANGE (an unknown id under
+   PUSH_REFUSE), ST_EXHAUSTED (memory). `*at` is the place of the query that was refused. Whether
+   the table can be trained is not asked here. */
 MUST_CHECK enum status update_prepare(struct update *u, const struct table *t,
                                       const struct update_query *query, size_t count,
                                       enum push_missing missing, const struct update_limits *limits,
                                       struct arena *arena, size_t *at, struct error *e);
+
+/* L2 norm, summed in double in an order of its own; NaN or infinity if an element is. */
+double gradient_norm(const float *gradient, size_t n);

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Collections of gradients: units in the order of first touch, found by a hash table. One thread.
+ */
+#include "methods/gradient.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "kernels/kernels.h"
+
+size_t unit_width(const struct tensor *t)
+{
+    return t->count ? t->count / (size_t)t->shape[0] : 0;
+}
+
+size_t parameters_touched(const struct parameters *p, unsigned tensor, size_t rows)
+{
+    const struct method *m = p->method;
+    const struct tensor *t = &p->tensor[tensor];
+    size_t units = rows;
+
+    if (tensor >= m->tensors_count || !t->data || !t->count ||
+        !(m->tensors[tensor].flags & (TENSOR_TRAINED | TENSOR_FOLLOWS)))
+        return 0;
+    if (m->touched)
+        units = m->touched(p, tensor, rows);
+    return units < t->shape[0] ? units : (size_t)t->shape[0];
+}
+
+static bool reserve(struct gradient *g, size_t units, size_t width)
+{
+    size_t values, buckets = 2;
+
+    if (units > UINT32_MAX - 1 || !size_mul(units, width, &values))
+        return false;
+    while (buckets < 2 * units)
+        buckets *= 2;
+    if (!(g->unit = mem_room(g->unit, &g->unit_room, units, sizeof *g->unit)) ||
+        !(g->value = mem_room(g->value, &g->value_room, values, sizeof *g->value)) ||
+        !(g->bucket = mem_room(g->bucket, &g->bucket_room, buckets, sizeof *g->bucket)))
+        return false;
+    memset(g->bucket, 0, buckets * sizeof *g->bucket);
+    g->bucket_count = buckets;
+    g->capacity = units;
+    g->width = width;
+    return true;
+}
+
+enum status gradients_reserve(struct gradients *g, const struct parameters *p, size_t rows,
+                              struct error *e)
+{
+    g->secret = hash_secret();
+    for (unsigned i = 0; i < METHOD_TENSORS_MAX; i++) {
+        size_t units = parameters_touched(p, i, rows);
+
+        g->tensor[i].count = g->tensor[i].capacity = 0;
+        if (units && p->method->tensors[i].flags & TENSOR_TRAINED &&
+            !reserve(&g->tensor[i], units, unit_width(&p->tensor[i])))
+            return error_memory(e, "gradients");
+    }
+    return ST_OK;
+}
+
+void gradients_done(struct gradients *g)
+{
+    for (unsigned i = 0; i < METHOD_TENSORS_MAX; i++) {
+        mem_free(g->tensor[i].unit);
+        mem_free(g->tensor[i].value);
+        mem_free(g->tensor[i].bucket);
+    }
+    memset(g, 0, sizeof *g);
+}
+
+float *gradient_at(struct gradients *g, unsigned tensor, uint64_t unit)
+{
+    struct gradient *t = &g->tensor[tensor];
+    size_t last = t->bucket_count - 1, at;
+    float *value;
+
+    assert(t->capacity);
+    for (at = hash_number(&g->secret, unit) & last; t->bucket[at]; at = (at + 1) & last)
+        if (t->unit[t->bucket[at] - 1] == unit)
+            return t->value + (t->bucket[at] - 1) * t->width;
+    assert(t->count < t->capacity);
+    value = t->value + t->count * t->width;
+    memset(value, 0, t->width * sizeof *value);
+    t->unit[t->count++] = unit;
+    t->bucket[at] = (uint32_t)t->count;
+    return value;
+}
+
+void gradient_add(struct gradients *g, unsigned tensor, const uint64_t *unit, size_t n,
+                  const float *grad)
+{
+    size_t width = g->tensor[tensor].width;
+
+    for (size_t i = 0; i < n; i++)
+        kernels->f32_add(gradient_at(g, tensor, unit[i]), grad + i * width, width);
+}

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Preparing an update: hold the queries against their rules, resolve ids, give each different row
+   its place, lay the places out part by part. The summing is in update_sum.c. All memory is the
+   caller's arena; any thread. */
+#include "table/update.h"
+
+#include <stdint.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "table/part.h"
+#include "table/update_sum.h"
+
+static enum status no_room(struct error *e)
+{
+    return error_set(e, ST_EXHAUSTED, "the push needs more memory than it may take");
+}
+
+static struct bags bags_of(const struct update_query *q)
+{
+    return (struct bags){.ids = q->ids,
+                         .id_count = q->id_count,
+                         .pooling = q->pooling,
+                         .offsets = q->offsets,
+                         .offset_count = q->offset_count,
+                         .weights = q->weights,
+                         .weight_count = q->weight_count};
+}
+
+/* ---- Rules ---- */
+
+static enum status check_gradients(const struct summing *s, const struct source *from,
+                                   struct error *e)
+{
+    const struct update_query *q = from->query;
+    size_t rows = bags_rows(&from->bags), width = q->format == FORMAT_F32 ? 4 : 2, need, at;
+
+    if (q->gradient_bytes % width)
+        return error_set(e, ST_INVALID, "%zu bytes of gradients are no whole number of %s",
+                         q->gradient_bytes,
+                         q->format == FORMAT_F32   ? "F32"
+                         : q->format == FORMAT_F16 ? "F16"
+                                                   : "BF16");
+    if (!size_mul(rows, s->dim, &need) || q->gradient_bytes / width != need)
+        return error_set(
+            e, ST_INVALID, "%zu gradients for %zu %s of %zu columns; there must be one a column",
+            q->gradient_bytes / width, rows, q->pooling == POOLING_NONE ? "ids" : "bags", s->dim);
+    at = gradients_check(q->gradients, need, q->format);
+    if (at < need)
+        return error_set(e, ST_INVALID, "gradients[%zu] is not finite", at);
+    return ST_OK;
+}
+
+static enum status check_source(const struct summing *s, const struct source *from, struct error *e)
+{
+    enum status st;
+
+    /* As unsigned: it comes from a peer and may be anything. */
+    if ((unsigned)from->query->format > FORMAT_BF16)
+        return error_set(e, ST_INVALID,
+                         "format is %u; gradients must be F32 (0), F16 (1) or BF16 (2)",
+                         (unsigned)from->query->format);
+    st = bags_check(&from->bags, e);
+    return st == ST_OK ? check_gradients(s, from, e) : st;
+}
+
+static enum status check_missing(enum push_missing missing, struct error *e)
+{
+    if ((unsigned)missing <= PUSH_SKIP)
+        return ST_OK;
+    return error_set(e, ST_INVALID, "missing is %u; it must be REFUSE (0) or SKIP (1)",
+                     (unsigned)missing);
+}
+
+static enum status resolve(struct summing *s, struct source *from, enum push_missing missing,
+                           struct error *e)
+{
+    size_t n = from->bags.id_count, unknown;
+
+    from->row = arena_alloc(s->arena, n, sizeof *from->row);
+    if (!from->row)
+        return no_room(e);
+    unknown = table_resolve(s->t, from->bags.ids, n, from->row);
+    for (size_t i = 0; unknown && missing == PUSH_REFUSE; i++)
+        if (from->row[i] == ROW_UNKNOWN)
+            return bags_refuse_id(&from->bags, s->t, i, e);
+    s->u->skipped += unknown;
+    s->u->ids += n;
+    /* Places are numbers of 32 bits, like the positions of ids. */
+    if (s->u->ids >= UINT32_MAX)
+        return error_set(e, ST_INVALID, "%llu ids in all are more than 32 bits can count",
+                         (unsigned long long)s->u->ids);
+    return ST_OK;
+}
+
+/* ---- Places ---- */
+
+/* The place of a row: the next one if it was not seen before. */
+static uint32_t place_of(struct summing *s, uint64_t row)
+{
+    size_t b = hash_number(&s->secret, row) & s->last_bucket;
+
+    while (s->bucket[b]) {
+        if (s->row[s->bucket[b] - 1] == row)
+            return s->bucket[b] - 1;
+        b = (b + 1) & s->last_bucket;
+    }
+    s->row[s->rows++] = row;
+    s->bucket[b] = (uint32_t)s->rows;
+    return s->bucket[b] - 1;
+}
+
+static void count_bags(struct summing *s, const struct source *from)
+{
+    struct bag_run run = {0};
+
+    while (bag_run_next(&run, s, from))
+        s->bag_start[run.part + 1]++;
+}
+
+/* Rows become places; those that their bags take become unknown. */
+static enum status place(struct summing *s, struct source *from, struct error *e)
+{
+    if (s->pool_first && from->bags.pooling != POOLING_NONE) {
+        from->group = bags_group(&from->bags, s->t, from->row, s->arena);
+        if (!from->group)
+            return no_room(e);
+        count_bags(s, from);
+    }
+    for (size_t i = 0; i < from->bags.id_count; i++) {
+        if (from->row[i] == ROW_UNKNOWN)
+            continue;
+        if (from->group && s->t->part[table_part(s->t, from->row[i])].pool_first)
+            from->row[i] = ROW_UNKNOWN;
+        else
+            from->row[i] = place_of(s, from->row[i]);
+    }
+    return ST_OK;
+}
+
+static enum status place_all(struct summing *s, struct error *e)
+{
+    size_t most = (size_t)s->u->ids, buckets = 2;
+    enum status st = ST_OK;
+
+    if (most > s->t->rows)
+        most = (size_t)s->t->rows;
+    while (buckets < most * 2)
+        buckets *= 2;
+    s->row = arena_alloc(s->arena, most, sizeof *s->row);
+    s->bucket = arena_zero(s->arena, buckets, sizeof *s->bucket);
+    s->row_start = arena_zero(s->arena, s->t->part_count + 1, sizeof *s->row_start);
+    s->bag_start = arena_zero(s->arena, s->t->part_count + 1, sizeof *s->bag_start);
+    if (!s->row || !s->bucket || !s->row_start || !s->bag_start)
+        return no_room(e);
+    s->last_bucket = buckets - 1;
+    s->secret = hash_secret();
+    for (size_t i = 0; st == ST_OK && i < s->sources; i++)
+        st = place(s, &s->source[i], e);
+    return st;
+}
+
+/* Sort places by part, and make the rows' numbers local to it. */
+static enum status lay_out(struct summing *s, struct error *e)
+{
+    const struct table *t = s->t;
+    uint64_t *local = arena_alloc(s->arena, s->rows, sizeof *local);
+    size_t *next = arena_alloc(s->arena, t->part_count, sizeof *next);
+
+    s->slot = arena_alloc(s->arena, s->rows, sizeof *s->slot);
+    if (!local || !next || !s->slot)
+        return no_room(e);
+    for (size_t i = 0; i < s->rows; i++)
+        s->row_start[table_part(t, s->row[i]) + 1]++;
+    for (size_t k = 0; k < t->part_count; k++) {
+        s->row_start[k + 1] += s->row_start[k];
+        s->bag_start[k + 1] += s->bag_start[k];
+        next[k] = s->row_start[k];
+    }
+    for (size_t i = 0; i < s->rows; i++) {
+        size_t part = table_part(t, s->row[i]);
+
+        s->slot[i] = (uint32_t)next[part]++;
+        local[s->slot[i]] = s->row[i] - t->part_first[part];
+    }
+    s->local = local;
+    return ST_OK;
+}
+
+/* What the caller gets: the parts that have anything. */
+static enum status list_parts(struct summing *s, struct error *e)
+{
+    struct update *u = s->u;
+    size_t parts = 0;
+
+    for (size_t k = 0; k < s->t->part_count; k++)
+        parts += s->row_start[k] < s->row_start[k + 1] || s->bag_start[k] < s->bag_start[k + 1];
+    u->part = arena_alloc(s->arena, parts, sizeof *u->part);
+    if (!u->part)
+        return no_room(e);
+    for (size_t k = 0; k < s->t->part_count; k++) {
+        size_t row = s->row_start[k], bag = s->bag_start[k];
+        const struct update_part part = {.part = k,
+                                         .row = s->local + row,
+                                         .gradient = s->sum + row * s->dim,
+                                         .rows = s->row_start[k + 1] - row,
+                                         .bag = s->bag + bag,
+                                         .bags = s->bag_start[k + 1] - bag};
+
+        if (part.rows || part.bags)
+            u->part[u->parts++] = part;
+        u->rows += part.rows;
+        for (size_t i = 0; i < part.bags; i++)
+            u->rows += part.bag[i].n;
+    }
+    return ST_OK;
+}
+
+static enum status prepare(struct summing *s, enum push_missing missing,
+                           const struct update_limits *limits, size_t *at, struct error *e)
+{
+    enum status st = check_missing(missing, e);
+
+    for (*at = 0; st == ST_OK && *at < s->sources; ++*at) {
+        st = check_source(s, &s->source[*at], e);
+        if (st == ST_OK)
+            st = resolve(s, &s->source[*at], missing, e);
+        if (st != ST_OK)
+            return st;
+    }
+    *at = 0;
+    if (st == ST_OK)
+        st = place_all(s, e);
+    if (st == ST_OK)
+        st = lay_out(s, e);
+    if (st == ST_OK && !sum_all(s))
+        st = no_room(e);
+    if (st == ST_OK)
+        st = sum_check(s, limits->max_norm, at, e);
+    if (st == ST_OK)
+        st = list_parts(s, e);
+    return st;
+}
+
+enum status update_prepare(struct update *out, const struct table *t,
+                           const struct update_query *query, size_t count,
+                           enum push_missing missing, const struct update_limits *limits,
+                           struct arena *arena, size_t *at, struct error *e)
+{
+    struct update u = {.table = t};
+    struct summing s = {.u = &u,
+                        .t = t,
+                        .dim = t->dim,
+                        .arena = arena,
+                        .pool_first = bags_pool_first(t),
+                        .sources = count};
+    enum status st;
+
+    *at = 0;
+    s.source = arena_zero(arena, count, sizeof *s.source);
+    if (!s.source)
+        return no_room(e);
+    for (size_t i = 0; i < count; i++) {
+        s.source[i].query = &query[i];
+        s.source[i].bags = bags_of(&query[i]);
+    }
+    st = prepare(&s, missing, limits, at, e);
+    if (st == ST_OK)
+        *out = u;
+    return st;
+}

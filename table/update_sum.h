@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Between update.c, which gives rows their places, and update_sum.c, which sums into them. All
+   memory is the arena. */
+#pragma once
+
+#include "base/hash.h"
+#include "table/bags.h"
+#include "table/update.h"
+
+/* One query. */
+struct source {
+    const struct update_query *query;
+    struct bags bags;
+    uint64_t *row; /* [id_count] row of the table, then its place; ROW_UNKNOWN: nothing to sum */
+    struct lookup_group *group; /* of pooled ids, where parts pool first; or NULL */
+    float *gradient;            /* with `group`: [bags][dim] */
+};
+
+struct summing {
+    struct update *u;
+    const struct table *t;
+    size_t dim;
+    struct arena *arena;
+    bool pool_first; /* some part of the table does */
+    struct source *source;
+    size_t sources;
+
+    /* Places: in the order of first touch. */
+    uint64_t *row; /* [rows] row of the table */
+    size_t rows;
+    uint32_t *bucket; /* place + 1 */
+    size_t last_bucket;
+    struct hash_secret secret;
+
+    /* Slots: places sorted by part. */
+    uint32_t *slot;        /* [rows] of a place */
+    const uint64_t *local; /* [rows] number of the slot's row within its part */
+    float *sum;            /* [rows][dim] */
+    struct update_bag *bag;
+    size_t *row_start, *bag_start; /* [parts + 1] first slot, and first bag, of each part */
+};
+
+/* The ids of one bag that one part takes together, one run after the other. Begins zeroed. */
+struct bag_run {
+    size_t bag, at, end; /* at, end: places in the group */
+    size_t part;
+};
+bool bag_run_next(struct bag_run *run, const struct summing *s, const struct source *from);
+
+/* Place of the first of `n` gradients that is not finite; n if all are. */
+size_t gradients_check(const void *gradients, size_t n, enum vector_format format);
+/* Sum the rows and fill the bags. False if the arena has no room. */
+bool sum_all(struct summing *s);
+/* Hold what was summed against the limit, and look for sums that are not finite. */
+MUST_CHECK enum status sum_check(const struct summing *s, float max_norm, size_t *at,
+                                 struct error *e);
