@@ -125,6 +125,7 @@ static enum status damage(struct replay *r, struct entry *entry, const struct er
 static enum status apply(struct push **push, struct entry *entry, const struct push_row *row,
                          const struct push_table *t, struct error *e)
 {
+    struct push_target *target;
     enum status st = ST_OK;
 
     if (t->version != entry->version + 1)
@@ -135,11 +136,11 @@ static enum status apply(struct push **push, struct entry *entry, const struct p
     if (!*push)
         st = push_new(push, row->message, row->bytes, e);
     if (st == ST_OK)
-        st = push_prepare_one(*push, entry, e);
+        st = push_prepare_one(&target, *push, entry, e);
     if (st == ST_OK)
-        st = training_reserve(entry->training, &(*push)->target[0].update, e);
+        st = training_reserve(entry->training, &target->update, e);
     if (st == ST_OK)
-        push_apply(entry, &(*push)->target[0].update, t->learning_rate, t->version);
+        push_apply(entry, &target->update, t->learning_rate, t->version);
     return st;
 }
 

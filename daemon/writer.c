@@ -235,12 +235,10 @@ static void *run(void *arg)
     tick = now + TICK_US;
     while (!w->stopping || w->running || w->savings || w->publications || retiring ||
            w->pushes.first) {
-        uint64_t wait = tick > now ? tick - now : 0;
+        uint64_t wait = tick > now && !shortening ? tick - now : 0;
 
         if (retiring && wait > GATE_US)
             wait = GATE_US;
-        if (shortening)
-            wait = 0;
         mailbox_wait(&w->mailbox, (int64_t)(wait < push_wait ? wait : push_wait));
         idle = mailbox_deliver(&w->mailbox, w) == 0 && !w->pushes.first;
         push_wait = pushes_run(w);

@@ -2,7 +2,7 @@
 /* The writer from inside, for its own files: writer.c (thread and mail), loads.c (loads under
    way), serve.c (changes), publish.c (catalogs), reconcile.c (the configuration against the log),
    pushes.c and pushes_order.c (pushes), watch.c (files and log); and for trainable tables start.c,
-   replay.c, saves.c, stops.c, shorten.c, settings_change.c. */
+   revive.c, replay.c, saves.c, stops.c, shorten.c, origin.c, settings_change.c. */
 #pragma once
 
 #include <pthread.h>

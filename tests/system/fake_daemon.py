@@ -5,7 +5,7 @@ Its answers are made from embd.proto and health.proto, compiled on the spot. It 
 "words" (1000 rows of 100 columns) and "keyed"; column j of row i is i + j / 128. What was asked is kept in
 `calls`, as (method, request, seconds left of the deadline). "words" takes pushes, by the rules of sequences but
 without changing a row; the bytes of every push are held against what Python would have sent. `script` has what is
-to become of the next pushes instead: a status, or "drop" to apply one and lose its answer.
+to become of the next pushes instead: a status, "drop" to apply one and lose its answer, or "wait" for `go`.
 """
 import concurrent.futures
 import importlib
@@ -14,6 +14,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 import grpc
@@ -74,6 +75,7 @@ class Daemon(grpc.GenericRpcHandler):
     def __init__(self):
         self.calls = []
         self.script = []
+        self.waiting, self.go = threading.Event(), threading.Event()
         self.trainers = {}  # name: contents of its pushes, in order
         self.lsn = 10
         self.tables = {name: self.info(name) for name in ("keyed", "words")}
@@ -172,6 +174,9 @@ class Daemon(grpc.GenericRpcHandler):
         fate = self.script.pop(0) if self.script else None
         if isinstance(fate, grpc.StatusCode):
             context.abort(fate, "as the script says")
+        if fate == "wait":
+            self.waiting.set()
+            self.go.wait()
         content, done = request.SerializeToString(), self.trainers.get(request.trainer, [])
         if request.trainer and 0 < request.sequence <= len(done):
             if done[request.sequence - 1] != content:
@@ -234,7 +239,8 @@ class Daemon(grpc.GenericRpcHandler):
         table = self.find(request.table, context)
         training = {}
         if table.trainable:
-            training = {"optimizer": '{"name":"adagrad","learning_rate":0.05,"epsilon":1e-08,"decoupled":false}',
+            training = {"optimizer": '{"name":"adagrad","learning_rate":0.05,"epsilon":1e-08,"weight_decay":0.0,'
+                                     '"step":12}',
                         "durability": "always", "snapshots": [self.snapshot(5), self.snapshot(3, whole=True)]}
         return pb.DescribeResponse(
             **training, table=table, config='{"digit":8,"signed":false}',
