@@ -84,7 +84,7 @@ enum status registry_replay(struct registry *r, uint64_t after,
         st = log_failed(r, e);
     if (st == ST_OK && lsn < r->lsn)
         st = row_damaged(r, e, "is missing", lsn + 1);
-    return st;
+    return st == ST_OK ? ST_OK : trouble_after(r, st, e);
 }
 
 /* name_hash() of a column; one that is NULL has none. */

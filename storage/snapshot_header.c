@@ -8,13 +8,13 @@
 #include "storage/snapshot_parts.h"
 #include "table/optimizer_settings.h"
 
-#define OURS 8 /* keys that one file has of us, at most */
+#define OURS 9 /* keys that one file has of us, at most */
 
 /* Keys that say something of the moment, and so are another's in a file that is copied. */
 static bool is_moment(const char *key)
 {
-    static const char *const keys[] = {"embd.applied", "embd.lsn", "embd.generation",
-                                       "embd.checksum", "embd.optimizer"};
+    static const char *const keys[] = {"embd.applied",  "embd.lsn",       "embd.generation",
+                                       "embd.checksum", "embd.optimizer", "embd.header"};
 
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
         if (!strcmp(key, keys[i]))
@@ -61,6 +61,7 @@ enum status snapshot_header_init(struct snapshot_header *h, const struct header 
             h->metadata[h->metadatas++] = from->metadata[i];
     if (!from)
         add(h, "embd.version", "1");
+    add(h, "embd.header", HEADER_UNSEALED);
     add(h, "embd.applied", number(h->applied, s->version));
     add(h, "embd.lsn", number(h->lsn, s->lsn));
     add(h, "embd.generation", number(h->generation, s->generation));
@@ -78,8 +79,13 @@ void snapshot_header_blocks(struct snapshot_header *h, const struct snapshot *ba
 enum status snapshot_header_build(unsigned char **out, size_t *n, struct snapshot_header *h,
                                   uint64_t sum, struct error *e)
 {
+    enum status st;
+
     checksum(h->checksum, sum);
-    return header_build(out, n, h->metadata, h->metadatas, h->tensor, h->place, h->tensors, e);
+    st = header_build(out, n, h->metadata, h->metadatas, h->tensor, h->place, h->tensors, e);
+    if (st == ST_OK)
+        header_seal(*out, *n);
+    return st;
 }
 
 void snapshot_header_done(struct snapshot_header *h)

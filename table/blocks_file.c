@@ -18,9 +18,10 @@ bool header_is_blocks(const struct header *h)
 
 static enum status check_keys(const struct header *h, struct error *e)
 {
-    static const char *const known[] = {"embd.version",  "embd.blocks",   "embd.base",
-                                        "embd.applied",  "embd.lsn",      "embd.generation",
-                                        "embd.checksum", "embd.optimizer"};
+    static const char *const known[] = {
+        "embd.version", "embd.header",     "embd.blocks",   "embd.base",      "embd.applied",
+        "embd.lsn",     "embd.generation", "embd.checksum", "embd.optimizer",
+    };
 
     for (size_t i = 0; i < h->metadata_count; i++) {
         const char *key = h->metadata[i].key;
@@ -50,13 +51,13 @@ static enum status read_metadata(struct blocks_file *f, struct error *e)
                          version ? QUOTE(version) : "missing");
     if (!base)
         return error_set(e, ST_INVALID, "metadata: \"embd.base\" is missing");
-    st = check_keys(h, e);
+    st = moment_read(&f->moment, h, e);
+    if (st == ST_OK)
+        st = check_keys(h, e);
     if (st == ST_OK)
         st = metadata_number("embd.blocks", blocks, &f->base_version, e);
     if (st == ST_OK)
         st = metadata_checksum("embd.base", base, &f->base_checksum, e);
-    if (st == ST_OK)
-        st = moment_read(&f->moment, h, e);
     if (st == ST_OK && f->base_version >= f->moment.applied)
         st = error_set(e, ST_INVALID, "embd.blocks is %llu; it must be below embd.applied",
                        (unsigned long long)f->base_version);

@@ -43,6 +43,15 @@ enum status metadata_checksum(const char *key, const char *value, uint64_t *out,
     return ST_OK;
 }
 
+enum status metadata_seal(const struct header *h, const char *value, struct error *e)
+{
+    if (h->sealed)
+        return ST_OK;
+    return error_set(e, ST_DATA_LOSS,
+                     "the header was changed after its checksum, embd.header = %s, was made",
+                     QUOTE(value));
+}
+
 enum status moment_read(struct moment *out, const struct header *h, struct error *e)
 {
     struct moment m = {.optimizer = header_metadata(h, "embd.optimizer")};
@@ -56,12 +65,17 @@ enum status moment_read(struct moment *out, const struct header *h, struct error
         {"embd.generation", metadata_number, &m.generation},
         {"embd.checksum", metadata_checksum, &m.checksum},
     };
+    const char *seal = header_metadata(h, "embd.header");
+    enum status st = seal ? metadata_seal(h, seal, e)
+                          : error_set(e, ST_INVALID, "metadata: \"embd.header\" is missing");
 
+    if (st != ST_OK)
+        return st;
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         const char *value = header_metadata(h, keys[i].key);
-        enum status st = value
-                             ? keys[i].read(keys[i].key, value, keys[i].out, e)
-                             : error_set(e, ST_INVALID, "metadata: \"%s\" is missing", keys[i].key);
+
+        st = value ? keys[i].read(keys[i].key, value, keys[i].out, e)
+                   : error_set(e, ST_INVALID, "metadata: \"%s\" is missing", keys[i].key);
 
         if (st != ST_OK)
             return st;
@@ -203,14 +217,26 @@ static enum status read_checksum(struct loading *l, const char *value, struct er
     return metadata_checksum("embd.checksum", value, &l->checksum, e);
 }
 
+static enum status read_seal(struct loading *l, const char *value, struct error *e)
+{
+    return metadata_seal(&l->t->header, value, e);
+}
+
 /* In the order of reading: later ones look at what earlier ones have set. */
 static const struct key keys[] = {
-    {"embd.version", true, read_version},    {"embd.method", true, read_method},
-    {"embd.rows", true, read_rows},          {"embd.dim", true, read_dim},
-    {"embd.fields", false, read_fields},     {"embd.config", false, read_config},
-    {"embd.ids", false, read_ids},           {"embd.applied", false, read_applied},
-    {"embd.lsn", false, read_lsn},           {"embd.generation", false, read_generation},
-    {"embd.checksum", false, read_checksum}, {"embd.optimizer", false, read_optimizer},
+    {"embd.header", false, read_seal},
+    {"embd.version", true, read_version},
+    {"embd.method", true, read_method},
+    {"embd.rows", true, read_rows},
+    {"embd.dim", true, read_dim},
+    {"embd.fields", false, read_fields},
+    {"embd.config", false, read_config},
+    {"embd.ids", false, read_ids},
+    {"embd.applied", false, read_applied},
+    {"embd.lsn", false, read_lsn},
+    {"embd.generation", false, read_generation},
+    {"embd.checksum", false, read_checksum},
+    {"embd.optimizer", false, read_optimizer},
     {"embd.origin", false, read_origin},
 };
 #define KEYS (sizeof keys / sizeof keys[0])

@@ -11,6 +11,9 @@ MUST_CHECK enum status metadata_number(const char *key, const char *value, uint6
 MUST_CHECK enum status metadata_checksum(const char *key, const char *value, uint64_t *out,
                                          struct error *e);
 
+/* The value of embd.header: ST_DATA_LOSS if it is not the header's checksum. */
+MUST_CHECK enum status metadata_seal(const struct header *h, const char *value, struct error *e);
+
 /* What a file says of the moment that it was written at. */
 struct moment {
     uint64_t applied, lsn, generation;
@@ -18,5 +21,6 @@ struct moment {
     const char *optimizer; /* JSON; borrowed from the header */
 };
 
-/* ST_INVALID if one of the five keys is missing or wrong. */
+/* ST_INVALID if one of the five keys, or embd.header, is missing or wrong; ST_DATA_LOSS if the
+   header is not what embd.header says. */
 MUST_CHECK enum status moment_read(struct moment *out, const struct header *h, struct error *e);

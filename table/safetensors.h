@@ -39,6 +39,7 @@ struct header {
     uint64_t data_offset; /* where the data area begins in the file */
     uint64_t data_bytes;
     uint64_t hash;       /* XXH3-64 of the eight bytes and the JSON */
+    bool sealed;         /* the metadata have embd.header, and it is right */
     uint32_t *by_name;   /* places in `tensor`, sorted by name */
     void *memory;        /* holds all of the above */
     size_t memory_bytes; /* its size */
@@ -69,6 +70,11 @@ bool safetensors_lay_out(const struct tensor *tensor, size_t count, size_t *plac
 MUST_CHECK enum status header_build(unsigned char **out, size_t *n, const struct metadata *metadata,
                                     size_t metadata_count, const struct tensor *tensor,
                                     const size_t *place, size_t count, struct error *e);
+
+/* Complete such bytes, whose metadata have embd.header = HEADER_UNSEALED: it becomes the XXH3-64 of
+   the header as it is now. */
+#define HEADER_UNSEALED "0000000000000000"
+void header_seal(unsigned char *header, size_t n);
 
 /* A file being written. Tensors are laid out widest element first, then in the order given; the
    data area begins at a multiple of 64. */
