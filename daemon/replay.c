@@ -58,8 +58,8 @@ static enum status look_at_absent(struct replay *r, const struct registered *t, 
     uint64_t version[LINEAGES] = {0};
     struct snapshot *list = NULL;
     size_t count = 0;
-    enum status st = folder ? snapshot_list(&list, &count, folder, t->generation, e)
-                            : error_memory(e, "table");
+    enum status st =
+        folder ? snapshot_list(&list, &count, folder, t->generation, e) : error_memory(e, "table");
 
     mem_free(folder);
     if (st != ST_OK)
@@ -67,8 +67,7 @@ static enum status look_at_absent(struct replay *r, const struct registered *t, 
     for (size_t i = count; i-- > 0;)
         version[list[i].lineage] = list[i].version;
     mem_free(list);
-    *a = (struct absent){t->name, t->generation,
-                         version[0] < version[1] ? version[0] : version[1]};
+    *a = (struct absent){t->name, t->generation, version[0] < version[1] ? version[0] : version[1]};
     r->absents++;
     return ST_OK;
 }
@@ -125,6 +124,7 @@ static enum status damage(struct replay *r, struct entry *entry, const struct er
 static enum status apply(struct push **push, struct entry *entry, const struct push_row *row,
                          const struct push_table *t, struct error *e)
 {
+    struct push_target *target;
     enum status st = ST_OK;
 
     if (t->version != entry->version + 1)
@@ -135,11 +135,11 @@ static enum status apply(struct push **push, struct entry *entry, const struct p
     if (!*push)
         st = push_new(push, row->message, row->bytes, e);
     if (st == ST_OK)
-        st = push_prepare_one(*push, entry, e);
+        st = push_prepare_one(&target, *push, entry, e);
     if (st == ST_OK)
-        st = training_reserve(entry->training, &(*push)->target[0].update, e);
+        st = training_reserve(entry->training, &target->update, e);
     if (st == ST_OK)
-        push_apply(entry, &(*push)->target[0].update, t->learning_rate, t->version);
+        push_apply(entry, &target->update, t->learning_rate, t->version);
     return st;
 }
 
