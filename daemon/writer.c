@@ -110,7 +110,7 @@ static void deliver_order(struct mail *mail, void *receiver)
 {
     struct order *o = (struct order *)mail;
     struct writer *w = receiver;
-    enum status st;
+    enum status st = ST_OK;
 
     if (w->stopping) {
         order_answer(o, error_set(&o->error, ST_UNAVAILABLE, "the daemon is stopping"));
@@ -124,13 +124,9 @@ static void deliver_order(struct mail *mail, void *receiver)
         break;
     case ORDER_UNLOAD:
         st = stop_begin(w, o, &o->error);
-        if (st != ST_OK)
-            order_answer(o, st);
         break;
     case ORDER_SAVE:
         st = saves_order(w, o, &o->error);
-        if (st != ST_OK)
-            order_answer(o, st);
         break;
     case ORDER_POSITION:
         pushes_position(w, o);
@@ -139,6 +135,8 @@ static void deliver_order(struct mail *mail, void *receiver)
         pushes_forget(w, o);
         break;
     }
+    if (st != ST_OK)
+        order_answer(o, st);
 }
 
 void writer_order(struct writer *w, struct order *o)
@@ -199,6 +197,7 @@ static void deliver_stop(struct mail *mail, void *receiver)
     struct writer *w = receiver;
 
     (void)mail;
+    pushes_finish(w);
     w->stopping = true;
     loads_stop(w);
     saves_stop(w);
@@ -241,7 +240,7 @@ static void *run(void *arg)
         if (retiring && wait > GATE_US)
             wait = GATE_US;
         mailbox_wait(&w->mailbox, (int64_t)(wait < push_wait ? wait : push_wait));
-        idle = mailbox_deliver(&w->mailbox, w) == 0;
+        idle = mailbox_deliver(&w->mailbox, w) == 0 && !w->pushes.first;
         push_wait = pushes_run(w);
         retiring = publish_retire(w);
         shortening = log_turn(w, idle);
