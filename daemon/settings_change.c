@@ -70,6 +70,7 @@ static enum status change(struct writer *w, struct entry *entry,
                           const struct optimizer_settings *trained, struct error *e)
 {
     struct optimizer_settings before;
+    bool interval = entry->interval;
     struct error undo;
     enum status st = optimizer_settings_copy(&before, training_settings(entry->training), e);
 
@@ -77,13 +78,14 @@ static enum status change(struct writer *w, struct entry *entry,
         return st;
     st = training_set(entry->training, trained, e);
     if (st == ST_OK) {
+        entry->interval = settings->interval;
         st = keep_settings(entry->keep, e);
         if (st == ST_OK)
             st = log_settings(w, entry, settings, trained, e);
-        if (st == ST_OK)
-            entry->interval = settings->interval;
-        else if (training_set(entry->training, &before, &undo) != ST_OK ||
-                 keep_settings(entry->keep, &undo) != ST_OK)
+        if (st != ST_OK)
+            entry->interval = interval;
+        if (st != ST_OK && (training_set(entry->training, &before, &undo) != ST_OK ||
+                            keep_settings(entry->keep, &undo) != ST_OK))
             writer_give_up(w, &undo);
     }
     optimizer_settings_done(&before);
