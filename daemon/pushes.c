@@ -11,6 +11,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "daemon/config.h"
+#include "daemon/keep.h"
 #include "daemon/push.h"
 #include "daemon/push_reason.h"
 #include "daemon/refusals.h"
@@ -177,6 +178,7 @@ static void apply(struct writer *w, struct push *p)
         struct push_target *target = &p->target[t];
 
         push_apply(target->entry, &target->update, target->rate, target->version);
+        keep_changed(target->entry->keep, p->lsn);
         for (unsigned i = 0; i < server->worker_count; i++)
             if (gate_waits(&target->entry->gate, i))
                 worker_rouse(server->worker[i]);

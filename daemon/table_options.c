@@ -3,11 +3,14 @@
 #include "daemon/table_options.h"
 
 #include <jansson.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "base/text.h"
 #include "daemon/option.h"
+
+#define TRAINED "trained" /* see table_settings_write() */
 
 const char *const table_option_keys[] = {"beta1",         "beta2",
                                          "clip_norm",     "durability",
@@ -126,37 +129,59 @@ static const char *text_of(const struct table_settings *s, const char *key,
     return NULL;
 }
 
-/* A JSON string; six bytes at most for each of the text. */
-static char *put_string(char *out, const char *text)
+bool table_settings_same(const struct table_settings *a, const struct table_settings *b)
 {
-    *out++ = '"';
-    for (; *text; text++)
-        if ((unsigned char)*text < 0x20)
-            out += sprintf(out, "\\u%04x", *text);
-        else
-            out += sprintf(out, *text == '"' || *text == '\\' ? "\\%c" : "%c", *text);
-    *out++ = '"';
-    return out;
+    return a->memory == b->memory && a->interval == b->interval &&
+           a->reset_optimizer == b->reset_optimizer && a->optimizer_bytes == b->optimizer_bytes &&
+           !memcmp(a->optimizer, b->optimizer, a->optimizer_bytes);
 }
 
-const char *table_settings_write(const struct table_settings *s, char out[TABLE_SETTINGS_JSON])
+/* `trained` as JSON under its key; NULL is fine. */
+static enum status add_trained(json_t *object, const struct optimizer_settings *trained,
+                               struct error *e)
+{
+    struct optimizer_settings settings;
+    enum status st;
+    json_t *value;
+    char *text;
+
+    if (!trained)
+        return ST_OK;
+    settings = *trained;
+    settings.step = 0; /* is the table's, not a setting */
+    st = optimizer_settings_write(&text, &settings, e);
+    if (st != ST_OK)
+        return st;
+    value = json_loads(text, 0, NULL);
+    mem_free(text);
+    return json_object_set_new(object, TRAINED, value) == 0 ? ST_OK
+                                                            : error_memory(e, "table's options");
+}
+
+enum status table_settings_write(char **out, const struct table_settings *s,
+                                 const struct optimizer_settings *trained, struct error *e)
 {
     struct optimizer_option option[TABLE_OPTIMIZER_OPTIONS];
     size_t count = table_settings_optimizer(s, option);
-    char *at = out;
+    json_t *object = json_object();
+    enum status st = object ? ST_OK : error_memory(e, "table's options");
+    char *text = NULL;
 
-    for (size_t i = 0; i < table_option_count; i++) {
-        const char *text = text_of(s, table_option_keys[i], option, count);
+    for (size_t i = 0; i < table_option_count && st == ST_OK; i++) {
+        const char *value = text_of(s, table_option_keys[i], option, count);
 
-        if (!text)
-            continue;
-        *at = at == out ? '{' : ',';
-        at = put_string(at + 1, table_option_keys[i]);
-        *at++ = ':';
-        at = put_string(at, text);
+        if (value && json_object_set_new(object, table_option_keys[i], json_string(value)) < 0)
+            st = error_memory(e, "table's options");
     }
-    memcpy(at, "}", 2); /* `memory` is always there */
-    return out;
+    if (st == ST_OK)
+        st = add_trained(object, trained, e);
+    if (st == ST_OK && !(text = json_dumps(object, JSON_COMPACT | JSON_SORT_KEYS)))
+        st = error_memory(e, "table's options");
+    if (st == ST_OK && !(*out = mem_text(text, strlen(text))))
+        st = error_memory(e, "table's options");
+    free(text);
+    json_decref(object);
+    return st;
 }
 
 enum status table_settings_read(struct table_settings *s, const char *json, struct error *e)
@@ -174,6 +199,8 @@ enum status table_settings_read(struct table_settings *s, const char *json, stru
     {
         if (st != ST_OK)
             break;
+        if (!strcmp(key, TRAINED))
+            continue;
         if (json_is_string(value))
             st = table_settings_set(&read, key, json_string_value(value), e);
         else
@@ -182,5 +209,26 @@ enum status table_settings_read(struct table_settings *s, const char *json, stru
     json_decref(object);
     if (st == ST_OK)
         *s = read;
+    return st;
+}
+
+enum status table_settings_trained(struct optimizer_settings *out, const char *json,
+                                   struct error *e)
+{
+    json_t *object = json_loads(json, JSON_REJECT_DUPLICATES, NULL),
+           *trained = json_object_get(object, TRAINED);
+    enum status st;
+    char *text;
+
+    if (!trained) {
+        json_decref(object);
+        return error_set(e, ST_NOT_FOUND, "the table's options do not say how it is trained");
+    }
+    text = json_dumps(trained, JSON_COMPACT | JSON_SORT_KEYS);
+    json_decref(object);
+    if (!text)
+        return error_memory(e, "table's options");
+    st = optimizer_settings_read(out, text, 0, e);
+    free(text);
     return st;
 }

@@ -19,8 +19,6 @@ struct table_settings {
     size_t optimizer_bytes;
 };
 
-#define TABLE_SETTINGS_JSON 8192 /* room for the longest JSON object of the settings */
-
 /* The keys, sorted. */
 extern const char *const table_option_keys[];
 extern const size_t table_option_count;
@@ -34,9 +32,19 @@ MUST_CHECK enum status table_settings_set(struct table_settings *s, const char *
    `s`. */
 size_t table_settings_optimizer(const struct table_settings *s,
                                 struct optimizer_option out[TABLE_OPTIMIZER_OPTIONS]);
-/* The settings as a JSON object with sorted keys, as the log keeps them. Returns `out`. */
-const char *table_settings_write(const struct table_settings *s, char out[TABLE_SETTINGS_JSON]);
+/* Whether the same is said, in the same words. */
+bool table_settings_same(const struct table_settings *a, const struct table_settings *b);
+
+/* The settings as a JSON object with sorted keys, as the log keeps them. Of a trainable table also
+   what they came to, `trained`, under the key "trained" (else NULL): so the log can be replayed
+   without the file that has the rest. `*out` is yours (mem_free). */
+MUST_CHECK enum status table_settings_write(char **out, const struct table_settings *s,
+                                            const struct optimizer_settings *trained,
+                                            struct error *e);
 /* Read what table_settings_write() wrote, also by a later version with more keys: those are refused
    by name. */
 MUST_CHECK enum status table_settings_read(struct table_settings *s, const char *json,
                                            struct error *e);
+/* Read what they came to: ST_NOT_FOUND if it is not there. `*out` is yours. */
+MUST_CHECK enum status table_settings_trained(struct optimizer_settings *out, const char *json,
+                                              struct error *e);

@@ -5,6 +5,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -13,6 +15,7 @@
 #include "base/text.h"
 #include "daemon/config.h"
 #include "daemon/control.h"
+#include "daemon/keep.h"
 #include "daemon/push.h"
 #include "daemon/refusals.h"
 #include "daemon/server.h"
@@ -73,6 +76,17 @@ out:
     return st;
 }
 
+char *writer_folder(const struct writer *w, const char *name)
+{
+    const char *data_dir = w->server->config->data_dir;
+    size_t size = strlen(data_dir) + sizeof "/tables/" + strlen(name);
+    char *path = mem_alloc(size);
+
+    if (path)
+        snprintf(path, size, "%s/tables/%s", data_dir, name);
+    return path;
+}
+
 void writer_give_up(struct writer *w, const struct error *why)
 {
     if (w->troubled)
@@ -96,7 +110,7 @@ static void deliver_order(struct mail *mail, void *receiver)
 {
     struct order *o = (struct order *)mail;
     struct writer *w = receiver;
-    enum status st;
+    enum status st = ST_OK;
 
     if (w->stopping) {
         order_answer(o, error_set(&o->error, ST_UNAVAILABLE, "the daemon is stopping"));
@@ -105,12 +119,14 @@ static void deliver_order(struct mail *mail, void *receiver)
     pushes_finish(w); /* those that came before it */
     switch (o->kind) {
     case ORDER_LOAD:
+    case ORDER_RESTORE:
         loads_begin(w, o);
         break;
     case ORDER_UNLOAD:
-        st = serve_stop(w, o, &o->error);
-        if (st != ST_OK)
-            order_answer(o, st);
+        st = stop_begin(w, o, &o->error);
+        break;
+    case ORDER_SAVE:
+        st = saves_order(w, o, &o->error);
         break;
     case ORDER_POSITION:
         pushes_position(w, o);
@@ -119,6 +135,8 @@ static void deliver_order(struct mail *mail, void *receiver)
         pushes_forget(w, o);
         break;
     }
+    if (st != ST_OK)
+        order_answer(o, st);
 }
 
 void writer_order(struct writer *w, struct order *o)
@@ -179,8 +197,10 @@ static void deliver_stop(struct mail *mail, void *receiver)
     struct writer *w = receiver;
 
     (void)mail;
+    pushes_finish(w);
     w->stopping = true;
     loads_stop(w);
+    saves_stop(w);
 }
 
 /* The start; see writer_start(). */
@@ -190,7 +210,7 @@ static bool open_all(struct writer *w)
     enum status st = open_log(w, e);
 
     if (st == ST_OK)
-        st = reconcile_at_start(w, e);
+        st = start_tables(w, e);
     w->opened.status = st;
     w->opened.catalog = w->catalog;
     w->opened.mail.deliver = control_take_tables;
@@ -207,24 +227,28 @@ static void *run(void *arg)
 {
     struct writer *w = arg;
     uint64_t now, tick, push_wait = UINT64_MAX;
-    bool retiring = false;
+    bool retiring = false, shortening = false, idle;
 
     if (!open_all(w))
         return NULL;
     now = clock_now_us();
     tick = now + TICK_US;
-    while (!w->stopping || w->running || w->publications || retiring || w->pushes.first) {
-        uint64_t wait = tick > now ? tick - now : 0;
+    while (!w->stopping || w->running || w->savings || w->publications || retiring ||
+           w->pushes.first) {
+        uint64_t wait = tick > now && !shortening ? tick - now : 0;
 
         if (retiring && wait > GATE_US)
             wait = GATE_US;
         mailbox_wait(&w->mailbox, (int64_t)(wait < push_wait ? wait : push_wait));
-        mailbox_deliver(&w->mailbox, w);
+        idle = mailbox_deliver(&w->mailbox, w) == 0 && !w->pushes.first;
         push_wait = pushes_run(w);
         retiring = publish_retire(w);
+        shortening = log_turn(w, idle);
         now = clock_now_us();
         if (now >= tick) {
             watch_files(w);
+            saves_tick(w);
+            log_front(w);
             watch_log(w);
             tick = now + TICK_US;
         }
@@ -256,8 +280,11 @@ void writer_free(struct writer *w)
     if (!w)
         return;
     publish_retire(w);
-    for (size_t i = 0; w->catalog && i < w->catalog->count; i++)
+    for (size_t i = 0; w->catalog && i < w->catalog->count; i++) {
+        keep_free(w->catalog->entry[i]->keep);
         entry_free(w->catalog->entry[i]);
+    }
+    holds_done(w);
     catalog_free(w->catalog);
     registry_close(w->registry);
     refusals_free(w->server->refusals);

@@ -156,3 +156,11 @@ const struct registered *registry_find(const struct registry *r, const char *nam
 
     return found && r->names[place]->state != TABLE_FORGOTTEN ? &r->names[place]->now : NULL;
 }
+
+uint64_t registry_lives(const struct registry *r, const char *name)
+{
+    bool found;
+    size_t place = names_find(r, name, &found);
+
+    return found ? r->names[place]->now.generation : 0;
+}

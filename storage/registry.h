@@ -66,6 +66,8 @@ uint64_t registry_disk_bytes(const struct registry *r);
 /* All names ever registered and not forgotten, sorted; borrowed until the next change. */
 size_t registry_list(const struct registry *r, const struct registered *const **list);
 const struct registered *registry_find(const struct registry *r, const char *name); /* or NULL */
+/* How many lives a name has had, forgotten ones too: the generation of the newest. */
+uint64_t registry_lives(const struct registry *r, const char *name);
 
 /* Log one change and update the registry, durably, in one transaction. A LOAD and a REPLACE take
    everything that `change` says of the table, OPTIONS only `by` and the options, UNLOAD and FORGET
