@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "daemon/config.h"
 #include "daemon/keep.h"
+#include "daemon/server.h"
 #include "daemon/writer_parts.h"
 #include "table/training.h"
 
@@ -59,6 +60,7 @@ static enum status log_settings(struct writer *w, struct entry *entry,
     if (st != ST_OK)
         return st;
     keep_changed(entry->keep, change.lsn);
+    atomic_store(&w->server->lsn, change.lsn);
     log_info("options of the table changed table=%s lsn=%llu", entry->name,
              (unsigned long long)change.lsn);
     return ST_OK;
