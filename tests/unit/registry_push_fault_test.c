@@ -242,7 +242,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_fault_at_each_operation),
         cmocka_unit_test(test_fault_while_opening),
-        cmocka_unit_test_setup_teardown(test_disk_full_and_freed_again, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_disk_full_and_freed_again, make_folder, remove_folder),
         cmocka_unit_test(test_files_that_go_away_stop_pushes),
     };
 

@@ -220,7 +220,7 @@ static void test_replay_ends_when_it_is_told(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, make_folder, remove_folder)
         TEST(test_log_is_shortened_from_the_front),       TEST(test_shortening_takes_bounded_steps),
         TEST(test_file_of_a_shortened_log_stops_growing), TEST(test_people_can_read_the_log),
         TEST(test_replay_hands_over_whole_tables),        TEST(test_replay_ends_when_it_is_told),
