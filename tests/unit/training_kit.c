@@ -87,7 +87,8 @@ void kit_trainable_file(const char *path, const struct table *base, const char *
     for (size_t i = 0; i < base->part_count; i++)
         add_states(&s, &base->part[i], settings.optimizer, without);
     for (size_t i = 0; i < base->header.metadata_count; i++)
-        if (strcmp(base->header.metadata[i].key, "embd.checksum"))
+        if (strcmp(base->header.metadata[i].key, "embd.checksum") &&
+            strcmp(base->header.metadata[i].key, "embd.header")) /* of the base's bytes */
             metadata[metadatas++] = base->header.metadata[i];
     metadata[metadatas++] = (struct metadata){"embd.optimizer", optimizer};
     assert_ok(safetensors_create(&w, path, metadata, metadatas, s.tensor, s.count, 0, &e), e);
