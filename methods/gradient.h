@@ -99,5 +99,5 @@ struct unit_change {
 void unit_load(const struct parameters *p, unsigned tensor, uint64_t unit, float *out);
 /* Put the stored form of the new values into the patch: by method->unit_store if there is one, else
    by the tensor's type (F16 and BF16 are rounded randomly and saturate). An element whose value did
-   not change keeps its bits. */
+   not change keeps its bits, unless its whole unit gets another range (integers). */
 void unit_store(const struct parameters *p, const struct unit_change *c, struct patch *patch);

@@ -3,7 +3,7 @@
    neighbours, so that it holds in expectation. No state. */
 #include "methods/integer_rows.h"
 
-#include <math.h>
+#include <string.h>
 
 #include "methods/gradient.h"
 
@@ -89,6 +89,10 @@ static void quantise(int32_t *q, const float *x, const float *u, size_t n, const
 {
     double scale = g->scale, bias = g->bias, top = g->top;
 
+    if (g->scale == 0) { /* a constant row is its minimum, and its integers 0 */
+        memset(q, 0, n * sizeof *q);
+        return;
+    }
     for (size_t j = 0; j < n; j++) {
         double t = ((double)x[j] - bias) / scale - g->low;
 

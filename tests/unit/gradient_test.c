@@ -100,9 +100,9 @@ static void choose_rows(struct scene *s, struct random *r)
             s->row[i] = (start + i * (rows / s->items)) % rows;
         return;
     }
-    s->items = rows ? 7 : 0;
+    s->items = rows ? 9 : 0;
     for (size_t i = 0; i < s->items; i++) {
-        s->row[i] = i == 6 ? BAG_MAX : 1 + random_below(r, 9);
+        s->row[i] = i >= 6 ? BAG_MAX : 1 + random_below(r, 9);
         for (size_t k = 0; k < BAG_MAX; k++) {
             s->bag[i][k] = random_below(r, rows);
             s->weight[i][k] = random_normal(r);

@@ -55,6 +55,37 @@ static void test_bytes(void **state)
         assert_true(hash_bytes(bytes, runs[i].n) == runs[i].value);
 }
 
+static void test_seeded(void **state)
+{
+    (void)state;
+    assert_true(hash_seeded("", 0, 0) == 0xef46db3751d8e999);
+    assert_true(hash_seeded("a", 1, 0) == 0xd24ec4f1a98c6e5b);
+    assert_true(hash_seeded("abc", 3, 0) == 0x44bc2cf5ad770999);
+    assert_true(hash_seeded("xxhash", 6, 20141025) == 0xb559b98d844e0635);
+}
+
+/* Numbers with large common factors, as a peer would choose them, fill all places alike. */
+static void test_number(void **state)
+{
+    struct hash_secret s = hash_secret(), again = hash_secret();
+
+    (void)state;
+    assert_memory_equal(&s, &again, sizeof s);
+    assert_true(s.multiply & 1);
+    for (unsigned shift = 0; shift < 54; shift++) {
+        unsigned low[64] = {0}, high[64] = {0};
+
+        for (uint64_t i = 0; i < 64 * 64; i++) {
+            uint64_t h = hash_number(&s, i << shift);
+
+            low[h % 64]++;
+            high[h >> 58]++;
+        }
+        for (size_t i = 0; i < 64; i++) /* 64 each, give or take eight */
+            assert_true(low[i] < 64 + 72 && high[i] < 64 + 72);
+    }
+}
+
 static void test_pieces_give_the_hash_of_the_whole(void **state)
 {
     (void)state;
@@ -85,6 +116,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_key),
         cmocka_unit_test(test_bytes),
+        cmocka_unit_test(test_seeded),
+        cmocka_unit_test(test_number),
         cmocka_unit_test(test_pieces_give_the_hash_of_the_whole),
 #ifdef EMBD_DEVELOPER
         cmocka_unit_test(test_hasher_without_memory),
