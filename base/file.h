@@ -48,5 +48,15 @@ MUST_CHECK enum status file_writer_commit(struct file_writer *w, struct error *e
 /* Remove the temporary unless committed; safe after commit, and on a zeroed writer. */
 void file_writer_abort(struct file_writer *w);
 
+/* For a file that is made in its full size first, so that a full disk is met here and not later,
+   and whose owner has more to do between the steps of the commit. Reserve `size` bytes, zeros. */
+MUST_CHECK enum status file_writer_reserve(struct file_writer *w, uint64_t size, struct error *e);
+MUST_CHECK enum status file_writer_put(struct file_writer *w, const void *data, size_t n,
+                                       uint64_t offset, struct error *e);
+/* fdatasync of what was written. */
+MUST_CHECK enum status file_writer_sync(struct file_writer *w, struct error *e);
+/* Close the file and give it its name; nothing is synced. The writer is closed in any case. */
+MUST_CHECK enum status file_writer_place(struct file_writer *w, struct error *e);
+
 /* fsync of the folder that holds `path`. */
 MUST_CHECK enum status file_sync_folder(const char *path, struct error *e);

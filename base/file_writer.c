@@ -70,6 +70,44 @@ enum status file_writer_add(struct file_writer *w, const void *data, size_t n, s
     return ST_OK;
 }
 
+enum status file_writer_reserve(struct file_writer *w, uint64_t size, struct error *e)
+{
+    int failed = EFBIG;
+
+    if (size <= INT64_MAX)
+        do
+            failed = size ? posix_fallocate(w->fd, 0, (off_t)size) : 0;
+        while (failed == EINTR);
+    if (failed)
+        return error_errno(e, failed, "cannot reserve %" PRIu64 " bytes for %s", size,
+                           QUOTE(w->path));
+    return ST_OK;
+}
+
+enum status file_writer_put(struct file_writer *w, const void *data, size_t n, uint64_t offset,
+                            struct error *e)
+{
+    const unsigned char *from = data;
+
+    while (n > 0) {
+        ssize_t done = pwrite(w->fd, from, n, (off_t)offset);
+
+        if (done < 0 && errno == EINTR)
+            continue;
+        if (done < 0)
+            return error_errno(e, errno, "cannot write %s", QUOTE(w->path));
+        from += done;
+        n -= (size_t)done;
+        offset += (uint64_t)done;
+    }
+    return ST_OK;
+}
+
+enum status file_writer_sync(struct file_writer *w, struct error *e)
+{
+    return fdatasync(w->fd) < 0 ? error_errno(e, errno, "cannot sync %s", QUOTE(w->path)) : ST_OK;
+}
+
 /* The folder of `path`, open for fsync(), or -1 with errno. */
 static int open_folder(const char *path)
 {
@@ -97,32 +135,42 @@ static enum status sync_folder(int fd, const char *path, struct error *e)
     return ST_OK;
 }
 
+/* Close and rename; what is left of the writer is for file_writer_abort(). */
+static enum status put_in_place(struct file_writer *w, struct error *e)
+{
+    int fd = w->fd;
+
+    w->fd = -1;
+    if (close(fd) < 0)
+        return error_errno(e, errno, "cannot write %s", QUOTE(w->path));
+    if (rename(w->temporary, w->path) < 0)
+        return error_errno(e, errno, "cannot put %s in place", QUOTE(w->path));
+    mem_free(w->temporary); /* nothing to remove any more */
+    w->temporary = NULL;
+    return ST_OK;
+}
+
+enum status file_writer_place(struct file_writer *w, struct error *e)
+{
+    enum status st = put_in_place(w, e);
+
+    file_writer_abort(w);
+    return st;
+}
+
 enum status file_writer_commit(struct file_writer *w, struct error *e)
 {
     enum status st = ST_OK;
-    int folder = open_folder(w->path), fd = w->fd; /* before the rename, so that this can fail */
+    int folder = open_folder(w->path); /* before the rename, so that this can fail */
 
-    if (folder < 0) {
+    if (folder < 0)
         st = error_errno(e, errno, "cannot open the folder of %s", QUOTE(w->path));
-        goto out;
-    }
-    if (fsync(fd) < 0) {
+    else if (fsync(w->fd) < 0)
         st = error_errno(e, errno, "cannot sync %s", QUOTE(w->path));
-        goto out;
-    }
-    w->fd = -1;
-    if (close(fd) < 0) {
-        st = error_errno(e, errno, "cannot write %s", QUOTE(w->path));
-        goto out;
-    }
-    if (rename(w->temporary, w->path) < 0) {
-        st = error_errno(e, errno, "cannot put %s in place", QUOTE(w->path));
-        goto out;
-    }
-    mem_free(w->temporary); /* nothing to remove any more */
-    w->temporary = NULL;
-    st = sync_folder(folder, w->path, e);
-out:
+    else
+        st = put_in_place(w, e);
+    if (st == ST_OK)
+        st = sync_folder(folder, w->path, e);
     if (folder >= 0)
         close(folder);
     file_writer_abort(w);

@@ -113,8 +113,7 @@ static void look_up_all(const struct table *t)
     }
 }
 
-/* The same tensors and metadata by our writer. The checksum goes, since tensors may change places.
- */
+/* The same tensors and metadata by our writer. The checksums go, since tensors may change places. */
 static void write_again(const struct table *t, const char *path)
 {
     size_t count = t->header.tensor_count, metadatas = 0;
@@ -124,7 +123,8 @@ static void write_again(const struct table *t, const char *path)
     struct error e;
 
     for (size_t i = 0; i < t->header.metadata_count; i++)
-        if (strcmp(t->header.metadata[i].key, "embd.checksum"))
+        if (strcmp(t->header.metadata[i].key, "embd.checksum") &&
+            strcmp(t->header.metadata[i].key, "embd.header"))
             metadata[metadatas++] = t->header.metadata[i];
     for (size_t i = 0; i < count; i++)
         tensor[i] = t->header.tensor[i].tensor;

@@ -21,28 +21,34 @@
 #include "table/table.h"
 
 struct snapshot {
-    uint64_t generation, version, lsn;
+    uint64_t generation, version;
+    uint64_t lsn;     /* 0 if damaged: it has nothing of the log behind it */
     unsigned lineage; /* 0 a, 1 b */
     bool whole;
-    uint64_t files;       /* of its chain: 1 if whole */
-    uint64_t bytes;       /* of its own file */
+    bool damaged;   /* its header, or a file of its chain, is no good: snapshot_open() says why */
+    uint64_t files; /* of its chain: 1 if whole */
+    uint64_t bytes; /* of its own file */
     uint64_t chain_bytes; /* of all files of its chain */
     int64_t time_us;      /* when it was written, since 1970 (the file's mtime) */
     uint64_t checksum;    /* of its own file's data area */
     char path[4096];      /* of its own file */
 };
 
-/* All snapshots of a generation in a table's folder that are complete by their names, newest first
-   (of equal versions the later written); other generations' are left out. No file is read but its
-   header; a chain with a missing or foreign link is not complete. None, or no folder: count 0.
+/* All snapshots of a generation in a table's folder, newest first (of equal versions the good ones,
+   then the later written); other generations' are left out, and so is everything that is not named
+   like a snapshot. Only headers are read, so the data of any may turn out bad when it is opened.
+   One whose header is bad, or whose chain misses a link or has a foreign one, is in the list as
+   `damaged`, so that whoever opens them in turn hears of it by name. None, or no folder: count 0.
    `*list` is yours (mem_free). */
 MUST_CHECK enum status snapshot_list(struct snapshot **list, size_t *count, const char *folder,
                                      uint64_t generation, struct error *e);
 
 /* Turn a table that was opened from any file into the first snapshot of a trainable one: a whole
    file in lineage a with the optimizer's settings, all its state tensors (those of the file if it
-   has them and `reset` is not set, else as the optimizer begins) and everything else as it is.
-   Makes the folder. ST_INVALID if the optimizer is not that of the file's state. */
+   has them and `reset` is not set, else as the optimizer begins, with `step` 0) and everything else
+   as it is. Makes the folder and the one that holds it (0700, durably). ST_INVALID if the optimizer
+   is not that of the file's state or does not suit the table, ST_DATA_LOSS if the source changed
+   meanwhile; errors of writing as for snapshot_write(). */
 struct snapshot_start {
     const struct optimizer_settings *settings;
     bool reset; /* reset_optimizer */
@@ -61,11 +67,15 @@ struct snapshot_moment {
     const struct optimizer_settings *settings; /* of that instant */
     uint64_t generation, version, lsn;
     unsigned lineage;
-    const struct snapshot *base; /* the lineage's newest snapshot; NULL: a whole one */
+    const struct snapshot *base; /* the lineage's newest snapshot, of a lower version; NULL: a whole
+                                    one (a second one of a version must be) */
     bool (*progress)(void *context, double done);
     void *context;
 };
-/* Reads the file back and compares its checksum before it gets its name. */
+/* Reads the file back and compares it with what was written before it gets its name. ST_EXHAUSTED
+   when the disk is full or the image had no memory, ST_CANCELLED by progress, other statuses with
+   the path; nothing is left behind, except that the file stays where only the last step failed, the
+   fsync of the folder. */
 MUST_CHECK enum status snapshot_write(const char *folder, const struct snapshot_moment *m,
                                       struct snapshot *out, struct error *e);
 
@@ -73,19 +83,24 @@ MUST_CHECK enum status snapshot_write(const char *folder, const struct snapshot_
    to half the size of the whole one or to 64 files. */
 bool snapshot_fold(const struct snapshot *base, uint64_t whole_bytes);
 
-/* Open the table at a snapshot: its whole file, fully checked, in private memory (`options->memory`
-   REGION_COPY or REGION_LOCK), and the blocks on top of it, each file held against its checksum.
-   The table's applied, lsn and optimizer are those of the snapshot. A damaged one is ST_DATA_LOSS
-   with a sentence that names the file. */
+/* Open the table at a snapshot: its whole file in private memory (`options->memory` REGION_COPY or
+   REGION_LOCK), and the blocks on top of it, each file held against its checksum; then the values
+   are checked as those of any table file. (A checksum says that the bytes are those that were
+   written; that no index leads outside, whoever wrote them, only the check says.) The table's
+   applied, lsn and optimizer are those of the snapshot, its checksum that of the data area in
+   memory. A damaged or unreadable one is ST_DATA_LOSS with a sentence that names the file;
+   ST_EXHAUSTED (memory) and ST_CANCELLED say nothing of it. */
 MUST_CHECK enum status snapshot_open(struct table **out, const struct snapshot *s,
                                      const struct table_options *options, struct error *e);
 /* Read every file of the chain and compare checksums; nothing is kept. */
 MUST_CHECK enum status snapshot_verify(const struct snapshot *s, struct error *e);
 
-/* Delete what the two newest snapshots of the generation (the newest of each lineage; of versions
-   from `since` on) do not need: older chains, other generations if this one has two, temporary
-   files. `since` is the version at which the table's present content began. */
+/* Delete what the two newest snapshots of the generation (the newest good one of each lineage; of
+   versions from `since` on) do not need: older chains, damaged ones, other generations. Where there
+   are no such two yet, only temporary files go. `since` is the version at which the table's present
+   content began. Files that are not named like ours stay. */
 MUST_CHECK enum status snapshot_prune(const char *folder, uint64_t generation, uint64_t since,
                                       struct error *e);
-/* Delete the whole folder of a forgotten table. */
+/* Delete the folder of a forgotten table with all files in it; a folder within it stays and is an
+   error. No folder: nothing to do. */
 MUST_CHECK enum status snapshot_forget(const char *folder, struct error *e);

@@ -158,10 +158,14 @@ enum status header_parse(struct header *out, const unsigned char *start, size_t 
     h.data_offset = 8 + length;
     h.data_bytes = size - h.data_offset;
     h.hash = hash_bytes(start, 8 + (size_t)length);
+    st = header_seal_check(&h.sealed, start, 8 + (size_t)length, e);
+    if (st != ST_OK)
+        goto out;
     if (!json_is_object(root))
         st = error_set(e, ST_INVALID, "header: is not a JSON object");
     else
         st = fill(&h, root, json_object_get(root, METADATA), e);
+out:
     json_decref(root);
     if (st != ST_OK)
         header_done(&h);

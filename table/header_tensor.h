@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Parts of header_parse(): one entry of the JSON, and all of them together, and their limits. */
+/* Parts of header_parse(): one entry of the JSON, all of them together, their limits, the header's
+   own checksum. */
 #pragma once
 
 #include <jansson.h>
@@ -17,3 +18,7 @@ MUST_CHECK enum status header_tensor_read(struct file_tensor *t, const json_t *e
    overlap, nothing behind the last. */
 MUST_CHECK enum status header_layout_check(struct file_tensor *t, size_t count, uint64_t data_bytes,
                                            struct error *e);
+
+/* Whether the header (eight bytes and JSON) has an `embd.header` that is right. */
+MUST_CHECK enum status header_seal_check(bool *sealed, const unsigned char *header, size_t n,
+                                         struct error *e);

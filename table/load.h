@@ -41,6 +41,9 @@ MUST_CHECK enum status load_bind(struct loading *l, struct error *e);
 MUST_CHECK enum status load_optimizer(struct loading *l, struct error *e);
 /* Map or read the file, copy what must be private, point every tensor at its bytes. */
 MUST_CHECK enum status load_memory(struct loading *l, struct error *e);
+/* Within load_memory(), with options->overlay: compare the checksum of what was read, let the
+   overlay change it, and check what it says of the optimizer. */
+MUST_CHECK enum status load_overlay(struct loading *l, struct error *e);
 /* Read every value once: checksum, finite floats, signs. With `before` other than ST_OK (and its
    sentence in `e`) only the checksum is compared, since damage explains any other fault. */
 MUST_CHECK enum status load_values(struct loading *l, enum status before, struct error *e);

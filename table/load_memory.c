@@ -4,6 +4,7 @@
    and the default row. */
 #include <string.h>
 
+#include "base/hash.h"
 #include "base/memory.h"
 #include "table/load.h"
 
@@ -22,19 +23,28 @@ enum status load_progress(struct loading *l, double done, struct error *e)
  */
 static enum status read_data(struct loading *l, struct error *e)
 {
+    struct hasher *hasher = l->options->overlay ? hasher_new() : NULL;
     struct table *t = l->t;
     enum status st;
     size_t offset, n;
 
-    if (t->header.data_bytes > SIZE_MAX)
-        return error_memory(e, "table");
+    if (t->header.data_bytes > SIZE_MAX || (l->options->overlay && !hasher)) {
+        st = error_memory(e, "table");
+        goto out;
+    }
     st = region_private(&t->region, (size_t)t->header.data_bytes, t->memory, e);
     for (size_t i = 0; st == ST_OK && i < region_chunks(t->region); i++) {
         region_chunk(t->region, i, &offset, &n);
         st = file_pread(l->fd, t->region->data + offset, n, t->header.data_offset + offset, e);
+        if (st == ST_OK && hasher)
+            hasher_add(hasher, t->region->data + offset, n);
         if (st == ST_OK)
             st = load_progress(l, 0.5 * (double)(offset + n) / (double)t->region->size, e);
     }
+    if (st == ST_OK && hasher)
+        t->checksum = hasher_value(hasher);
+out:
+    hasher_free(hasher);
     return st;
 }
 
@@ -120,6 +130,8 @@ enum status load_memory(struct loading *l, struct error *e)
         st = region_map(&t->region, l->fd, (size_t)t->identity.size, e);
     else
         st = read_data(l, e);
+    if (st == ST_OK && l->options->overlay)
+        st = load_overlay(l, e);
     if (st == ST_OK)
         st = make_private(l, e);
     if (st == ST_OK)

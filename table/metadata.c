@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The `embd.` keys of a table file. Foreign keys are no business of ours; a key that begins with
    "embd." and is not known is refused, because a misspelt one must not be silent. */
+#include "table/metadata.h"
+
 #include <string.h>
 
 #include "base/memory.h"
@@ -18,13 +20,70 @@ struct key {
     enum status (*read)(struct loading *l, const char *value, struct error *e);
 };
 
-static enum status read_number(const char *key, const char *value, uint64_t *out, struct error *e)
+enum status metadata_number(const char *key, const char *value, uint64_t *out, struct error *e)
 {
     if (parse_u64(value, strlen(value), out) && *out <= INT64_MAX)
         return ST_OK;
     return error_set(e, ST_INVALID,
                      "%s is %s; it must be a number from 0 to 2^63 - 1 in plain digits", key,
                      QUOTE(value));
+}
+
+enum status metadata_checksum(const char *key, const char *value, uint64_t *out, struct error *e)
+{
+    static const char digits[] = "0123456789abcdef";
+    uint64_t sum = 0;
+
+    if (strlen(value) != CHECKSUM_DIGITS || strspn(value, digits) != CHECKSUM_DIGITS)
+        return error_set(e, ST_INVALID, "%s is %s; it must be %d digits 0-9a-f", key, QUOTE(value),
+                         CHECKSUM_DIGITS);
+    for (; *value; value++)
+        sum = sum << 4 | (uint64_t)(strchr(digits, *value) - digits);
+    *out = sum;
+    return ST_OK;
+}
+
+enum status metadata_seal(const struct header *h, const char *value, struct error *e)
+{
+    if (h->sealed)
+        return ST_OK;
+    return error_set(e, ST_DATA_LOSS,
+                     "the header was changed after its checksum, embd.header = %s, was made",
+                     QUOTE(value));
+}
+
+enum status moment_read(struct moment *out, const struct header *h, struct error *e)
+{
+    struct moment m = {.optimizer = header_metadata(h, "embd.optimizer")};
+    const struct {
+        const char *key;
+        enum status (*read)(const char *key, const char *value, uint64_t *out, struct error *e);
+        uint64_t *out;
+    } keys[] = {
+        {"embd.applied", metadata_number, &m.applied},
+        {"embd.lsn", metadata_number, &m.lsn},
+        {"embd.generation", metadata_number, &m.generation},
+        {"embd.checksum", metadata_checksum, &m.checksum},
+    };
+    const char *seal = header_metadata(h, "embd.header");
+    enum status st = seal ? metadata_seal(h, seal, e)
+                          : error_set(e, ST_INVALID, "metadata: \"embd.header\" is missing");
+
+    if (st != ST_OK)
+        return st;
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        const char *value = header_metadata(h, keys[i].key);
+
+        st = value ? keys[i].read(keys[i].key, value, keys[i].out, e)
+                   : error_set(e, ST_INVALID, "metadata: \"%s\" is missing", keys[i].key);
+
+        if (st != ST_OK)
+            return st;
+    }
+    if (!m.optimizer)
+        return error_set(e, ST_INVALID, "metadata: \"embd.optimizer\" is missing");
+    *out = m;
+    return ST_OK;
 }
 
 static enum status read_version(struct loading *l, const char *value, struct error *e)
@@ -46,13 +105,13 @@ static enum status read_method(struct loading *l, const char *value, struct erro
 
 static enum status read_rows(struct loading *l, const char *value, struct error *e)
 {
-    return read_number("embd.rows", value, &l->t->rows, e);
+    return metadata_number("embd.rows", value, &l->t->rows, e);
 }
 
 static enum status read_dim(struct loading *l, const char *value, struct error *e)
 {
     uint64_t dim;
-    enum status st = read_number("embd.dim", value, &dim, e);
+    enum status st = metadata_number("embd.dim", value, &dim, e);
 
     if (st != ST_OK)
         return st;
@@ -139,42 +198,45 @@ static enum status read_origin(struct loading *l, const char *value, struct erro
 
 static enum status read_applied(struct loading *l, const char *value, struct error *e)
 {
-    return read_number("embd.applied", value, &l->t->applied, e);
+    return metadata_number("embd.applied", value, &l->t->applied, e);
 }
 
 static enum status read_lsn(struct loading *l, const char *value, struct error *e)
 {
-    return read_number("embd.lsn", value, &l->t->lsn, e);
+    return metadata_number("embd.lsn", value, &l->t->lsn, e);
 }
 
 static enum status read_generation(struct loading *l, const char *value, struct error *e)
 {
-    return read_number("embd.generation", value, &l->t->generation, e);
+    return metadata_number("embd.generation", value, &l->t->generation, e);
 }
 
 static enum status read_checksum(struct loading *l, const char *value, struct error *e)
 {
-    static const char digits[] = "0123456789abcdef";
-    uint64_t sum = 0;
-
-    if (strlen(value) != CHECKSUM_DIGITS || strspn(value, digits) != CHECKSUM_DIGITS)
-        return error_set(e, ST_INVALID, "embd.checksum is %s; it must be %d digits 0-9a-f",
-                         QUOTE(value), CHECKSUM_DIGITS);
-    for (; *value; value++)
-        sum = sum << 4 | (uint64_t)(strchr(digits, *value) - digits);
-    l->checksum = sum;
     l->has_checksum = true;
-    return ST_OK;
+    return metadata_checksum("embd.checksum", value, &l->checksum, e);
+}
+
+static enum status read_seal(struct loading *l, const char *value, struct error *e)
+{
+    return metadata_seal(&l->t->header, value, e);
 }
 
 /* In the order of reading: later ones look at what earlier ones have set. */
 static const struct key keys[] = {
-    {"embd.version", true, read_version},    {"embd.method", true, read_method},
-    {"embd.rows", true, read_rows},          {"embd.dim", true, read_dim},
-    {"embd.fields", false, read_fields},     {"embd.config", false, read_config},
-    {"embd.ids", false, read_ids},           {"embd.applied", false, read_applied},
-    {"embd.lsn", false, read_lsn},           {"embd.generation", false, read_generation},
-    {"embd.checksum", false, read_checksum}, {"embd.optimizer", false, read_optimizer},
+    {"embd.header", false, read_seal},
+    {"embd.version", true, read_version},
+    {"embd.method", true, read_method},
+    {"embd.rows", true, read_rows},
+    {"embd.dim", true, read_dim},
+    {"embd.fields", false, read_fields},
+    {"embd.config", false, read_config},
+    {"embd.ids", false, read_ids},
+    {"embd.applied", false, read_applied},
+    {"embd.lsn", false, read_lsn},
+    {"embd.generation", false, read_generation},
+    {"embd.checksum", false, read_checksum},
+    {"embd.optimizer", false, read_optimizer},
     {"embd.origin", false, read_origin},
 };
 #define KEYS (sizeof keys / sizeof keys[0])

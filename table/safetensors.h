@@ -39,6 +39,7 @@ struct header {
     uint64_t data_offset; /* where the data area begins in the file */
     uint64_t data_bytes;
     uint64_t hash;       /* XXH3-64 of the eight bytes and the JSON */
+    bool sealed;         /* the metadata have embd.header, and it is right */
     uint32_t *by_name;   /* places in `tensor`, sorted by name */
     void *memory;        /* holds all of the above */
     size_t memory_bytes; /* its size */
@@ -58,6 +59,22 @@ MUST_CHECK enum status header_read(struct header *h, int fd, uint64_t size,
 void header_done(struct header *h);
 const char *header_metadata(const struct header *h, const char *key); /* NULL if absent */
 const struct file_tensor *header_tensor(const struct header *h, const char *name); /* or NULL */
+
+/* Places in the data area for tensors, widest elements first, then in the order given, so that each
+   is aligned to its own element and no hole is left. `*total` is the size of the area; false if no
+   size_t holds it. */
+bool safetensors_lay_out(const struct tensor *tensor, size_t count, size_t *place, size_t *total);
+/* A header as bytes, spaces up to a multiple of 64 included, for tensors that have such places, or
+   those of a file that is there already. The mirror of header_parse(). `*out` is yours (mem_free).
+ */
+MUST_CHECK enum status header_build(unsigned char **out, size_t *n, const struct metadata *metadata,
+                                    size_t metadata_count, const struct tensor *tensor,
+                                    const size_t *place, size_t count, struct error *e);
+
+/* Complete such bytes, whose metadata have embd.header = HEADER_UNSEALED: it becomes the XXH3-64 of
+   the header as it is now. */
+#define HEADER_UNSEALED "0000000000000000"
+void header_seal(unsigned char *header, size_t n);
 
 /* A file being written. Tensors are laid out widest element first, then in the order given; the
    data area begins at a multiple of 64. */

@@ -64,6 +64,14 @@ struct table_options {
      */
     bool (*progress)(void *context, double done);
     void *context;
+    /* Private memory of a file that has embd.checksum: called when the data area is in memory and
+       its checksum has been found right, and before anything is made of the values. It may bring
+       the `n` bytes at `data` up to a later moment and set t->applied, lsn and optimizer (mem_text)
+       to it; what it leaves is then checked in full like the values of any file, and t->checksum is
+       that of the bytes as they lie in memory. May be NULL. */
+    enum status (*overlay)(void *context, struct table *t, unsigned char *data, size_t n,
+                           struct error *e);
+    void *overlay_context;
 };
 
 /* Open, check and load. A refused file gets one sentence that names the tensor (or key) and the

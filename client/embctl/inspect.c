@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* embctl inspect: what is in a table file, from its header alone. A file that is no good table is
-   shown as far as it can be read. */
+/* embctl inspect: what is in a table file, or in one of changed blocks, from its header alone. A
+   file that is no good table is shown as far as it can be read. */
 #include <inttypes.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/text.h"
+#include "client/embctl/blocks_info.h"
 #include "client/embctl/commands.h"
 #include "client/embctl/file_info.h"
 #include "client/embctl/info.h"
@@ -55,6 +56,14 @@ static void print_foreign(const struct header *h)
             print_pair(WIDTH, h->metadata[i].key, "%s", h->metadata[i].value);
 }
 
+static void json_metadata(struct document *j, const struct header *h)
+{
+    doc_object(j, "metadata");
+    for (size_t i = 0; i < h->metadata_count; i++)
+        doc_text(j, h->metadata[i].key, h->metadata[i].value);
+    doc_close(j);
+}
+
 static int print_json(const char *path, const struct header *h, const struct table *t)
 {
     struct document j;
@@ -63,17 +72,39 @@ static int print_json(const char *path, const struct header *h, const struct tab
     doc_object(&j, NULL);
     doc_text(&j, "file", path);
     json_table(&j, t);
-    doc_object(&j, "metadata");
-    for (size_t i = 0; i < h->metadata_count; i++)
-        doc_text(&j, h->metadata[i].key, h->metadata[i].value);
-    doc_close(&j);
+    json_metadata(&j, h);
     doc_u64(&j, "header_bytes", h->data_offset);
     json_tensors(&j, h);
     doc_close(&j);
     return doc_finish(&j);
 }
 
-static int run(const struct arguments *a)
+static int inspect_blocks(const struct arguments *a, const struct blocks_file *f)
+{
+    const char *path = a->operand[0];
+    const struct header *h = &f->header;
+    struct document j;
+
+    if (!a->json) {
+        print_header(path, h, h->data_offset + h->data_bytes);
+        print_blocks(WIDTH, f);
+        print_foreign(h);
+        putchar('\n');
+        print_file_tensors(h);
+        return finish_output();
+    }
+    doc_begin(&j);
+    doc_object(&j, NULL);
+    doc_text(&j, "file", path);
+    json_blocks(&j, f);
+    json_metadata(&j, h);
+    doc_u64(&j, "header_bytes", h->data_offset);
+    json_tensors(&j, h);
+    doc_close(&j);
+    return doc_finish(&j);
+}
+
+static int inspect_table(const struct arguments *a)
 {
     const char *path = a->operand[0];
     struct table_options options = file_options();
@@ -116,11 +147,29 @@ static int run(const struct arguments *a)
     return done;
 }
 
+static int run(const struct arguments *a)
+{
+    struct blocks_file f;
+    struct error e;
+    int fd, done;
+
+    if (blocks_open(&f, &fd, a->operand[0], &e) != ST_OK)
+        return fail(&e);
+    if (fd < 0)
+        return inspect_table(a);
+    close(fd);
+    done = inspect_blocks(a, &f);
+    blocks_file_done(&f);
+    return done;
+}
+
 const struct command command_inspect = {
     .name = "inspect",
     .operands = "FILE",
     .help = "Show what is in a table file",
-    .more = "Reads the header alone; embctl verify checks every value.\n",
+    .more =
+        "Reads the header alone; embctl verify checks every value. Also takes files of changed\n"
+        "blocks from a daemon's data folder.\n",
     .operands_least = 1,
     .operands_most = 1,
     .run = run,
