@@ -197,6 +197,9 @@ static void test_takes_other_settings(void **state)
     assert_true(optimizer_settings_equal(&s, training_settings(training)));
     assert_int_equal(training_settings(training)->step, 6); /* a count, not a setting */
     assert_ptr_not_equal(training_settings(training)->rate, s.rate);
+    assert_ok(optimizer_settings_set(&s, "tensors", "{\"w\":{\"learning_rate\":2}}", &e), e);
+    assert_fails(training_set(training, &s, &e), ST_INVALID, e, "there is no tensor \"w\"");
+    assert_string_equal(training_settings(training)->rate[0].name, "weight");
     s.optimizer = optimizer_find("sgd", 3);
     assert_fails(training_set(training, &s, &e), ST_INVALID, e, "the optimizer is adam; it cannot");
     assert_string_equal(training_settings(training)->optimizer->name, "adam");
