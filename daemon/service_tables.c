@@ -34,7 +34,7 @@ static void list_message(struct call *call, const unsigned char *data, size_t n)
         reply.tables[i] = &info[i];
     }
     reply.n_tables = c->count;
-    reply.lsn = c->lsn;
+    reply.lsn = service_lsn(call);
     service_reply(call, &reply.base);
 }
 

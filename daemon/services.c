@@ -75,6 +75,13 @@ void service_reply(struct call *call, const ProtobufCMessage *message)
         call_fail(call, st, &e);
 }
 
+uint64_t service_lsn(const struct call *call)
+{
+    uint64_t lsn = atomic_load(&call->worker->server->lsn);
+
+    return lsn > call->worker->catalog->lsn ? lsn : call->worker->catalog->lsn;
+}
+
 void service_count(struct call *call, unsigned slot, enum status st)
 {
     counters_record(call->worker->counters, slot, call->rpc->index, st, 0, 0,

@@ -31,6 +31,8 @@ void *service_unpack(struct call *call, const ProtobufCMessageDescriptor *type, 
 void service_reply(struct call *call, const ProtobufCMessage *message);
 /* A message as a block for call_reply() or call_send(); NULL when out of memory. Any thread. */
 struct block *service_pack(const ProtobufCMessage *message);
+/* The position in the log of what the call sees: of its worker's catalog, and of pushes. */
+uint64_t service_lsn(const struct call *call);
 /* rpc.done of methods that are about no table: count the call. */
 void service_done(struct call *call, enum status st);
 /* Count a call that is about the table of that slot. */
