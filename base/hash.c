@@ -29,6 +29,14 @@ uint64_t hash_bytes(const void *data, size_t n)
     return XXH3_64bits(data, n);
 }
 
+void hash_bytes128(uint64_t out[2], const void *data, size_t n)
+{
+    XXH128_hash_t hash = XXH3_128bits(data, n);
+
+    out[0] = hash.low64;
+    out[1] = hash.high64;
+}
+
 uint64_t hash_seeded(const void *data, size_t n, uint64_t seed)
 {
     return XXH64(data, n, seed);

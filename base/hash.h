@@ -10,6 +10,8 @@
 uint64_t hash_key(int64_t key, uint64_t seed);
 /* XXH3-64 of a run of bytes. */
 uint64_t hash_bytes(const void *data, size_t n);
+/* XXH3-128, low half first. */
+void hash_bytes128(uint64_t out[2], const void *data, size_t n);
 
 /* XXH64 of a run of bytes under `seed`. */
 uint64_t hash_seeded(const void *data, size_t n, uint64_t seed);

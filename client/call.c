@@ -10,7 +10,7 @@
 
 void call_rewind(struct call *call)
 {
-    call->body_sent = 0;
+    body_rewind(&call->body);
     call->unsent = call->refused = false;
     call->http_status = 0;
     call->grpc_content = call->has_status = false;
@@ -21,6 +21,7 @@ void call_rewind(struct call *call)
     call->length = 0;
     call->received = 0;
     call->whole = false;
+    call->replies = 0;
 }
 
 void call_finish(struct call *call, enum status status)
@@ -104,6 +105,21 @@ static size_t take_prefix(struct call *call, const unsigned char *data, size_t n
     return n;
 }
 
+/* A stream's message is complete: the next one may begin. */
+static void take_message(struct call *call)
+{
+    enum status st = call->sink.end(call->sink.context, &call->error);
+
+    if (st != ST_OK) {
+        call_finish(call, st);
+        return;
+    }
+    call->replies++;
+    call->prefix_bytes = 0;
+    call->received = 0;
+    call->whole = false;
+}
+
 void call_data(struct call *call, const unsigned char *data, size_t n)
 {
     while (n > 0 && !call->over) {
@@ -126,6 +142,8 @@ void call_data(struct call *call, const unsigned char *data, size_t n)
             call->received += part;
             call->whole = call->received == call->length;
         }
+        if (call->whole && call->streaming && !call->over)
+            take_message(call);
         data += part;
         n -= part;
     }
@@ -133,6 +151,8 @@ void call_data(struct call *call, const unsigned char *data, size_t n)
 
 static enum status end_well(struct call *call)
 {
+    if (call->streaming && call->prefix_bytes == 0)
+        return ST_OK;
     if (!call->whole && call->prefix_bytes == 0)
         return error_set(&call->error, ST_INTERNAL, "the server says OK but sent no message");
     if (!call->whole)
@@ -166,7 +186,7 @@ void call_reset(struct call *call, uint32_t error_code)
 {
     if (call->over)
         return;
-    if (error_code == NGHTTP2_REFUSED_STREAM) {
+    if (error_code == NGHTTP2_REFUSED_STREAM && !call->replies) {
         call->refused = true; /* whether it is sent again is the client's to say */
         return;
     }

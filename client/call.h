@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One gRPC call as the client sees it: the request, how much of it is sent, the rules that a reply
-   has to keep (reply headers, one message, a status), and the outcome. No I/O: session.c feeds it.
+   has to keep (reply headers, one message, a status), and the outcome. A stream may send and get
+   any number of messages. No I/O: session.c feeds it.
 
      waiting .. sent .. headers .. message .. status        (call_finish() from anywhere: over) */
 #pragma once
@@ -10,6 +11,7 @@
 #include <stdint.h>
 
 #include "base/status.h"
+#include "client/body.h"
 #include "proto/grpc.h"
 
 #define CALL_HEADER_BYTES_MAX                                                                      \
@@ -17,7 +19,8 @@
 #define CALL_FOREVER UINT64_MAX /* a deadline that never comes */
 
 /* Where the bytes of the reply go as they arrive. `begin` comes first, again if the call is sent
-   again; the pieces of one message follow in order, `length` bytes in all. */
+   again; the pieces of one message follow in order, `length` bytes in all. `end` comes when the
+   call has ended well; of a stream, behind each message. */
 struct reply_sink {
     enum status (*begin)(void *context, uint32_t length, struct error *e);
     enum status (*add)(void *context, const unsigned char *data, size_t n, struct error *e);
@@ -29,9 +32,9 @@ struct connection;
 
 struct call {
     /* Set by the maker. */
-    const char *path;    /* "/embd.v1.Embedding/Lookup" */
-    unsigned char *body; /* prefix and message, owned */
-    size_t body_bytes;
+    const char *path; /* "/embd.v1.Embedding/Lookup" */
+    struct body body;
+    bool streaming;
     uint64_t deadline_us; /* on clock_now_us(), or CALL_FOREVER */
     uint64_t reply_max;   /* bytes of the reply's message */
     struct reply_sink sink;
@@ -39,7 +42,6 @@ struct call {
     /* Owned by connection.c and session.c. */
     struct connection *connection; /* NULL: on none */
     int32_t stream;
-    size_t body_sent;
     bool unsent;  /* the request never left */
     bool refused; /* not processed, as the server says: safe to send again */
     bool again;   /* was sent again already */
@@ -54,7 +56,8 @@ struct call {
     unsigned prefix_bytes;
     uint32_t length;
     uint64_t received;
-    bool whole; /* the message is complete */
+    bool whole;       /* the message is complete */
+    uint64_t replies; /* of a stream: complete messages */
 
     bool over;
     enum status status;

@@ -11,27 +11,40 @@
 #include "base/memory.h"
 #include "base/text.h"
 
-enum status client_call_new(embd_call **out, embd_client *client, const char *path, size_t count,
-                            size_t n, uint64_t timeout_us, struct error *e)
+enum status letter_new(struct letter **out, size_t bytes, size_t head, size_t pieces,
+                       struct error *e)
 {
-    size_t bytes;
-    embd_call *call;
+    struct letter *l;
+    size_t room;
 
-    if (n > UINT32_MAX)
-        return error_set(e, ST_EXHAUSTED, "a request of %zu bytes is more than gRPC can carry", n);
-    if (!size_mul(count, sizeof call->result[0], &bytes) || !size_add(bytes, sizeof *call, &bytes))
-        return error_memory(e, "call");
-    call = mem_zero(1, bytes);
-    if (!call || !(call->call.body = mem_alloc(GRPC_PREFIX + n))) {
-        mem_free(call);
+    if (bytes > UINT32_MAX)
+        return error_set(e, ST_EXHAUSTED, "a request of %zu bytes is more than gRPC can carry",
+                         bytes);
+    if (!size_mul(pieces + 1, sizeof *l->piece, &room) ||
+        !size_add(room, sizeof *l + GRPC_PREFIX + head, &room) || !(l = mem_alloc(room)))
         return error_memory(e, "request");
-    }
-    grpc_prefix_write(call->call.body, (uint32_t)n);
-    call->call.body_bytes = GRPC_PREFIX + n;
+    *l = (struct letter){.piece = (struct bytes *)(l + 1) + 1};
+    l->head = (unsigned char *)(l->piece + pieces) + GRPC_PREFIX;
+    grpc_prefix_write(l->head - GRPC_PREFIX, (uint32_t)bytes);
+    l->piece[-1] = (struct bytes){l->head - GRPC_PREFIX, GRPC_PREFIX};
+    l->parcel.piece = l->piece - 1;
+    l->parcel.pieces = pieces + 1;
+    *out = l;
+    return ST_OK;
+}
+
+enum status client_call_new(embd_call **out, embd_client *client, const char *path, size_t size,
+                            struct letter *letter, uint64_t timeout_us, struct error *e)
+{
+    embd_call *call = mem_zero(1, size);
+
+    if (!call)
+        return error_memory(e, "call");
     call->call.path = path;
     call->call.reply_max = client->reply_max;
+    if (letter)
+        body_add(&call->call.body, &letter->parcel);
     call->client = client;
-    call->result_count = count;
     call->timeout_us = timeout_us;
     if (__builtin_add_overflow(clock_now_us(), timeout_us, &call->call.deadline_us))
         call->call.deadline_us = CALL_FOREVER;
@@ -45,9 +58,49 @@ void client_call_free(embd_call *call)
         return;
     for (size_t i = 0; i < call->result_count; i++)
         mem_free(call->result[i].own);
+    mem_free(call->result);
     mem_free(call->reply);
-    mem_free(call->call.body);
+    for (struct parcel *p = call->call.body.first, *next; p; p = next) {
+        next = p->next;
+        mem_free(p); /* a letter begins with its parcel */
+    }
     mem_free(call);
+}
+
+enum status client_reply_begin(void *context, uint32_t length, struct error *e)
+{
+    embd_call *call = context;
+
+    mem_free(call->reply);
+    call->reply_bytes = 0;
+    call->reply = mem_alloc(length);
+    return call->reply ? ST_OK : error_memory(e, "reply");
+}
+
+enum status client_reply_add(void *context, const unsigned char *data, size_t n, struct error *e)
+{
+    embd_call *call = context;
+
+    (void)e;
+    memcpy(call->reply + call->reply_bytes, data, n);
+    call->reply_bytes += n;
+    return ST_OK;
+}
+
+int client_result(enum status st, const struct error *e, char *error)
+{
+    if (st != ST_OK && error)
+        memcpy(error, e->text, strlen(e->text) + 1);
+    return (int)st;
+}
+
+uint64_t client_microseconds(int64_t ms, uint64_t fallback)
+{
+    if (ms < 0)
+        return CALL_FOREVER;
+    if (ms == 0)
+        return fallback;
+    return ms > INT64_MAX / 1000 ? CALL_FOREVER : (uint64_t)ms * 1000;
 }
 
 /* Free connections that are of no use any more. */
@@ -106,7 +159,7 @@ static enum status client_send(embd_client *client, struct call *call, struct er
 
     if (st != ST_OK)
         return st;
-    if (call->deadline_us != CALL_FOREVER)
+    if (call->deadline_us != CALL_FOREVER && !call->streaming) /* a stream's is of one answer */
         left_us = call->deadline_us > now_us ? call->deadline_us - now_us : 0;
     st = session_submit(&c->session, call, address_authority(&client->address), left_us, e);
     if (st != ST_OK)
@@ -156,6 +209,12 @@ enum status client_start(embd_client *client, embd_call *call, struct error *e)
     call->next = client->calls;
     client->calls = call;
     return ST_OK;
+}
+
+bool client_call_ready(const embd_call *call)
+{
+    return call->call.over || (call->call.streaming &&
+                               call->call.replies > ((const struct embd_push_stream *)call)->taken);
 }
 
 void client_remove(embd_client *client, embd_call *call)

@@ -18,24 +18,6 @@
 
 static_assert(sizeof(((struct error *)0)->text) == EMBD_CLIENT_ERROR_MAX, "sentences fit");
 
-/* The end of every public function that may fail. */
-static int result(enum status st, const struct error *e, char *error)
-{
-    if (st != ST_OK && error)
-        memcpy(error, e->text, strlen(e->text) + 1);
-    return (int)st;
-}
-
-/* -1 means none, 0 means `fallback`. */
-static uint64_t microseconds(int64_t ms, uint64_t fallback)
-{
-    if (ms < 0)
-        return CALL_FOREVER;
-    if (ms == 0)
-        return fallback;
-    return ms > INT64_MAX / 1000 ? CALL_FOREVER : (uint64_t)ms * 1000;
-}
-
 int embd_client_open(embd_client **client, const char *address, const embd_client_options *options,
                      char *error)
 {
@@ -45,11 +27,11 @@ int embd_client_open(embd_client **client, const char *address, const embd_clien
     enum status st;
 
     if (!c)
-        return result(error_memory(&e, "client"), &e, error);
+        return client_result(error_memory(&e, "client"), &e, error);
     if (!options)
         options = &defaults;
-    c->timeout_us = microseconds(options->timeout_ms, TIMEOUT_US);
-    c->connect_us = microseconds(options->connect_ms, CONNECT_US);
+    c->timeout_us = client_microseconds(options->timeout_ms, TIMEOUT_US);
+    c->connect_us = client_microseconds(options->connect_ms, CONNECT_US);
     c->reply_max = options->max_reply_bytes ? options->max_reply_bytes : REPLY_MAX;
     if (!address)
         address = secure_getenv("EMBD_SERVER");
@@ -58,7 +40,7 @@ int embd_client_open(embd_client **client, const char *address, const embd_clien
         *client = c;
     else
         mem_free(c);
-    return result(st, &e, error);
+    return client_result(st, &e, error);
 }
 
 void embd_client_close(embd_client *client)
@@ -122,7 +104,9 @@ static enum status encode(embd_call **out, embd_client *client, embd_lookup *loo
 {
     struct lookup_request request = {
         .count = count, .format = (uint32_t)options->format, .missing = (uint32_t)options->missing};
+    struct letter *letter = NULL;
     embd_call *call;
+    size_t pieces, head;
     enum status st;
 
     if (options->format < EMBD_FORMAT_F32 || options->format > EMBD_FORMAT_INT8)
@@ -145,18 +129,30 @@ static enum status encode(embd_call **out, embd_client *client, embd_lookup *loo
             .min_version = l->min_version,
         };
     }
-    st = client_call_new(&call, client, "/embd.v1.Embedding/Lookup", count,
-                         lookup_request_size(&request),
-                         microseconds(options->timeout_ms, client->timeout_us), e);
+    head = lookup_request_gather_size(&request, &pieces);
+    st = letter_new(&letter, lookup_request_size(&request), head, pieces, e);
     if (st != ST_OK)
         goto out;
-    lookup_request_write(&request, call->call.body + GRPC_PREFIX);
+    lookup_request_gather(&request, letter->head, letter->piece);
+    st = client_call_new(&call, client, "/embd.v1.Embedding/Lookup", sizeof *call, letter,
+                         client_microseconds(options->timeout_ms, client->timeout_us), e);
+    if (st != ST_OK)
+        goto out;
+    letter = NULL;
+    call->result = mem_zero(count, sizeof *call->result);
+    if (!call->result) {
+        client_call_free(call);
+        st = error_memory(e, "call");
+        goto out;
+    }
+    call->result_count = count;
     for (size_t i = 0; i < count; i++)
         call->result[i].lookup = &lookups[i];
     reply_reader_init(&call->reader, options->format, call->result, count);
     call->call.sink = (struct reply_sink){lookup_begin, lookup_add, lookup_end, call};
     *out = call;
 out:
+    mem_free(letter);
     mem_free(request.lookup);
     return st;
 }
@@ -177,7 +173,7 @@ int embd_client_start(embd_client *client, embd_lookup *lookups, size_t count,
         *call = made;
     else
         client_call_free(made);
-    return result(st, &e, error);
+    return client_result(st, &e, error);
 }
 
 int embd_call_wait(embd_call *call, char *error)
@@ -190,7 +186,7 @@ int embd_call_wait(embd_call *call, char *error)
         client_drive(client, CALL_FOREVER);
     client_remove(client, call);
     st = call->call.status;
-    (void)result(st, &call->call.error, error);
+    (void)client_result(st, &call->call.error, error);
     for (size_t i = 0; i < call->result_count && st == ST_OK; i++)
         lent |= call->result[i].own != NULL;
     if (lent) {
@@ -219,13 +215,13 @@ size_t embd_client_poll(embd_client *client, int64_t timeout_ms)
     bool first = true;
 
     if (timeout_ms >= 0 &&
-        __builtin_add_overflow(clock_now_us(), microseconds(timeout_ms, 0), &until_us))
+        __builtin_add_overflow(clock_now_us(), client_microseconds(timeout_ms, 0), &until_us))
         until_us = CALL_FOREVER;
     for (;;) {
         size_t finished = 0;
 
         for (const embd_call *call = client->calls; call; call = call->next)
-            finished += call->call.over;
+            finished += client_call_ready(call);
         if (!client->calls || finished || (!first && clock_now_us() >= until_us))
             return finished;
         client_drive(client, until_us);
@@ -242,26 +238,6 @@ int embd_client_lookup(embd_client *client, embd_lookup *lookups, size_t count,
     return failed ? failed : embd_call_wait(call, error);
 }
 
-static enum status reply_begin(void *context, uint32_t length, struct error *e)
-{
-    embd_call *call = context;
-
-    mem_free(call->reply);
-    call->reply_bytes = 0;
-    call->reply = mem_alloc(length);
-    return call->reply ? ST_OK : error_memory(e, "reply");
-}
-
-static enum status reply_add(void *context, const unsigned char *data, size_t n, struct error *e)
-{
-    embd_call *call = context;
-
-    (void)e;
-    memcpy(call->reply + call->reply_bytes, data, n);
-    call->reply_bytes += n;
-    return ST_OK;
-}
-
 static enum status reply_end(void *context, struct error *e)
 {
     (void)context;
@@ -273,22 +249,28 @@ int embd_client_unary(embd_client *client, const char *path, const void *request
                       size_t request_bytes, int64_t timeout_ms, void **reply, size_t *reply_bytes,
                       char *error)
 {
+    struct letter *letter = NULL;
     embd_call *call = NULL;
     struct error e;
     enum status st;
 
     client_return_loans(client);
-    st = client_call_new(&call, client, path, 0, request_bytes,
-                         microseconds(timeout_ms, client->timeout_us), &e);
+    st = letter_new(&letter, request_bytes, 0, 1, &e);
     if (st == ST_OK) {
-        if (request_bytes)
-            memcpy(call->call.body + GRPC_PREFIX, request, request_bytes);
-        call->call.sink = (struct reply_sink){reply_begin, reply_add, reply_end, call};
+        *letter->piece = (struct bytes){request, request_bytes};
+        st = client_call_new(&call, client, path, sizeof *call, letter,
+                             client_microseconds(timeout_ms, client->timeout_us), &e);
+    }
+    if (st == ST_OK) {
+        letter = NULL;
+        call->call.sink =
+            (struct reply_sink){client_reply_begin, client_reply_add, reply_end, call};
         st = client_start(client, call, &e);
     }
     if (st != ST_OK) {
+        mem_free(letter);
         client_call_free(call);
-        return result(st, &e, error);
+        return client_result(st, &e, error);
     }
     while (!call->call.over)
         client_drive(client, CALL_FOREVER);
@@ -301,7 +283,7 @@ int embd_client_unary(embd_client *client, const char *path, const void *request
     }
     e = call->call.error;
     client_call_free(call);
-    return result(st, &e, error);
+    return client_result(st, &e, error);
 }
 
 void embd_client_free(void *reply)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* libembdclient: lookups from a running embd daemon.
+/* libembdclient: lookups from a running embd daemon, and pushes of gradients to it.
 
    Ten lines are enough (tests compile and run them, see client/example.c):
 
@@ -100,8 +100,126 @@ void embd_call_cancel(embd_call *call);           /* frees the call */
 /* Whether embd_call_wait() would return at once. */
 int embd_call_finished(const embd_call *call);
 /* Let the calls in flight get on until one has finished or `timeout_ms` have passed (-1: no limit;
-   0: do what can be done now). Returns how many have finished and are not yet waited for. */
+   0: do what can be done now). Returns how many have finished and are not yet waited for; a stream
+   with answers to take, or that has ended, is one of them. */
 size_t embd_client_poll(embd_client *client, int64_t timeout_ms);
+
+/* ---- Pushes ----
+
+   A push is one step of training: gradients for rows (or bags) of one or more tables. All of it is
+   applied, or nothing. Its answer means that it is on the daemon's disk and that every later lookup
+   sees it.
+
+   Exactly once. Give each push the name of its trainer and a sequence number, 1 for the trainer's
+   first push and one more for each that follows. The daemon applies each number once:
+
+   - EMBD_CLIENT_OK: it is applied, or it had been before (`duplicate`).
+   - UNAVAILABLE (14), DEADLINE_EXCEEDED (4), CANCELLED (1), UNKNOWN (2), and INTERNAL (13) of an
+     answer that cannot be read: it may have been applied or not, and nobody on this side can tell.
+     Send the same push with the same number again, until there is an answer; it counts once. The
+     push must be the same in all its arrays and options, in the same order: the daemon compares
+     messages, and another content under a number that was used is ALREADY_EXISTS (6).
+   - Every other status: refused, nothing was changed, and the number is not used up. Mend the push
+     and send it under the same number.
+   - ABORTED (10): the number is not the next one; the sentence names the one that is. A trainer
+   that was started again asks embd_client_position() and goes on from there.
+
+   Without a trainer (NULL, sequence 0) a push that is sent again may count twice.
+
+       embd_push grad = {"words", ids, 3, .gradients = g, .gradient_bytes = sizeof g};
+       embd_push_options step = {.trainer = "trainer-1", .sequence = last + 1};
+       do
+           st = embd_client_push(client, &grad, 1, &step, NULL, error);
+       while (st == 14 || st == 4);
+*/
+enum { EMBD_UNKNOWN_REFUSE = 0, EMBD_UNKNOWN_SKIP = 1 };
+
+/* One table's part of a push. Arrays belong to the caller and are sent from where they are. */
+typedef struct embd_push {
+    const char *table;
+    const int64_t *ids;
+    size_t id_count;
+    const void *gradients; /* of each row (or bag), row by row, in the format */
+    size_t gradient_bytes;
+    int format;              /* EMBD_FORMAT_F32, F16 or BF16 */
+    int pooling;             /* EMBD_POOLING_…, as in the lookup that the gradient is of */
+    const uint32_t *offsets; /* with pooling: bags + 1 entries, 0 … id_count */
+    size_t offset_count;
+    const float *weights; /* with EMBD_POOLING_SUM: NULL or one an id */
+
+    uint64_t version; /* of the answer: the table's, with this push */
+} embd_push;
+
+typedef struct embd_push_options {
+    const char *trainer; /* 1 to 128 of [A-Za-z0-9_.:-], with a sequence from 1; or NULL */
+    uint64_t sequence;
+    const float *learning_rate; /* instead of the tables' own; NULL: theirs */
+    int unknown;        /* EMBD_UNKNOWN_…: what becomes of ids that a table does not have */
+    int64_t timeout_ms; /* 0: the client's */
+} embd_push_options;
+
+typedef struct embd_push_result {
+    int duplicate;    /* it had been applied before */
+    uint64_t lsn;     /* its place in the daemon's log */
+    uint64_t skipped; /* unknown ids left out */
+} embd_push_result;
+
+/* Push and wait for the answer. `options` and `result` may be NULL. After a failure the versions
+   and `result` are as they were. */
+int embd_client_push(embd_client *client, embd_push *pushes, size_t count,
+                     const embd_push_options *options, embd_push_result *result, char *error);
+/* Several in flight, as embd_client_start(): the pushes, their arrays and `result` must stay until
+   embd_call_wait() or embd_call_cancel(). A call that is cancelled may be applied nevertheless.
+   Calls in flight may arrive in another order; to keep several pushes of one trainer on their way,
+   use a stream. */
+int embd_client_push_start(embd_client *client, embd_push *pushes, size_t count,
+                           const embd_push_options *options, embd_push_result *result,
+                           embd_call **call, char *error);
+
+/* A stream of pushes, which the daemon applies and answers in their order. The first one that is
+   refused ends the stream, and those behind it are not applied if they have a trainer. */
+typedef struct embd_push_stream embd_push_stream;
+/* `timeout_ms` is for each answer that is waited for; 0: the client's. */
+int embd_push_stream_open(embd_client *client, int64_t timeout_ms, embd_push_stream **stream,
+                          char *error);
+/* Send a push without waiting. The pushes, their arrays and `result` must stay until its answer was
+   taken, or the stream is closed. Of the options the timeout is not used. Fails if the push cannot
+   be packed, or with the status with which the stream has ended. */
+int embd_push_stream_push(embd_push_stream *stream, embd_push *pushes, size_t count,
+                          const embd_push_options *options, embd_push_result *result, char *error);
+/* Take the answer to the oldest push whose answer was not taken, waiting for it. A failure is that
+   of this push and has ended the stream: only embd_push_stream_close() is left to do. With no push
+   to answer it is FAILED_PRECONDITION, and the stream goes on. */
+int embd_push_stream_next(embd_push_stream *stream, char *error);
+/* Pushes whose answers were not taken, and how many of these answers are here. */
+size_t embd_push_stream_in_flight(const embd_push_stream *stream);
+size_t embd_push_stream_answered(const embd_push_stream *stream);
+/* End the stream and free it; answers that are still due are waited for and taken. Returns 0 if all
+   pushes were answered, else the status that ended the stream. NULL is fine. */
+int embd_push_stream_close(embd_push_stream *stream, char *error);
+/* Free it without waiting: pushes without an answer may be applied or not. NULL is fine. */
+void embd_push_stream_cancel(embd_push_stream *stream);
+
+/* The sequence of a trainer's last push that was applied, 0 if none. */
+int embd_client_position(embd_client *client, const char *trainer, uint64_t *sequence, char *error);
+/* Forget a trainer: its next push begins at 1 again. `sequence`, where it stood, may be NULL. */
+int embd_client_forget(embd_client *client, const char *trainer, uint64_t *sequence, char *error);
+
+typedef struct embd_snapshot {
+    uint64_t version, lsn;
+    uint64_t bytes;  /* of its file */
+    int whole;       /* or only what changed since the one before */
+    int64_t time_us; /* since 1970 */
+} embd_snapshot;
+
+/* Write a snapshot of a trainable table and wait until it is durable: pushes and lookups go on
+   meanwhile. `timeout_ms`: 0: the client's, -1: none. `snapshot` may be NULL. */
+int embd_client_save(embd_client *client, const char *table, int64_t timeout_ms,
+                     embd_snapshot *snapshot, char *error);
+/* Go back to a kept snapshot, of `version` or the newest (0). Versions go on from the present one:
+   `now` (may be NULL) is the table's after it. */
+int embd_client_restore(embd_client *client, const char *table, uint64_t version,
+                        int64_t timeout_ms, uint64_t *now, char *error);
 
 /* Any unary call: `path` like "/embd.v1.Tables/List", request and reply as encoded messages.
    `*reply` is yours (embd_client_free). */

@@ -158,7 +158,7 @@ static ssize_t body_length(nghttp2_session *http2, uint8_t type, int32_t stream,
     return n < (ssize_t)frame_max ? n : (ssize_t)frame_max;
 }
 
-static ssize_t body_read(nghttp2_session *http2, int32_t stream, uint8_t *out, size_t room,
+static ssize_t read_body(nghttp2_session *http2, int32_t stream, uint8_t *out, size_t room,
                          uint32_t *flags, nghttp2_data_source *source, void *context)
 {
     struct call *call = call_of(http2, stream);
@@ -168,13 +168,20 @@ static ssize_t body_read(nghttp2_session *http2, int32_t stream, uint8_t *out, s
     (void)context;
     if (!call)
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE; /* dropped: the reset is in the queue */
-    n = call->body_bytes - call->body_sent;
-    n = n < room ? n : room;
-    memcpy(out, call->body + call->body_sent, n);
-    call->body_sent += n;
-    if (call->body_sent == call->body_bytes)
+    n = body_read(&call->body, out, room);
+    if (!call->body.at && !call->body.open)
         *flags |= NGHTTP2_DATA_FLAG_EOF;
+    else if (!n)
+        return NGHTTP2_ERR_DEFERRED; /* until session_resume() */
     return (ssize_t)n;
+}
+
+enum status session_resume(struct session *s, struct call *call, struct error *e)
+{
+    /* What else may fail is that the stream was not waiting. */
+    if (nghttp2_session_resume_data(s->http2, call->stream) == NGHTTP2_ERR_NOMEM)
+        return error_memory(e, "stream");
+    return ST_OK;
 }
 
 static int make_session(struct session *s)
@@ -238,7 +245,7 @@ static nghttp2_nv header(const char *name, const char *value)
 enum status session_submit(struct session *s, struct call *call, const char *authority,
                            uint64_t timeout_us, struct error *e)
 {
-    nghttp2_data_provider body = {.read_callback = body_read};
+    nghttp2_data_provider body = {.read_callback = read_body};
     char timeout[16];
     nghttp2_nv headers[] = {
         header(":method", "POST"),

@@ -22,6 +22,8 @@ void session_done(struct session *s);
 /* Put a call's request into the queue. `timeout_us` is told to the server unless CALL_FOREVER. */
 MUST_CHECK enum status session_submit(struct session *s, struct call *call, const char *authority,
                                       uint64_t timeout_us, struct error *e);
+/* The body of a stream has more to send, or has ended. */
+MUST_CHECK enum status session_resume(struct session *s, struct call *call, struct error *e);
 /* Part with a call: the session and the call know each other no more. */
 void session_forget(struct session *s, struct call *call);
 /* The same, and reset its stream with CANCEL. */

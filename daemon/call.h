@@ -76,6 +76,9 @@ void call_fail(struct call *call, enum status st, const struct error *e);
 void call_send(struct call *call, struct block *message);
 /* Bytes sent with call_send() that the connection has not taken yet. */
 size_t call_unsent(const struct call *call);
+/* For calls with client_streams: hold further messages back, or go on with them. What the client
+   sends meanwhile is bounded by flow control. */
+void call_pause(struct call *call, bool paused);
 /* End a streaming call with ST_OK; `done` runs before this returns. */
 void call_finish(struct call *call);
 

@@ -140,6 +140,8 @@ void config_limits(const struct config *c, struct limits *limits)
         .keepalive_us = c->keepalive_interval,
         .drain_us = c->drain_timeout,
         .max_wait_us = c->max_wait,
+        .max_queued_push_bytes = c->max_queued_push_bytes,
+        .max_gradient_norm = c->max_gradient_norm,
     };
 }
 

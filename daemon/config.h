@@ -34,6 +34,7 @@ struct config {
 #define CONFIG_ADDRESSES struct text_list
 #define CONFIG_BOOL bool
 #define CONFIG_COUNT uint64_t
+#define CONFIG_REAL double
 #define CONFIG_BYTES uint64_t
 #define CONFIG_DURATION uint64_t
 #define CONFIG_LEVEL enum log_level

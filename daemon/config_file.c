@@ -26,8 +26,10 @@ struct parse {
 };
 static _Thread_local struct parse *parse;
 
-static const char *const section_keys[] = {"file", "memory", "replace"};
-#define SECTION_KEY_COUNT (sizeof section_keys / sizeof *section_keys)
+/* The keys of a section that are not options of the table itself. */
+static const char *const own_keys[] = {"file", "replace"};
+#define OWN_KEYS (sizeof own_keys / sizeof *own_keys)
+#define KEYS_MOST 32
 
 static void PRINTF_LIKE(3, 4) refuse(enum status st, int line, const char *format, ...)
 {
@@ -59,6 +61,25 @@ static const char *nearest_option(const char *word)
     return nearest_name(word, names, option_count + 1, sizeof *names);
 }
 
+/* All keys of a section; returns how many. */
+static size_t section_keys(const char *keys[KEYS_MOST])
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < OWN_KEYS; i++)
+        keys[n++] = own_keys[i];
+    for (size_t i = 0; i < table_option_count; i++)
+        keys[n++] = table_option_keys[i];
+    return n;
+}
+
+static const char *nearest_key(const char *word)
+{
+    const char *keys[KEYS_MOST];
+
+    return nearest_name(word, keys, section_keys(keys), sizeof *keys);
+}
+
 /* The parser's own sentences. The one about unknown names is said again with the nearest one. */
 static void PRINTF_LIKE(2, 0) on_error(cfg_t *cfg, const char *format, va_list args)
 {
@@ -74,8 +95,7 @@ static void PRINTF_LIKE(2, 0) on_error(cfg_t *cfg, const char *format, va_list a
     }
     text[n - 1] = '\0';
     if (cfg->title)
-        unknown(cfg->line, "key", word,
-                nearest_name(word, section_keys, SECTION_KEY_COUNT, sizeof *section_keys));
+        unknown(cfg->line, "key", word, nearest_key(word));
     else
         unknown(cfg->line, "option", word, nearest_option(word));
 }
@@ -103,12 +123,16 @@ static int on_key(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
     bool replace;
 
     /* Only checked here: the table is made when its section is whole. */
-    if (!strcmp(opt->name, "memory"))
+    if (!strcmp(opt->name, "replace")) {
+        if (!parse_bool(value, &replace))
+            st = error_set(&e, ST_INVALID, "replace: %s is neither yes nor no", QUOTE(value));
+    } else if (!strcmp(opt->name, "file")) {
+        if (!*value)
+            st = error_set(&e, ST_INVALID, "file: there must be a path");
+    } else {
+        table_settings_init(&settings);
         st = table_settings_set(&settings, opt->name, value, &e);
-    else if (!strcmp(opt->name, "replace") && !parse_bool(value, &replace))
-        st = error_set(&e, ST_INVALID, "replace: %s is neither yes nor no", QUOTE(value));
-    else if (!strcmp(opt->name, "file") && !*value)
-        st = error_set(&e, ST_INVALID, "file: there must be a path");
+    }
     if (st != ST_OK) {
         refuse(st, cfg->line, "%s", e.text);
         return -1;
@@ -120,8 +144,8 @@ static int on_key(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
 static int on_table(cfg_t *cfg, cfg_opt_t *opt)
 {
     cfg_t *section = cfg_opt_getnsec(opt, cfg_opt_size(opt) - 1);
-    const char *file = cfg_getstr(section, "file"), *memory = cfg_getstr(section, "memory"),
-               *replace = cfg_getstr(section, "replace"), *name = cfg_title(section);
+    const char *file = cfg_getstr(section, "file"), *replace = cfg_getstr(section, "replace"),
+               *name = cfg_title(section), *value;
     struct table_config *table;
     enum status st;
     struct error e;
@@ -131,8 +155,9 @@ static int on_table(cfg_t *cfg, cfg_opt_t *opt)
         return -1;
     }
     st = config_table(parse->config, name, file, &table, &e);
-    if (st == ST_OK && memory)
-        st = table_settings_set(&table->settings, "memory", memory, &e);
+    for (size_t i = 0; i < table_option_count && st == ST_OK; i++)
+        if ((value = cfg_getstr(section, table_option_keys[i])))
+            st = table_settings_set(&table->settings, table_option_keys[i], value, &e);
     if (st != ST_OK) {
         refuse(st, cfg->line, "%s", e.text);
         return -1;
@@ -145,14 +170,15 @@ static int on_table(cfg_t *cfg, cfg_opt_t *opt)
 static cfg_t *make_parser(void)
 {
     static const cfg_opt_t end = CFG_END();
-    cfg_opt_t keys[SECTION_KEY_COUNT + 1], opts[OPTIONS_MOST + 2];
+    cfg_opt_t keys[KEYS_MOST + 1], opts[OPTIONS_MOST + 2];
+    const char *names[KEYS_MOST];
     cfg_t *cfg;
-    size_t n = 0;
+    size_t n = section_keys(names);
 
-    for (size_t i = 0; i < SECTION_KEY_COUNT; i++)
-        keys[i] = (cfg_opt_t)CFG_STR_CB(section_keys[i], NULL, CFGF_NODEFAULT, on_key);
-    keys[SECTION_KEY_COUNT] = end;
-    for (; n < option_count; n++)
+    keys[n] = end;
+    while (n-- > 0)
+        keys[n] = (cfg_opt_t)CFG_STR_CB(names[n], NULL, CFGF_NODEFAULT, on_key);
+    for (n = 0; n < option_count; n++)
         opts[n] = (cfg_opt_t)CFG_STR_CB(
             options[n].name, NULL,
             CFGF_NODEFAULT | (options[n].type == OPTION_ADDRESSES ? CFGF_LIST : 0), on_value);

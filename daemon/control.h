@@ -2,9 +2,11 @@
 /* The main thread while the daemon runs: signals, listeners, statistics, HTTP. Its mailbox is
    server->main, whose mail is delivered to the one struct control.
 
-     start → ready → SIGTERM or SIGINT: draining → workers have left → writer has stopped → end
+     start: tables are opened, HTTP answers → ready → SIGTERM or SIGINT: draining
+       → workers have left → writer has stopped → end
 
-   A second signal ends the grace time of calls under way, a third one the process. */
+   A signal during the start ends it as soon as may be. A second signal ends the grace time of calls
+   under way, a third one the process. */
 #pragma once
 
 #include <event2/event.h>
@@ -18,6 +20,7 @@
 
 struct catalog;
 struct command_line;
+struct http;
 struct listener;
 struct recorder;
 struct server;
@@ -32,6 +35,10 @@ struct control {
     struct error log_trouble;
     struct listener **listener; /* freed when draining begins */
     size_t listener_count;
+    struct http *http; /* NULL: none */
+    bool open;         /* the workers run */
+    bool failed;       /* the daemon did not start */
+    bool told;         /* the service manager has heard how the start goes */
 
     struct event *mail, *tick, *terminate, *interrupt, *hangup;
     pthread_t joiner;      /* waits for the workers, so that this thread need not */
@@ -48,6 +55,7 @@ void control_run(struct control *c);
 void control_close_listeners(struct control *c);
 
 /* Mail for the main thread. */
+void control_take_tables(struct mail *mail, void *control);  /* a struct writer_opened */
 void control_take_catalog(struct mail *mail, void *control); /* a struct catalog_view */
 void control_take_trouble(struct mail *mail, void *control); /* a struct writer_trouble */
 

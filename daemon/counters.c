@@ -26,10 +26,16 @@ const char *call_index_name(unsigned index)
 {
     static const char *const names[] = {
         [CALL_LOOKUP] = "Lookup",
+        [CALL_PUSH] = "Push",
+        [CALL_PUSH_STREAM] = "PushStream",
+        [CALL_POSITION] = "Position",
+        [CALL_FORGET] = "Forget",
         [CALL_LIST] = "List",
         [CALL_DESCRIBE] = "Describe",
         [CALL_LOAD] = "Load",
         [CALL_UNLOAD] = "Unload",
+        [CALL_SAVE] = "Save",
+        [CALL_RESTORE] = "Restore",
         [CALL_STATS] = "Query",
         [CALL_HEALTH_CHECK] = "Health.Check",
         [CALL_HEALTH_WATCH] = "Health.Watch",

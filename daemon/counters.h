@@ -10,10 +10,16 @@
 /* Calls that have counters; the names are those of statistics and metrics. */
 enum call_index {
     CALL_LOOKUP,
+    CALL_PUSH,
+    CALL_PUSH_STREAM,
+    CALL_POSITION,
+    CALL_FORGET,
     CALL_LIST,
     CALL_DESCRIBE,
     CALL_LOAD,
     CALL_UNLOAD,
+    CALL_SAVE,
+    CALL_RESTORE,
     CALL_STATS,
     CALL_HEALTH_CHECK,
     CALL_HEALTH_WATCH,

@@ -14,17 +14,26 @@ void jobs_init(struct worker *w)
     w->job_count = 0;
 }
 
-void worker_enqueue(struct worker *w, struct job *job)
+/* Queue the job before another one, or before the head: at the end. */
+static void enqueue(struct worker *w, struct job *job, struct job *before)
 {
-    struct job *head = &w->jobs;
-
     if (job->next)
         return;
-    job->next = head;
-    job->prev = head->prev;
-    head->prev->next = job;
-    head->prev = job;
+    job->next = before;
+    job->prev = before->prev;
+    before->prev->next = job;
+    before->prev = job;
     w->job_count++;
+}
+
+void worker_enqueue(struct worker *w, struct job *job)
+{
+    enqueue(w, job, &w->jobs);
+}
+
+void worker_enqueue_first(struct worker *w, struct job *job)
+{
+    enqueue(w, job, w->jobs.next);
 }
 
 void worker_dequeue(struct worker *w, struct job *job)

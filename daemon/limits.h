@@ -26,4 +26,6 @@ struct limits {
     uint64_t keepalive_us;      /* server's own PING after silence with streams open; 0: none */
     uint64_t drain_us;          /* grace of the calls in flight at SIGTERM */
     uint64_t max_wait_us;       /* for min_version */
+    uint64_t max_queued_push_bytes; /* pushes that are not answered yet, over all connections */
+    double max_gradient_norm;       /* of a row's summed gradient; 0: none */
 };

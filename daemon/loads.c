@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/memory.h"
 #include "base/text.h"
 #include "daemon/config.h"
 #include "daemon/server.h"
@@ -27,11 +28,35 @@ static bool is_listed(const struct order *list, const char *name)
     return list;
 }
 
+/* Let pushes come again to the table that was to be replaced. */
+static void release(struct writer *w, struct order *o)
+{
+    struct entry *entry = catalog_find(w->catalog, o->name, strlen(o->name));
+
+    if (o->holds && entry)
+        entry->refusal = NULL;
+    o->holds = false;
+}
+
+/* A first snapshot that no row of the log speaks of goes, unless its row may come back. */
+static void withdraw(struct writer *w, struct order *o)
+{
+    struct error e;
+
+    if (!w->registry || registry_trouble(w->registry, NULL) != ST_OK)
+        return;
+    if (order_withdraw(o, &e) != ST_OK)
+        log_warn("the snapshot of a table that was not loaded stays table=%s error=%s", o->name,
+                 e.text);
+}
+
 /* The load is over without success. */
 static void give_up(struct writer *w, struct order *o, enum status st)
 {
     static struct log_limit limit; /* a peer can cause these at will */
 
+    release(w, o);
+    withdraw(w, o);
     if (o->reload) {
         w->reload_failed++;
         log_error("table stays as it was table=%s error=%s", o->name, o->error.text);
@@ -42,19 +67,32 @@ static void give_up(struct writer *w, struct order *o, enum status st)
     order_answer(o, st);
 }
 
+bool loads_busy(const struct writer *w, const char *name)
+{
+    return is_listed(w->waiting, name) || is_listed(w->running, name);
+}
+
 static enum status check(struct writer *w, struct order *o)
 {
     const char *name = o->name;
+    const struct entry *entry = catalog_find(w->catalog, name, strlen(name));
     enum status st = writer_writable(w, &o->error);
 
     if (st != ST_OK)
         return st;
-    if (!o->replace && catalog_find(w->catalog, name, strlen(name)))
+    if (o->kind == ORDER_RESTORE && !entry)
+        return error_set(&o->error, ST_NOT_FOUND, "no such table: %s", QUOTE(name));
+    if (o->kind == ORDER_RESTORE && !registry_find(w->registry, name)->trainable)
+        return error_set(&o->error, ST_PRECONDITION, "table %s is read-only: it has no snapshots",
+                         name);
+    if (o->kind == ORDER_LOAD && !o->replace && entry)
         return error_set(&o->error, ST_EXISTS, "table %s is served already", QUOTE(name));
-    if (is_listed(w->waiting, name) || is_listed(w->running, name))
+    if (entry && entry->refusal && !o->holds)
+        return error_set(&o->error, ST_ABORTED, "table %s %s", QUOTE(name), entry->refusal);
+    if (loads_busy(w, name))
         return error_set(&o->error, ST_ABORTED, "table %s is being loaded by somebody else",
                          QUOTE(name));
-    if (o->by == BY_CALL && w->call_loads >= w->server->config->max_loads)
+    if (o->worker && w->call_loads >= w->server->config->max_loads)
         return error_set(&o->error, ST_EXHAUSTED,
                          "%u tables are being loaded, and max_loads is %llu", w->call_loads,
                          (unsigned long long)w->server->config->max_loads);
@@ -74,13 +112,10 @@ static void loaded(struct mail *mail, void *receiver)
         ;
     *link = o->next;
     w->running_count--;
-    w->call_loads -= o->by == BY_CALL;
+    w->call_loads -= o->worker != NULL;
     w->reload_loads -= o->reload;
     if (atomic_load(&o->cancelled))
         st = error_set(&o->error, ST_CANCELLED, "the load was given up");
-    /* What the name was when the load began it need not be any more. */
-    if (st == ST_OK && !o->replace && catalog_find(w->catalog, o->name, strlen(o->name)))
-        st = error_set(&o->error, ST_EXISTS, "table %s is served already", QUOTE(o->name));
     if (st == ST_OK)
         st = writer_writable(w, &o->error);
     if (st == ST_OK) {
@@ -105,10 +140,75 @@ void loads_begin(struct writer *w, struct order *o)
     o->limits = (struct header_limits){w->server->config->max_header_bytes,
                                        w->server->config->max_header_tokens};
     o->back = &w->mailbox;
-    w->call_loads += o->by == BY_CALL;
+    w->call_loads += o->worker != NULL;
     w->reload_loads += o->reload;
     append(&w->waiting, o);
     loads_next(w);
+}
+
+/* Where the first snapshot belongs, if the table should be trained. */
+static enum status place(struct writer *w, struct order *o)
+{
+    const struct registered *r = registry_find(w->registry, o->name);
+    const struct entry *entry = catalog_find(w->catalog, o->name, strlen(o->name));
+
+    o->folder = writer_folder(w, o->name);
+    if (!o->folder)
+        return error_memory(&o->error, "table");
+    o->replaces = r && r->served;
+    o->generation = o->replaces ? r->generation : registry_lives(w->registry, o->name) + 1;
+    o->old = entry ? entry->version : o->replaces ? r->version : 0;
+    return ST_OK;
+}
+
+/* The restored table is registered as it was. */
+static enum status prepare_restore(struct writer *w, struct order *o)
+{
+    const struct registered *r = registry_find(w->registry, o->name);
+
+    if (!r || !r->served)
+        return error_set(&o->error, ST_NOT_FOUND, "no such table: %s", QUOTE(o->name));
+    o->file = mem_text(r->file, strlen(r->file));
+    if (!o->file)
+        return error_memory(&o->error, "table");
+    o->by = r->by;
+    o->identity = r->identity;
+    o->checksum = r->checksum;
+    o->header_hash = r->header_hash;
+    return o->resets ? ST_OK : table_settings_read(&o->settings, r->options, &o->error);
+}
+
+/* What the writer alone can say. From here on the table stays as it is until the load is over. */
+static enum status prepare(struct writer *w, struct order *o)
+{
+    struct entry *entry = catalog_find(w->catalog, o->name, strlen(o->name));
+    enum status st = o->kind == ORDER_RESTORE ? prepare_restore(w, o)
+                                              : order_prepare(o, w->registry, w->import_fd);
+
+    if (st == ST_OK && w->registry)
+        st = place(w, o);
+    if (st == ST_OK && entry && entry->training) {
+        entry->refusal = o->kind == ORDER_RESTORE ? "is being restored" : "is being replaced";
+        o->holds = true;
+    }
+    return st;
+}
+
+/* The oldest load whose table's folder nobody writes to. */
+static struct order *take_next(struct writer *w)
+{
+    struct order **link = &w->waiting, *o;
+
+    while ((o = *link)) {
+        const struct entry *entry = catalog_find(w->catalog, o->name, strlen(o->name));
+
+        if (!entry || !saves_busy(entry->keep)) {
+            *link = o->next;
+            return o;
+        }
+        link = &o->next;
+    }
+    return NULL;
 }
 
 void loads_next(struct writer *w)
@@ -116,12 +216,10 @@ void loads_next(struct writer *w)
     struct order *o;
     enum status st;
 
-    while (w->waiting && w->running_count < LOADERS) {
-        o = w->waiting;
-        w->waiting = o->next;
+    while (w->running_count < LOADERS && (o = take_next(w))) {
         append(&w->running, o);
         w->running_count++;
-        st = order_prepare(o, w->registry, w->import_fd);
+        st = prepare(w, o);
         if (st == ST_OK)
             st = order_load_elsewhere(o, loaded);
         if (st != ST_OK) { /* as if it had come back with that */
@@ -132,6 +230,30 @@ void loads_next(struct writer *w)
     }
     if (w->reloading && !w->reload_loads)
         reconcile_report(w);
+}
+
+enum status loads_now(struct writer *w, struct order *o, bool keep, struct error *e)
+{
+    enum status st;
+
+    o->limits = (struct header_limits){w->config->max_header_bytes, w->config->max_header_tokens};
+    o->opening = &w->server->opening;
+    st = prepare(w, o);
+    if (st == ST_OK) {
+        order_load(o);
+        st = o->status;
+    }
+    if (st == ST_OK)
+        st = serve_table(w, o, &o->error);
+    if (st == ST_OK)
+        return ST_OK;
+    release(w, o);
+    withdraw(w, o);
+    *e = o->error;
+    o->status = st;
+    if (!keep)
+        order_unref(o);
+    return st;
 }
 
 void loads_stop(struct writer *w)

@@ -19,7 +19,6 @@
 #include "daemon/data_folder.h"
 #include "daemon/http.h"
 #include "daemon/listener.h"
-#include "daemon/notify.h"
 #include "daemon/process.h"
 #include "daemon/recorder.h"
 #include "daemon/server.h"
@@ -32,7 +31,6 @@
 struct daemon {
     struct server server;
     struct control control;
-    struct http *http;
     int lock; /* of the data folder */
 };
 
@@ -85,7 +83,7 @@ static enum status bind_addresses(struct daemon *d, struct error *e)
             c->listener_count++;
     }
     if (st == ST_OK && *config->http)
-        st = http_new(&d->http, c, config->http, e);
+        st = http_new(&c->http, c, config->http, e);
     return st;
 }
 
@@ -110,62 +108,23 @@ static enum status make_workers(struct daemon *d, struct error *e)
     return st;
 }
 
-static enum status open_tables(struct daemon *d, struct error *e)
-{
-    struct server *server = &d->server;
-    enum status st = writer_new(&server->writer, server, e);
-
-    if (st == ST_OK)
-        st = writer_open_tables(server->writer, e);
-    if (st == ST_OK)
-        st = recorder_new(&d->control.recorder, server, e);
-    if (st != ST_OK)
-        return st;
-    d->control.catalog = writer_catalog(server->writer);
-    recorder_take_catalog(d->control.recorder, d->control.catalog);
-    for (unsigned i = 0; i < server->worker_count; i++)
-        server->worker[i]->catalog = d->control.catalog;
-    return ST_OK;
-}
-
-/* The threads. One that does not start ends the process on the spot: the others cannot be told to
-   leave before they all run. */
-static enum status start_threads(struct daemon *d, struct error *e)
-{
-    enum status st = writer_start(d->server.writer, e);
-
-    for (unsigned i = 0; i < d->server.worker_count && st == ST_OK; i++)
-        st = worker_start(d->server.worker[i], e);
-    if (st != ST_OK) {
-        log_error("cannot start error=%s", e->text);
-        _exit(1);
-    }
-    return st;
-}
-
-static void say_ready(struct daemon *d)
+/* From here on the main loop hears of the rest: see control_take_tables(). */
+static enum status begin_opening(struct daemon *d, struct error *e)
 {
     struct control *c = &d->control;
-    char line[2048];
-    size_t n = 0;
+    enum status st = writer_new(&d->server.writer, &d->server, e);
 
-    for (size_t i = 0; i < c->listener_count && n < sizeof line; i++)
-        n += (size_t)snprintf(line + n, sizeof line - n, " listen=%s",
-                              listener_address(c->listener[i]));
-    if (d->http && n < sizeof line)
-        snprintf(line + n, sizeof line - n, " http=%s", http_address(d->http));
-    log_info("ready%s tables=%zu", line, c->catalog->count);
-    notify_manager("READY=1");
-}
-
-static void open_doors(struct daemon *d)
-{
-    atomic_store(&d->server.ready, true);
-    for (size_t i = 0; i < d->control.listener_count; i++)
-        listener_start(d->control.listener[i]);
-    if (d->http)
-        http_start(d->http);
-    say_ready(d);
+    if (st == ST_OK)
+        st = recorder_new(&c->recorder, &d->server, e);
+    if (st == ST_OK)
+        st = control_init(c, e);
+    if (st == ST_OK)
+        st = writer_start(d->server.writer, e);
+    if (st == ST_OK && c->http) {
+        http_start(c->http);
+        log_info("opening the tables http=%s", http_address(c->http));
+    }
+    return st;
 }
 
 static enum status start(struct daemon *d, struct error *e)
@@ -173,10 +132,9 @@ static enum status start(struct daemon *d, struct error *e)
     enum status st;
 
     if ((st = start_process(d, e)) != ST_OK || (st = bind_addresses(d, e)) != ST_OK ||
-        (st = make_workers(d, e)) != ST_OK || (st = open_tables(d, e)) != ST_OK ||
-        (st = control_init(&d->control, e)) != ST_OK)
+        (st = make_workers(d, e)) != ST_OK)
         return st;
-    return start_threads(d, e);
+    return begin_opening(d, e);
 }
 
 /* What start() made, as far as it came, in the reverse order. No other thread runs any more. */
@@ -192,7 +150,7 @@ static void take_down(struct daemon *d)
     sigaddset(&late, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &late, NULL);
     control_done(&d->control);
-    http_free(d->http);
+    http_free(d->control.http);
     recorder_free(d->control.recorder);
     for (unsigned i = 0; i < server->worker_count; i++) {
         struct counters *counters = server->worker[i]->counters;
@@ -228,8 +186,8 @@ static int run(const struct command_line *command, const struct config *config)
     log_info("starting version=%s pid=%ld data_dir=%s workers=%u", PACKAGE_VERSION, (long)getpid(),
              QUOTE(config->data_dir), config_workers(config));
     if (start(&d, &e) == ST_OK) {
-        open_doors(&d);
         control_run(&d.control);
+        code = d.control.failed;
     } else {
         log_error("cannot start error=%s", e.text);
         code = 1;

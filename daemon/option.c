@@ -49,6 +49,19 @@ static enum status set_number(uint64_t *out, const struct option_info *option, c
     return ST_OK;
 }
 
+static enum status set_real(double *out, const struct option_info *option, const char *value,
+                            struct error *e)
+{
+    double number, least = 0, most = 0;
+
+    if (!parse_double(option->least, &least) || !parse_double(option->most, &most) ||
+        !parse_double(value, &number) || number < least || number > most)
+        return error_set(e, ST_INVALID, "%s: %s is not a number from %s to %s", option->name,
+                         QUOTE(value), option->least, option->most);
+    *out = number;
+    return ST_OK;
+}
+
 static enum status set_bool(bool *out, const struct option_info *option, const char *value,
                             struct error *e)
 {
@@ -161,6 +174,8 @@ enum status option_set(struct config *config, const struct option_info *option, 
         return set_bool(field, option, value, e);
     case OPTION_COUNT:
         return set_number(field, option, value, parse_count, "whole number", e);
+    case OPTION_REAL:
+        return set_real(field, option, value, e);
     case OPTION_BYTES:
         return set_number(field, option, value, parse_bytes, "size such as 64MiB,", e);
     case OPTION_DURATION:
@@ -200,6 +215,8 @@ bool option_same(const struct config *a, const struct config *b, const struct op
     case OPTION_BYTES:
     case OPTION_DURATION:
         return *(const uint64_t *)x == *(const uint64_t *)y;
+    case OPTION_REAL:
+        return memcmp(x, y, sizeof(double)) == 0;
     case OPTION_LEVEL:
         return *(const enum log_level *)x == *(const enum log_level *)y;
     }

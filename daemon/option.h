@@ -16,6 +16,7 @@ enum option_type {
     OPTION_ADDRESSES, /* struct text_list */
     OPTION_BOOL,      /* bool */
     OPTION_COUNT,     /* uint64_t */
+    OPTION_REAL,      /* double */
     OPTION_BYTES,     /* uint64_t */
     OPTION_DURATION,  /* uint64_t, microseconds */
     OPTION_LEVEL,     /* enum log_level */

@@ -11,6 +11,7 @@
 #include "daemon/call.h"
 #include "daemon/thread.h"
 #include "daemon/worker.h"
+#include "table/training.h"
 
 enum status order_new(struct order **out, enum order_kind kind, const char *name, const char *file,
                       struct error *e)
@@ -48,7 +49,9 @@ void order_unref(struct order *o)
         return;
     if (o->fd >= 0)
         close(o->fd);
+    training_free(o->training);
     table_close(o->table);
+    mem_free(o->folder);
     mem_free(o->file);
     mem_free(o);
 }
@@ -90,34 +93,49 @@ enum status order_prepare(struct order *o, struct registry *registry, int import
     return ST_OK;
 }
 
-static bool goes_on(void *context, double done)
+bool order_goes_on(void *order, double done)
 {
-    struct order *o = context;
+    struct order *o = order;
 
     (void)done;
-    return !atomic_load_explicit(&o->cancelled, memory_order_relaxed);
+    return !atomic_load_explicit(&o->cancelled, memory_order_relaxed) &&
+           !(o->opening && atomic_load_explicit(&o->opening->cancelled, memory_order_relaxed));
+}
+
+static enum status open_file(struct order *o)
+{
+    struct table_options options = {
+        /* One that is to be trained is copied anyway, through its first snapshot. */
+        .memory = o->folder && o->settings.optimizer_bytes ? REGION_MAP : o->settings.memory,
+        .limits = o->limits,
+        .trusted = o->trusted,
+        .expected = o->identity,
+        .progress = order_goes_on,
+        .context = o,
+    };
+    enum status st = table_open_fd(&o->table, o->fd, o->file, &options, &o->error);
+
+    close(o->fd);
+    o->fd = -1;
+    if (st != ST_OK)
+        return st;
+    if (o->table->checksum) /* it was read, known or not */
+        o->checksum = o->table->checksum;
+    o->identity = o->table->identity;
+    o->header_hash = o->table->header.hash;
+    return ST_OK;
 }
 
 void order_load(struct order *o)
 {
-    struct table_options options = {
-        .memory = o->settings.memory,
-        .limits = o->limits,
-        .trusted = o->trusted,
-        .expected = o->identity,
-        .progress = goes_on,
-        .context = o,
-    };
+    enum status st = o->kind == ORDER_RESTORE ? order_open_snapshot(o) : open_file(o);
 
-    o->status = table_open_fd(&o->table, o->fd, o->file, &options, &o->error);
-    close(o->fd);
-    o->fd = -1;
-    if (o->status != ST_OK)
-        return;
-    if (o->table->checksum) /* it was read, known or not */
-        o->checksum = o->table->checksum;
-    o->identity = o->table->identity;
-    table_touch(o->table);
+    o->opened = st == ST_OK;
+    if (st == ST_OK && o->folder)
+        st = order_train(o);
+    if (st == ST_OK)
+        table_touch(o->table);
+    o->status = st;
 }
 
 static void *run_loader(void *order)

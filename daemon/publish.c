@@ -5,6 +5,7 @@
 
 #include "base/memory.h"
 #include "daemon/control.h"
+#include "daemon/keep.h"
 #include "daemon/server.h"
 #include "daemon/slots.h"
 #include "daemon/worker.h"
@@ -100,7 +101,7 @@ void publish(struct publication *p, struct catalog *c, struct entry *gone, struc
     p->order = o;
     p->retired->entry = gone;
     w->catalog = c;
-    if (!w->started) { /* nobody reads yet */
+    if (!w->serving) { /* nobody reads yet */
         finish(p);
         return;
     }
@@ -131,6 +132,7 @@ bool publish_retire(struct writer *w)
             continue;
         }
         *r = gone->next;
+        keep_free(gone->entry->keep);
         entry_free(gone->entry);
         mem_free(gone);
     }

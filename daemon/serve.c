@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The changes of what is served. Each is built whole, then logged, then shown: after the log
    nothing can fail. The writer's; during start the main thread's. */
+#include <assert.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/text.h"
 #include "daemon/config.h"
+#include "daemon/keep.h"
 #include "daemon/server.h"
 #include "daemon/writer_parts.h"
+#include "table/training.h"
 
 /* A change on its way to the catalog. */
 struct change {
@@ -27,10 +31,39 @@ static void change_undo(struct change *c, const char *name)
     if (c->slot_taken)
         slots_release(&c->writer->slots, name, c->slot);
     catalog_free(c->catalog);
-    if (c->entry)
-        c->entry->table = NULL; /* the order's */
+    if (c->entry) {
+        keep_free(c->entry->keep);
+        c->entry->table = NULL; /* the order's, as is the training */
+        c->entry->training = NULL;
+    }
     entry_free(c->entry);
     publication_free(c->publication);
+}
+
+/* What a trainable table has besides. */
+static enum status build_training(struct entry *entry, const struct order *o, struct error *e)
+{
+    enum status st;
+
+    if (!o->training)
+        return ST_OK;
+    entry->gauges = mem_zero(1, sizeof *entry->gauges);
+    if (!entry->gauges)
+        return error_memory(e, "table entry");
+    entry->training = o->training;
+    entry->interval = o->settings.interval;
+    entry->gauges->memory_bytes = training_bytes(o->training);
+    st = keep_new(&entry->keep, entry, o->folder, e);
+    if (st == ST_OK && o->first.path[0]) {
+        struct kept *kept;
+
+        st = kept_from(&kept, &o->first, 1, e);
+        if (st != ST_OK)
+            return st;
+        keep_list(entry->keep, kept, 1);
+        keep_take(entry->keep, &o->first, false, 0);
+    }
+    return st;
 }
 
 /* Everything that a new entry takes but the log. */
@@ -60,6 +93,9 @@ static enum status change_build(struct change *c, const struct order *o, struct 
     c->entry->loaded_us = clock_wall_us();
     if (!c->entry->file)
         return error_memory(e, "table entry");
+    st = build_training(c->entry, o, e);
+    if (st != ST_OK)
+        return st;
     return catalog_with(&c->catalog, w->catalog, c->entry, w->catalog->lsn, e);
 }
 
@@ -70,7 +106,8 @@ static enum change_kind kind_of(const struct order *o, const struct registered *
 {
     if (!r || !r->served)
         return CHANGE_LOAD;
-    if (o->worker || strcmp(r->file, o->file) || r->checksum != o->checksum || r->by != o->by)
+    if (o->worker || strcmp(r->file, o->file) || r->checksum != o->checksum || r->by != o->by ||
+        o->training || r->trainable)
         return CHANGE_REPLACE;
     return strcmp(r->options, options) ? CHANGE_OPTIONS : 0;
 }
@@ -79,7 +116,8 @@ static void remember_file(struct writer *w, const struct order *o)
 {
     struct error e;
 
-    if (!o->table->checksum || registry_file_known(w->registry, &o->identity, &(uint64_t){0}))
+    if (o->training || !o->table->checksum ||
+        registry_file_known(w->registry, &o->identity, &(uint64_t){0}))
         return;
     if (registry_file_remember(w->registry, &o->identity, o->checksum, &e) != ST_OK)
         log_warn("the next start will read the whole file again table=%s error=%s", o->name,
@@ -88,46 +126,81 @@ static void remember_file(struct writer *w, const struct order *o)
 
 static void log_served(const struct change *c, const struct order *o, const struct table *t)
 {
-    log_info("table %s table=%s file=%s method=%s rows=%llu dim=%u bytes=%llu version=%llu "
-             "generation=%llu lsn=%llu checked=%s us=%llu",
-             c->old ? "replaced" : "loaded", o->name, QUOTE(o->file), t->method->name,
+    log_info("table %s table=%s file=%s method=%s optimizer=%s rows=%llu dim=%u bytes=%llu "
+             "version=%llu generation=%llu lsn=%llu checked=%s us=%llu",
+             o->kind == ORDER_RESTORE ? "restored"
+             : c->old                 ? "replaced"
+                                      : "loaded",
+             o->name, QUOTE(o->file), t->method->name,
+             o->training ? training_settings(o->training)->optimizer->name : "none",
              (unsigned long long)t->rows, t->dim, (unsigned long long)t->bytes,
              (unsigned long long)c->entry->version, (unsigned long long)c->entry->generation,
              (unsigned long long)c->entry->lsn, t->checksum ? "whole" : "before",
              (unsigned long long)(clock_now_us() - o->start_us));
 }
 
-enum status serve_table(struct writer *w, struct order *o, struct error *e)
+/* What the log will say of a loaded table; `change->options` is yours. */
+static enum status describe_change(struct registered *change, enum change_kind *kind,
+                                   const struct order *o, const struct registered *r,
+                                   struct error *e)
 {
-    const struct registered *r = w->registry ? registry_find(w->registry, o->name) : NULL;
-    struct change c = {.writer = w};
-    struct registered change = {.file = o->file,
-                                .options = (char[TABLE_SETTINGS_JSON]){""},
-                                .version = o->table->applied,
-                                .by = o->by,
-                                .identity = o->identity,
-                                .checksum = o->checksum};
-    enum change_kind kind;
+    const struct optimizer_settings *trained = o->training ? training_settings(o->training) : NULL;
+    uint64_t applied = o->table->applied, old = !r || o->old > r->version ? o->old : r->version;
     enum status st;
 
-    table_settings_write(&o->settings, change.options);
-    memcpy(change.name, o->name, sizeof change.name);
-    kind = w->registry ? kind_of(o, r, change.options) : 0;
-    if (kind == CHANGE_REPLACE)
-        change.version = (r->version > o->table->applied ? r->version : o->table->applied) + 1;
-    else if (kind != CHANGE_LOAD && r)
-        change.version = r->version;
+    *change = (struct registered){.file = o->file,
+                                  .version = applied,
+                                  .by = o->by,
+                                  .identity = o->identity,
+                                  .checksum = o->checksum,
+                                  .trainable = trained,
+                                  .header_hash = o->header_hash};
+    memcpy(change->name, o->name, sizeof change->name);
+    st = table_settings_write(&change->options, &o->settings, trained, e);
+    if (st != ST_OK)
+        return st;
+    *kind = kind_of(o, r, change->options);
+    if (*kind == CHANGE_REPLACE && !trained)
+        change->version = (old > applied ? old : applied) + 1;
+    else if (*kind != CHANGE_LOAD && !trained)
+        change->version = r->version;
     if (r) {
-        change.generation = r->generation;
-        change.lsn = r->lsn;
+        change->generation = r->generation;
+        change->lsn = r->lsn;
     }
-    st = change_build(&c, o, o->table, change.version, change.generation, e);
+    return ST_OK;
+}
+
+/* From here on the table and its training are the entry's. */
+static void show(struct change *c, struct order *o)
+{
+    o->table = NULL;
+    o->training = NULL;
+    if (c->old)
+        saves_leave(c->writer, c->old->keep);
+    publish(c->publication, c->catalog, c->old, o);
+}
+
+enum status serve_table(struct writer *w, struct order *o, struct error *e)
+{
+    struct change c = {.writer = w};
+    struct registered change = {.version = o->table->applied};
+    enum change_kind kind = 0;
+    enum status st = ST_OK;
+
+    if (w->registry)
+        st = describe_change(&change, &kind, o, registry_find(w->registry, o->name), e);
+    if (st == ST_OK)
+        st = change_build(&c, o, o->table, change.version, change.generation, e);
     if (st == ST_OK && kind)
         st = registry_change(w->registry, kind, &change, e);
+    mem_free(change.options);
     if (st != ST_OK) {
         change_undo(&c, o->name);
         return st;
     }
+    (void)FAILPOINT("load.logged");
+    assert(!o->training || change.generation == o->generation);
     c.entry->generation = change.generation;
     c.entry->lsn = change.lsn;
     c.catalog->lsn = w->registry ? registry_lsn(w->registry) : 0;
@@ -136,8 +209,24 @@ enum status serve_table(struct writer *w, struct order *o, struct error *e)
     if (w->registry)
         remember_file(w, o);
     log_served(&c, o, o->table);
-    o->table = NULL; /* the entry's */
-    publish(c.publication, c.catalog, c.old, o);
+    show(&c, o);
+    return ST_OK;
+}
+
+enum status serve_revived(struct writer *w, struct order *o, struct entry **out, struct error *e)
+{
+    const struct registered *r = w->registry ? registry_find(w->registry, o->name) : NULL;
+    struct change c = {.writer = w};
+    enum status st = change_build(&c, o, o->table, o->version, o->generation, e);
+
+    if (st != ST_OK) {
+        change_undo(&c, o->name);
+        return st;
+    }
+    c.entry->lsn = r ? r->lsn : 0;
+    c.catalog->lsn = w->registry ? registry_lsn(w->registry) : 0;
+    *out = c.entry;
+    show(&c, o);
     return ST_OK;
 }
 
@@ -145,8 +234,9 @@ enum status serve_damaged(struct writer *w, const struct order *o, const struct 
                           struct error *e)
 {
     const struct registered *r = w->registry ? registry_find(w->registry, o->name) : NULL;
+    uint64_t version = r && r->version > o->version ? r->version : o->version;
     struct change c = {.writer = w};
-    enum status st = change_build(&c, o, NULL, r ? r->version : 0, r ? r->generation : 0, e);
+    enum status st = change_build(&c, o, NULL, version, r ? r->generation : 0, e);
 
     if (st == ST_OK) {
         c.entry->trouble = mem_text(trouble->text, strlen(trouble->text));
@@ -168,6 +258,20 @@ enum status serve_damaged(struct writer *w, const struct order *o, const struct 
 static enum change_kind stop_kind(const struct writer *w, const struct order *o)
 {
     return o->forget && !config_table_find(w->config, o->name) ? CHANGE_FORGET : CHANGE_UNLOAD;
+}
+
+/* The log does not hold a forgotten table's rows for it any more, and its snapshots go. */
+static void forget(struct writer *w, const struct order *o)
+{
+    struct error e;
+    char *folder = writer_folder(w, o->name);
+    enum status st = folder ? snapshot_forget(folder, &e) : error_memory(&e, "path");
+
+    if (st != ST_OK)
+        log_warn("the snapshots of a forgotten table were not all removed table=%s error=%s",
+                 o->name, e.text);
+    mem_free(folder);
+    holds_forget(w, o->name);
 }
 
 enum status serve_stop(struct writer *w, struct order *o, struct error *e)
@@ -200,6 +304,10 @@ enum status serve_stop(struct writer *w, struct order *o, struct error *e)
     }
     log_info("table %s table=%s lsn=%llu", kind == CHANGE_FORGET ? "forgotten" : "unloaded",
              o->name, (unsigned long long)o->lsn);
+    if (c.old)
+        saves_leave(w, c.old->keep);
+    if (o->forget)
+        forget(w, o);
     publish(c.publication, c.catalog, c.old, o);
     return ST_OK;
 }

@@ -9,8 +9,10 @@
 
 #include "base/mailbox.h"
 #include "daemon/limits.h"
+#include "daemon/opening.h"
 
 struct config;
+struct refusals;
 struct rpc;
 struct worker;
 struct writer;
@@ -23,11 +25,15 @@ struct server {
                                   `done` counts them; the path is not used. May be NULL */
     struct worker **worker;
     unsigned worker_count;
-    struct writer *writer; /* owns log.db and every change of the catalog */
-    struct mailbox main;   /* the main thread's: statistics queries, adopted sockets */
-    uint64_t start_us;     /* clock_now_us() at start */
-    atomic_bool ready;     /* answers /readyz and health; written by the main thread */
+    struct writer *writer;                  /* owns log.db and every change of the catalog */
+    atomic_uint_fast64_t lsn;               /* of the last push applied; the writer's */
+    atomic_uint_fast64_t queued_push_bytes; /* memory of pushes that are not answered yet */
+    struct refusals *refusals;              /* of pushes; made with the writer */
+    struct mailbox main; /* the main thread's: statistics queries, adopted sockets */
+    uint64_t start_us;   /* clock_now_us() at start */
+    atomic_bool ready;   /* answers /readyz and health; written by the main thread */
     atomic_bool draining;
+    struct opening opening; /* the start until `ready` */
     /* Counted where they happen, for /metrics: accepted; closed at once because of max_connections
        or for want of descriptors or memory; ended by us because the peer misbehaved. */
     atomic_uint_fast64_t connections_total, connections_refused, connections_cut;

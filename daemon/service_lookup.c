@@ -4,8 +4,10 @@
    finished reply goes to the socket by reference. A large call runs in turns between events, so
    that it holds up neither small calls nor its own cancellation. All on the worker's thread.
 
-     message → resolve ⇄ wait (min_version, raised gate) → prepare → layout → turns → reply → done
- */
+     message → find tables ⇄ wait for min_version → prepare → enter gates ⇄ wait for the writer
+       → layout → turns → reply → done
+
+   From the gates on the tables stay as they are: the reply shows each of them at one version. */
 #include <string.h>
 
 #include "base/clock.h"
@@ -13,11 +15,10 @@
 #include "base/text.h"
 #include "daemon/call.h"
 #include "daemon/counters.h"
+#include "daemon/lookup_call.h"
 #include "daemon/server.h"
 #include "daemon/services.h"
-#include "daemon/worker.h"
 #include "proto/grpc.h"
-#include "proto/lookup_coding.h"
 
 /* About 0.1 ms of copying: what one call may do before others get their turn. */
 #define TURN_FLOATS ((size_t)256 << 10)
@@ -28,36 +29,7 @@
 /* The most memory that preparing a lookup takes for an id. */
 #define ID_MEMORY 48
 
-struct part {
-    struct lookup lookup;
-    struct entry *entry; /* NULL: no such table */
-    unsigned slot;       /* for the counters; outlives the entry */
-    bool inside;         /* the entry's gate */
-};
-
-struct lookup_call {
-    struct call *call;
-    struct lookup_request request;
-    struct part *part;            /* [request.count] */
-    struct table_vectors *vector; /* [request.count] */
-    struct block *reply;
-    size_t at, row; /* next row to decode: part[at], row */
-    uint64_t lsn;
-    struct job job;
-    struct waiter waiter;
-    struct event *patience; /* armed while waiting for min_version */
-};
-
-static void leave_gates(struct lookup_call *c)
-{
-    for (size_t i = 0; c->part && i < c->request.count; i++)
-        if (c->part[i].inside) {
-            gate_leave(&c->part[i].entry->gate, c->call->worker->index);
-            c->part[i].inside = false;
-        }
-}
-
-static void fail_part(struct lookup_call *c, size_t i, enum status st, struct error *e)
+void lookup_fail(struct lookup_call *c, size_t i, enum status st, struct error *e)
 {
     const struct table_lookup *asked = &c->request.lookup[i];
 
@@ -84,6 +56,15 @@ static size_t slice_floats(const struct lookup *l, size_t rows)
     return (size_t)(ids * (l->table->dim + l->table->work / WORK_FLOATS));
 }
 
+/* Who is waited for comes first: pushes to the table, and other large lookups, wait too. */
+static void end_turn(struct lookup_call *c)
+{
+    if (lookup_tables_wanted(c))
+        worker_enqueue_first(c->call->worker, &c->job);
+    else
+        worker_enqueue(c->call->worker, &c->job);
+}
+
 /* One turn: decode until the turn's share is used up or the reply is complete. */
 static void run_turn(struct lookup_call *c)
 {
@@ -97,19 +78,19 @@ static void run_turn(struct lookup_call *c)
         size_t n;
 
         if (c->row == l->rows) {
-            c->at++;
+            lookup_tables_pass(c, c->at++);
             c->row = 0;
             continue;
         }
-        if (floats >= TURN_FLOATS) {
-            worker_enqueue(w, &c->job);
+        if (c->stays && floats >= TURN_FLOATS) {
+            end_turn(c);
             return;
         }
-        n = lookup_slice(l, c->row, slice_ids(l, TURN_FLOATS - floats));
+        n = lookup_slice(l, c->row, slice_ids(l, floats < TURN_FLOATS ? TURN_FLOATS - floats : 0));
         enum status st = lookup_run(l, c->row, n, c->vector[c->at].values + c->row * l->row_bytes,
                                     &w->scratch, &e);
         if (st != ST_OK) {
-            fail_part(c, c->at, st, &e);
+            lookup_fail(c, c->at, st, &e);
             return;
         }
         floats += slice_floats(l, n);
@@ -118,7 +99,7 @@ static void run_turn(struct lookup_call *c)
     struct block *reply = c->reply;
 
     c->reply = NULL;
-    leave_gates(c);
+    lookup_tables_leave(c);
     call_reply(call, reply);
 }
 
@@ -166,7 +147,7 @@ static enum status lay_out(struct lookup_call *c, struct error *e)
     return ST_OK;
 }
 
-static enum status prepare_part(struct lookup_call *c, size_t i, uint64_t *work, struct error *e)
+static enum status prepare_part(struct lookup_call *c, size_t i, struct error *e)
 {
     const struct table_lookup *asked = &c->request.lookup[i];
     struct part *p = &c->part[i];
@@ -181,122 +162,73 @@ static enum status prepare_part(struct lookup_call *c, size_t i, uint64_t *work,
         .format = c->request.format,
         .missing = c->request.missing,
     };
-    enum status st;
 
     if (!p->entry)
         return error_set(e, ST_NOT_FOUND, "no such table");
     if (!p->entry->table)
         return error_set(e, ST_DATA_LOSS, "%s", p->entry->trouble);
-    st = lookup_prepare(&p->lookup, p->entry->table, &query, &c->call->arena, e);
-    if (st == ST_OK && __builtin_add_overflow(*work, p->lookup.work, work))
-        *work = UINT64_MAX;
-    return st;
+    /* Rows, positions of unknown ids, and groups of bags: see table/lookup.h. */
+    c->call->arena.cap += query.id_count * ID_MEMORY;
+    return lookup_prepare(&p->lookup, p->entry->table, &query, &c->call->arena, e);
 }
 
-static void prepare(struct lookup_call *c)
+/* Prepare what is not ready; false if the call is refused, and then it is over. */
+static bool prepare(struct lookup_call *c, uint64_t *floats)
 {
     const struct limits *limits = &c->call->worker->server->limits;
     uint64_t work = 0;
     struct error e;
-    enum status st;
 
-    for (size_t i = 0; i < c->request.count; i++)
-        if ((st = prepare_part(c, i, &work, &e)) != ST_OK) {
-            fail_part(c, i, st, &e);
-            return;
+    *floats = 0;
+    for (size_t i = 0; i < c->request.count; i++) {
+        struct part *p = &c->part[i];
+        enum status st = p->ready ? ST_OK : prepare_part(c, i, &e);
+
+        if (st != ST_OK) {
+            lookup_fail(c, i, st, &e);
+            return false;
         }
-    if (work > limits->max_work)
-        st = error_set(&e, ST_EXHAUSTED, "the call would cost %llu multiply-adds, max_work is %llu",
-                       (unsigned long long)work, (unsigned long long)limits->max_work);
-    else
-        st = lay_out(c, &e);
-    if (st != ST_OK)
-        call_fail(c->call, st, &e);
-    else
-        run_turn(c);
+        p->ready = true;
+        *floats += slice_floats(&p->lookup, p->lookup.rows);
+        if (__builtin_add_overflow(work, p->lookup.work, &work))
+            work = UINT64_MAX;
+    }
+    if (work <= limits->max_work)
+        return true;
+    call_fail(c->call,
+              error_set(&e, ST_EXHAUSTED,
+                        "the call would cost %llu multiply-adds, max_work is %llu",
+                        (unsigned long long)work, (unsigned long long)limits->max_work),
+              &e);
+    return false;
 }
 
-/* ---- Tables, and waiting for them ---- */
+/* Go as far as may be: from the beginning, and whenever something has happened. */
+static void go_on(struct lookup_call *c)
+{
+    uint64_t floats;
+    struct error e;
+    enum status st;
 
-static void try_tables(struct lookup_call *c);
+    lookup_tables_find(c);
+    if (lookup_tables_late(c)) {
+        lookup_tables_wait(c);
+        return;
+    }
+    if (!prepare(c, &floats) || !lookup_tables_enter(c, floats > TURN_FLOATS))
+        return;
+    /* With the gates passed, it sees every push up to that position. */
+    c->lsn = service_lsn(c->call);
+    st = lay_out(c, &e);
+    if (st == ST_OK)
+        run_turn(c);
+    else
+        call_fail(c->call, st, &e);
+}
 
 static void wake(struct waiter *waiter)
 {
-    try_tables((struct lookup_call *)((char *)waiter - offsetof(struct lookup_call, waiter)));
-}
-
-static void out_of_patience(evutil_socket_t fd, short what, void *arg)
-{
-    struct lookup_call *c = arg;
-    struct error e;
-
-    (void)fd, (void)what;
-    for (size_t i = 0; i < c->request.count; i++) {
-        const struct entry *entry = c->part[i].entry;
-
-        if (entry && entry->version < c->request.lookup[i].min_version) {
-            (void)!error_set(&e, ST_UNAVAILABLE, "version %llu was asked for, the table is at %llu",
-                             (unsigned long long)c->request.lookup[i].min_version,
-                             (unsigned long long)entry->version);
-            fail_part(c, i, ST_UNAVAILABLE, &e);
-            return;
-        }
-    }
-    (void)!error_set(&e, ST_UNAVAILABLE, "a table of the call was busy for too long");
-    call_fail(c->call, ST_UNAVAILABLE, &e);
-}
-
-/* Put the call aside until the catalog changes, at most for max_wait. Until then no entry is held:
-   `part` keeps them only to say who was late, and the catalog of this worker cannot change unseen.
- */
-static void put_aside(struct lookup_call *c)
-{
-    struct worker *w = c->call->worker;
-    uint64_t us = w->server->limits.max_wait_us;
-    struct timeval tv = {.tv_sec = (time_t)(us / 1000000), .tv_usec = (suseconds_t)(us % 1000000)};
-    struct error e;
-
-    leave_gates(c);
-    if (w->draining) {
-        call_fail(c->call, error_set(&e, ST_UNAVAILABLE, "the daemon is stopping"), &e);
-        return;
-    }
-    if (!c->patience) {
-        c->patience = evtimer_new(w->base, out_of_patience, c);
-        if (!c->patience || evtimer_add(c->patience, &tv) < 0) {
-            call_fail(c->call, error_memory(&e, "a timer"), &e);
-            return;
-        }
-    }
-    worker_wait(w, &c->waiter);
-}
-
-static void try_tables(struct lookup_call *c)
-{
-    struct worker *w = c->call->worker;
-    bool aside = false;
-
-    c->lsn = w->catalog->lsn;
-    for (size_t i = 0; i < c->request.count; i++) {
-        const struct table_lookup *asked = &c->request.lookup[i];
-        struct part *p = &c->part[i];
-
-        p->entry = catalog_find(w->catalog, asked->table.data, asked->table.size);
-        p->slot = p->entry ? p->entry->slot : SLOT_NONE;
-        if (!p->entry)
-            continue;
-        if (p->entry->version < asked->min_version)
-            aside = true;
-        else if (p->entry->table && !(p->inside = gate_enter(&p->entry->gate, w->index)))
-            aside = true;
-    }
-    if (aside) {
-        put_aside(c);
-        return;
-    }
-    if (c->patience)
-        evtimer_del(c->patience);
-    prepare(c);
+    go_on((struct lookup_call *)((char *)waiter - offsetof(struct lookup_call, waiter)));
 }
 
 static void lookup_message(struct call *call, const unsigned char *data, size_t n)
@@ -318,12 +250,12 @@ static void lookup_message(struct call *call, const unsigned char *data, size_t 
     if (st == ST_OK && c->request.ids > limits->max_ids)
         st = error_set(&e, ST_EXHAUSTED, "the call has %llu ids, max_ids is %llu",
                        (unsigned long long)c->request.ids, (unsigned long long)limits->max_ids);
-    if (st == ST_OK) /* rows, positions of unknown ids, and groups of bags: see table/lookup.h */
-        call->arena.cap += (size_t)c->request.ids * ID_MEMORY;
     if (st == ST_OK && !(c->part = arena_zero(&call->arena, c->request.count, sizeof *c->part)))
         st = error_memory(&e, "the call's tables");
     if (st == ST_OK)
-        try_tables(c);
+        st = lookup_tables_compare(c, &e);
+    if (st == ST_OK)
+        go_on(c);
     else
         call_fail(call, st, &e);
 }
@@ -339,10 +271,7 @@ static void lookup_done(struct call *call, enum status st)
         return;
     }
     worker_dequeue(call->worker, &c->job);
-    worker_unwait(call->worker, &c->waiter);
-    if (c->patience)
-        event_free(c->patience);
-    leave_gates(c);
+    lookup_tables_done(c);
     block_unref(c->reply);
     for (size_t i = 0; i < c->request.count; i++)
         counters_record(counters, c->part[i].slot, CALL_LOOKUP, st,

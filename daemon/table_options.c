@@ -3,19 +3,66 @@
 #include "daemon/table_options.h"
 
 #include <jansson.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "base/text.h"
 #include "daemon/option.h"
 
-static const char *const keys[] = {"memory"};
+#define TRAINED "trained" /* see table_settings_write() */
+
+const char *const table_option_keys[] = {"beta1",         "beta2",
+                                         "clip_norm",     "durability",
+                                         "epsilon",       "initial_accumulator",
+                                         "learning_rate", "memory",
+                                         "optimizer",     "reset_optimizer",
+                                         "scale_lr",      "tensors",
+                                         "weight_decay",  "weight_decay_mode"};
+const size_t table_option_count = sizeof table_option_keys / sizeof *table_option_keys;
+
 static const char *const memory_names[] = {
     [REGION_MAP] = "map", [REGION_COPY] = "copy", [REGION_LOCK] = "lock"};
+static const char *const durability_names[] = {"always", "interval"};
 
 void table_settings_init(struct table_settings *s)
 {
     *s = (struct table_settings){.memory = REGION_MAP};
+}
+
+/* Put an option of the optimizer into its place of the list, over the one that was there. */
+static enum status put_optimizer(struct table_settings *s, const char *key, const char *value,
+                                 struct error *e)
+{
+    size_t key_size = strlen(key) + 1, size = key_size + strlen(value) + 1, old = 0;
+    char *at = s->optimizer, *end = s->optimizer + s->optimizer_bytes;
+
+    while (at < end && strcmp(at, key) < 0) {
+        at += strlen(at) + 1;
+        at += strlen(at) + 1;
+    }
+    if (at < end && !strcmp(at, key))
+        old = key_size + strlen(at + key_size) + 1;
+    if (s->optimizer_bytes - old + size > sizeof s->optimizer)
+        return error_set(e, ST_INVALID, "%s: the options of the optimizer are longer than %d bytes",
+                         key, TABLE_OPTIMIZER_BYTES);
+    memmove(at + size, at + old, (size_t)(end - at) - old);
+    memcpy(at, key, key_size);
+    memcpy(at + key_size, value, size - key_size);
+    s->optimizer_bytes += size - old;
+    return ST_OK;
+}
+
+static enum status set_optimizer(struct table_settings *s, const char *key, const char *value,
+                                 struct error *e)
+{
+    struct optimizer_settings scratch;
+    enum status st;
+
+    optimizer_settings_init(&scratch);
+    st = optimizer_settings_set(&scratch, key, value, e); /* whether the value is one */
+    optimizer_settings_done(&scratch);
+    return st == ST_OK ? put_optimizer(s, key, value, e) : st;
 }
 
 enum status table_settings_set(struct table_settings *s, const char *key, const char *value,
@@ -23,24 +70,118 @@ enum status table_settings_set(struct table_settings *s, const char *key, const 
 {
     const char *nearest;
 
-    if (strcmp(key, "memory")) {
-        nearest = nearest_name(key, keys, sizeof keys / sizeof *keys, sizeof *keys);
-        return nearest ? error_set(e, ST_INVALID, "unknown option %s of a table; the nearest is %s",
-                                   QUOTE(key), nearest)
-                       : error_set(e, ST_INVALID, "unknown option %s of a table", QUOTE(key));
+    if (!strcmp(key, "memory")) {
+        for (size_t i = 0; i < sizeof memory_names / sizeof *memory_names; i++)
+            if (!strcmp(value, memory_names[i])) {
+                s->memory = (enum region_mode)i;
+                return ST_OK;
+            }
+        return error_set(e, ST_INVALID, "memory: %s is none of map, copy, lock", QUOTE(value));
     }
-    for (size_t i = 0; i < sizeof memory_names / sizeof *memory_names; i++)
-        if (!strcmp(value, memory_names[i])) {
-            s->memory = (enum region_mode)i;
-            return ST_OK;
-        }
-    return error_set(e, ST_INVALID, "memory: %s is none of map, copy, lock", QUOTE(value));
+    if (!strcmp(key, "durability")) {
+        s->interval = !strcmp(value, durability_names[true]);
+        return s->interval || !strcmp(value, durability_names[false])
+                   ? ST_OK
+                   : error_set(e, ST_INVALID, "durability: %s is neither always nor interval",
+                               QUOTE(value));
+    }
+    if (!strcmp(key, "reset_optimizer"))
+        return parse_bool(value, &s->reset_optimizer)
+                   ? ST_OK
+                   : error_set(e, ST_INVALID, "reset_optimizer: %s is neither yes nor no",
+                               QUOTE(value));
+    if (optimizer_option_known(key))
+        return set_optimizer(s, key, value, e);
+    nearest = nearest_name(key, table_option_keys, table_option_count, sizeof *table_option_keys);
+    return nearest ? error_set(e, ST_INVALID, "unknown option %s of a table; the nearest is %s",
+                               QUOTE(key), nearest)
+                   : error_set(e, ST_INVALID, "unknown option %s of a table", QUOTE(key));
 }
 
-const char *table_settings_write(const struct table_settings *s, char out[TABLE_SETTINGS_JSON])
+size_t table_settings_optimizer(const struct table_settings *s,
+                                struct optimizer_option out[TABLE_OPTIMIZER_OPTIONS])
 {
-    snprintf(out, TABLE_SETTINGS_JSON, "{\"memory\":\"%s\"}", memory_names[s->memory]);
-    return out;
+    const char *at = s->optimizer, *end = at + s->optimizer_bytes;
+    size_t n = 0;
+
+    while (at < end) {
+        const char *text = at + strlen(at) + 1;
+
+        out[n++] = (struct optimizer_option){at, text};
+        at = text + strlen(text) + 1;
+    }
+    return n;
+}
+
+/* The value of a key as it is written; NULL: as when nothing is said. */
+static const char *text_of(const struct table_settings *s, const char *key,
+                           const struct optimizer_option *option, size_t count)
+{
+    if (!strcmp(key, "memory"))
+        return memory_names[s->memory];
+    if (!strcmp(key, "durability"))
+        return s->interval ? durability_names[true] : NULL;
+    if (!strcmp(key, "reset_optimizer"))
+        return s->reset_optimizer ? "yes" : NULL;
+    for (size_t i = 0; i < count; i++)
+        if (!strcmp(key, option[i].key))
+            return option[i].text;
+    return NULL;
+}
+
+bool table_settings_same(const struct table_settings *a, const struct table_settings *b)
+{
+    return a->memory == b->memory && a->interval == b->interval &&
+           a->reset_optimizer == b->reset_optimizer && a->optimizer_bytes == b->optimizer_bytes &&
+           !memcmp(a->optimizer, b->optimizer, a->optimizer_bytes);
+}
+
+/* `trained` as JSON under its key; NULL is fine. */
+static enum status add_trained(json_t *object, const struct optimizer_settings *trained,
+                               struct error *e)
+{
+    struct optimizer_settings settings;
+    enum status st;
+    json_t *value;
+    char *text;
+
+    if (!trained)
+        return ST_OK;
+    settings = *trained;
+    settings.step = 0; /* is the table's, not a setting */
+    st = optimizer_settings_write(&text, &settings, e);
+    if (st != ST_OK)
+        return st;
+    value = json_loads(text, 0, NULL);
+    mem_free(text);
+    return json_object_set_new(object, TRAINED, value) == 0 ? ST_OK
+                                                            : error_memory(e, "table's options");
+}
+
+enum status table_settings_write(char **out, const struct table_settings *s,
+                                 const struct optimizer_settings *trained, struct error *e)
+{
+    struct optimizer_option option[TABLE_OPTIMIZER_OPTIONS];
+    size_t count = table_settings_optimizer(s, option);
+    json_t *object = json_object();
+    enum status st = object ? ST_OK : error_memory(e, "table's options");
+    char *text = NULL;
+
+    for (size_t i = 0; i < table_option_count && st == ST_OK; i++) {
+        const char *value = text_of(s, table_option_keys[i], option, count);
+
+        if (value && json_object_set_new(object, table_option_keys[i], json_string(value)) < 0)
+            st = error_memory(e, "table's options");
+    }
+    if (st == ST_OK)
+        st = add_trained(object, trained, e);
+    if (st == ST_OK && !(text = json_dumps(object, JSON_COMPACT | JSON_SORT_KEYS)))
+        st = error_memory(e, "table's options");
+    if (st == ST_OK && !(*out = mem_text(text, strlen(text))))
+        st = error_memory(e, "table's options");
+    free(text);
+    json_decref(object);
+    return st;
 }
 
 enum status table_settings_read(struct table_settings *s, const char *json, struct error *e)
@@ -58,6 +199,8 @@ enum status table_settings_read(struct table_settings *s, const char *json, stru
     {
         if (st != ST_OK)
             break;
+        if (!strcmp(key, TRAINED))
+            continue;
         if (json_is_string(value))
             st = table_settings_set(&read, key, json_string_value(value), e);
         else
@@ -66,5 +209,26 @@ enum status table_settings_read(struct table_settings *s, const char *json, stru
     json_decref(object);
     if (st == ST_OK)
         *s = read;
+    return st;
+}
+
+enum status table_settings_trained(struct optimizer_settings *out, const char *json,
+                                   struct error *e)
+{
+    json_t *object = json_loads(json, JSON_REJECT_DUPLICATES, NULL),
+           *trained = json_object_get(object, TRAINED);
+    enum status st;
+    char *text;
+
+    if (!trained) {
+        json_decref(object);
+        return error_set(e, ST_NOT_FOUND, "the table's options do not say how it is trained");
+    }
+    text = json_dumps(trained, JSON_COMPACT | JSON_SORT_KEYS);
+    json_decref(object);
+    if (!text)
+        return error_memory(e, "table's options");
+    st = optimizer_settings_read(out, text, 0, e);
+    free(text);
     return st;
 }

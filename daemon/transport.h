@@ -126,8 +126,10 @@ struct stream {
     bool body_heap;
     uint64_t body_charged;
     uint64_t message_us; /* when the message at hand began */
-    struct buffer held;  /* DATA that waits until the answers so far are sent (client_streams), */
-    size_t held_used;    /* as far as it is not used yet */
+    bool paused;         /* by call_pause() */
+    struct buffer held;  /* DATA that waits (client_streams), until the answers so far are sent and
+                            the call is not paused, … */
+    size_t held_used;    /* … as far as it is not used yet */
 
     /* The answer: messages that are not all in frames yet, then the status. */
     struct message *first, **last;

@@ -33,6 +33,14 @@ void watch_files(struct writer *w)
     }
 }
 
+void writer_checkpoint(struct writer *w, bool idle)
+{
+    struct error e;
+
+    if (registry_checkpoint(w->registry, idle, &e) != ST_OK)
+        log_debug("the log was not moved into its database error=%s", e.text);
+}
+
 void watch_log(struct writer *w)
 {
     struct error e;
@@ -41,6 +49,6 @@ void watch_log(struct writer *w)
         return;
     if (registry_trouble(w->registry, &e) != ST_OK)
         writer_give_up(w, &e);
-    else if (registry_checkpoint(w->registry, true, &e) != ST_OK)
-        log_debug("the log was not moved into its database error=%s", e.text);
+    else
+        writer_checkpoint(w, !w->pushes.first);
 }

@@ -130,6 +130,21 @@ void worker_hurry(struct worker *w)
     mailbox_send(&w->mailbox, &w->hurry_mail);
 }
 
+static void deliver_rouse(struct mail *mail, void *receiver)
+{
+    struct worker *w = receiver;
+
+    (void)mail;
+    atomic_store(&w->roused, false); /* what happens from here on sends another mail */
+    worker_wake(w);
+}
+
+void worker_rouse(struct worker *w)
+{
+    if (!atomic_exchange(&w->roused, true))
+        mailbox_send(&w->mailbox, &w->rouse_mail);
+}
+
 void worker_turn(struct worker *w, bool may_sleep)
 {
     int flags = EVLOOP_ONCE;
@@ -199,6 +214,7 @@ enum status worker_new(struct worker **out, struct server *server, unsigned inde
     w->drain_mail.deliver = deliver_drain;
     w->hurry_mail.deliver = deliver_hurry;
     w->show_mail.deliver = deliver_catalog;
+    w->rouse_mail.deliver = deliver_rouse;
     jobs_init(w);
     pthread_mutex_init(&w->show_lock, NULL); /* with default attributes it cannot fail */
     st = mailbox_init(&w->mailbox, e);

@@ -50,7 +50,8 @@ struct worker {
 
     /* How mail comes in: an event for the box, and mails that are never freed. */
     struct event *mail_event;
-    struct mail drain_mail, hurry_mail, show_mail;
+    struct mail drain_mail, hurry_mail, show_mail, rouse_mail;
+    atomic_bool roused;                   /* rouse_mail is on its way */
     bool started, drain_sent, hurry_sent; /* the main thread's */
     pthread_mutex_t show_lock;            /* of the next three */
     const struct catalog *show;           /* on its way in */
@@ -86,10 +87,15 @@ void worker_adopt(struct worker *w, int fd);
 void worker_show_catalog(struct worker *w, const struct catalog *c, struct mailbox *reply,
                          struct mail *taken);
 
+/* From any thread: wake who waits, since something may have happened that they wait for. */
+void worker_rouse(struct worker *w);
+
 /* Queue a job at the end; run when the events at hand are served. No effect if it is queued. */
 void worker_enqueue(struct worker *w, struct job *job);
+/* The same at the front: its turns come before those of others. */
+void worker_enqueue_first(struct worker *w, struct job *job);
 void worker_dequeue(struct worker *w, struct job *job); /* no effect if it is not queued */
-/* Wait for worker_show_catalog(), worker_wake() or worker_drain(). */
+/* Wait for worker_show_catalog(), worker_rouse(), worker_wake() or worker_drain(). */
 void worker_wait(struct worker *w, struct waiter *waiter);
 void worker_unwait(struct worker *w, struct waiter *waiter); /* no effect if it is not waiting */
 /* By the worker itself: wake all that wait now. */

@@ -5,6 +5,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -13,17 +15,23 @@
 #include "base/text.h"
 #include "daemon/config.h"
 #include "daemon/control.h"
+#include "daemon/keep.h"
+#include "daemon/push.h"
+#include "daemon/refusals.h"
 #include "daemon/server.h"
 #include "daemon/thread.h"
 #include "daemon/writer_parts.h"
 
 #define TICK_US 1000000 /* files and log are looked at */
 #define GATE_US 1000    /* gates of retired entries are */
+#define REFUSALS 1000   /* trainers and reasons that are counted apart */
 
 static enum status open_log(struct writer *w, struct error *e)
 {
     enum status st = registry_open(&w->registry, w->config->data_dir, e);
 
+    if (st == ST_OK)
+        registry_set_max_trainers(w->registry, (size_t)w->config->max_trainers);
     if (st != ST_DATA_LOSS)
         return st;
     /* Lookups need no log. What it held is not ours to throw away: a person decides. */
@@ -49,7 +57,9 @@ enum status writer_new(struct writer **out, struct server *server, struct error 
     if (st == ST_OK)
         st = catalog_new(&w->catalog, e);
     if (st == ST_OK)
-        st = open_log(w, e);
+        st = pushes_init(&w->pushes, e);
+    if (st == ST_OK)
+        st = refusals_new(&server->refusals, REFUSALS, e);
     if (st != ST_OK)
         goto out;
     if (*import_dir) {
@@ -66,19 +76,23 @@ out:
     return st;
 }
 
-enum status writer_open_tables(struct writer *w, struct error *e)
+char *writer_folder(const struct writer *w, const char *name)
 {
-    return reconcile_at_start(w, e);
-}
+    const char *data_dir = w->server->config->data_dir;
+    size_t size = strlen(data_dir) + sizeof "/tables/" + strlen(name);
+    char *path = mem_alloc(size);
 
-const struct catalog *writer_catalog(const struct writer *w)
-{
-    return w->catalog;
+    if (path)
+        snprintf(path, size, "%s/tables/%s", data_dir, name);
+    return path;
 }
 
 void writer_give_up(struct writer *w, const struct error *why)
 {
-    log_error("tables cannot be loaded or unloaded until the log is repaired error=%s", why->text);
+    if (w->troubled)
+        return;
+    log_error("nothing can be pushed, loaded or unloaded until the log is repaired error=%s",
+              why->text);
     w->troubled = true;
     w->trouble.error = *why;
     w->trouble.mail.deliver = control_take_trouble;
@@ -96,17 +110,31 @@ static void deliver_order(struct mail *mail, void *receiver)
 {
     struct order *o = (struct order *)mail;
     struct writer *w = receiver;
-    enum status st;
+    enum status st = ST_OK;
 
     if (w->stopping) {
         order_answer(o, error_set(&o->error, ST_UNAVAILABLE, "the daemon is stopping"));
         return;
     }
-    if (o->kind == ORDER_LOAD) {
+    pushes_finish(w); /* those that came before it */
+    switch (o->kind) {
+    case ORDER_LOAD:
+    case ORDER_RESTORE:
         loads_begin(w, o);
-        return;
+        break;
+    case ORDER_UNLOAD:
+        st = stop_begin(w, o, &o->error);
+        break;
+    case ORDER_SAVE:
+        st = saves_order(w, o, &o->error);
+        break;
+    case ORDER_POSITION:
+        pushes_position(w, o);
+        break;
+    case ORDER_FORGET_TRAINER:
+        pushes_forget(w, o);
+        break;
     }
-    st = serve_stop(w, o, &o->error);
     if (st != ST_OK)
         order_answer(o, st);
 }
@@ -115,6 +143,25 @@ void writer_order(struct writer *w, struct order *o)
 {
     o->mail.deliver = deliver_order;
     mailbox_send(&w->mailbox, &o->mail);
+}
+
+static void deliver_push(struct mail *mail, void *receiver)
+{
+    struct push *p = (struct push *)mail;
+    struct writer *w = receiver;
+
+    if (!w->stopping) {
+        pushes_take(w, p);
+        return;
+    }
+    p->status = error_set(&p->error, ST_UNAVAILABLE, "the daemon is stopping");
+    push_answer(p);
+}
+
+void writer_push(struct writer *w, struct push *p)
+{
+    p->mail.deliver = deliver_push;
+    mailbox_send(&w->mailbox, &p->mail);
 }
 
 struct reload {
@@ -150,25 +197,59 @@ static void deliver_stop(struct mail *mail, void *receiver)
     struct writer *w = receiver;
 
     (void)mail;
+    pushes_finish(w);
     w->stopping = true;
     loads_stop(w);
+    saves_stop(w);
+}
+
+/* The start; see writer_start(). */
+static bool open_all(struct writer *w)
+{
+    struct error *e = &w->opened.error;
+    enum status st = open_log(w, e);
+
+    if (st == ST_OK)
+        st = start_tables(w, e);
+    w->opened.status = st;
+    w->opened.catalog = w->catalog;
+    w->opened.mail.deliver = control_take_tables;
+    if (w->registry)
+        atomic_store(&w->server->lsn, registry_lsn(w->registry));
+    w->serving = st == ST_OK; /* before anybody can read */
+    w->stopping = !w->serving;
+    if (w->serving)
+        opening_phase(&w->server->opening, OPENING_DONE, 0);
+    mailbox_send(&w->server->main, &w->opened.mail);
+    return st == ST_OK;
 }
 
 static void *run(void *arg)
 {
     struct writer *w = arg;
-    uint64_t now = clock_now_us(), tick = now + TICK_US;
-    bool retiring = false;
+    uint64_t now, tick, push_wait = UINT64_MAX;
+    bool retiring = false, shortening = false, idle;
 
-    while (!w->stopping || w->running || w->publications || retiring) {
-        uint64_t wait = tick > now ? tick - now : 0;
+    if (!open_all(w))
+        return NULL;
+    now = clock_now_us();
+    tick = now + TICK_US;
+    while (!w->stopping || w->running || w->savings || w->publications || retiring ||
+           w->pushes.first) {
+        uint64_t wait = tick > now && !shortening ? tick - now : 0;
 
-        mailbox_wait(&w->mailbox, (int64_t)(retiring && wait > GATE_US ? GATE_US : wait));
-        mailbox_deliver(&w->mailbox, w);
+        if (retiring && wait > GATE_US)
+            wait = GATE_US;
+        mailbox_wait(&w->mailbox, (int64_t)(wait < push_wait ? wait : push_wait));
+        idle = mailbox_deliver(&w->mailbox, w) == 0 && !w->pushes.first;
+        push_wait = pushes_run(w);
         retiring = publish_retire(w);
+        shortening = log_turn(w, idle);
         now = clock_now_us();
         if (now >= tick) {
             watch_files(w);
+            saves_tick(w);
+            log_front(w);
             watch_log(w);
             tick = now + TICK_US;
         }
@@ -179,13 +260,7 @@ static void *run(void *arg)
 
 enum status writer_start(struct writer *w, struct error *e)
 {
-    enum status st;
-
-    w->started = true; /* before the thread, which reads it */
-    st = thread_start(&w->thread, "embd-writer", run, w, e);
-    if (st != ST_OK)
-        w->started = false;
-    return st;
+    return thread_start(&w->thread, "embd-writer", run, w, e);
 }
 
 void writer_stop(struct writer *w, struct mail *stopped)
@@ -206,10 +281,16 @@ void writer_free(struct writer *w)
     if (!w)
         return;
     publish_retire(w);
-    for (size_t i = 0; w->catalog && i < w->catalog->count; i++)
+    for (size_t i = 0; w->catalog && i < w->catalog->count; i++) {
+        keep_free(w->catalog->entry[i]->keep);
         entry_free(w->catalog->entry[i]);
+    }
+    holds_done(w);
     catalog_free(w->catalog);
     registry_close(w->registry);
+    refusals_free(w->server->refusals);
+    w->server->refusals = NULL;
+    pushes_done(&w->pushes);
     slots_done(&w->slots);
     config_free(w->reloaded);
     if (w->import_fd >= 0)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The writer from inside, for its own files: writer.c (thread and mail), loads.c (loads under
    way), serve.c (changes), publish.c (catalogs), reconcile.c (the configuration against the log),
-   watch.c (files and log). */
+   pushes.c and pushes_order.c (pushes), watch.c (files and log); and for trainable tables start.c,
+   revive.c, replay.c, saves.c, stops.c, shorten.c, origin.c, settings_change.c. */
 #pragma once
 
 #include <pthread.h>
@@ -9,12 +10,17 @@
 #include "base/mailbox.h"
 #include "daemon/order.h"
 #include "daemon/publish.h"
+#include "daemon/pushes.h"
 #include "daemon/slots.h"
 #include "daemon/writer.h"
 #include "storage/registry.h"
 
 struct config;
+struct hold;
+struct keep;
 struct retired;
+struct saving;
+struct table_config;
 
 struct writer {
     struct server *server;
@@ -27,7 +33,9 @@ struct writer {
 
     struct mailbox mailbox;
     pthread_t thread;
-    bool started, stopping;
+    bool serving; /* readers have the catalog: they are told of another one */
+    bool stopping;
+    struct writer_opened opened;
     struct mail stop;
     struct mail *stopped; /* what to mail when stopped */
 
@@ -43,6 +51,17 @@ struct writer {
     bool reloading;
 
     size_t watch_next; /* place in the catalog */
+
+    struct pushes pushes;
+
+    /* Snapshots of trainable tables */
+    struct keep *save_queue; /* wait for a saver, oldest first */
+    struct saving *savings;  /* under way … */
+    unsigned saving_count;
+    struct hold *holds;  /* tables that hold rows of the log though they are not served */
+    uint64_t front;      /* rows up to this one may go */
+    bool step_due;       /* some of them have to, also in a busy second */
+    bool shorten_failed; /* said once, until it works again */
 };
 
 /* Refuse all changes from now on, and tell the main thread. */
@@ -50,11 +69,18 @@ void writer_give_up(struct writer *w, const struct error *why);
 /* ST_UNAVAILABLE and why, if no change can be logged. */
 MUST_CHECK enum status writer_writable(struct writer *w, struct error *e);
 
-/* loads.c: begin a load, which is refused at once or queued, and takes over the order; start those
-   that wait as far as loaders are free; tell all to end. */
+/* Where the snapshots of a name are; NULL when out of memory. Yours (mem_free). */
+char *writer_folder(const struct writer *w, const char *name);
+
+/* loads.c: begin a load or a restore, which is refused at once or queued, and takes over the order;
+   start those that wait as far as loaders are free; tell all to end. */
 void loads_begin(struct writer *w, struct order *o);
 void loads_next(struct writer *w);
 void loads_stop(struct writer *w);
+bool loads_busy(const struct writer *w, const char *name); /* one is under way */
+/* A load or a restore here and now, during start. Takes over the order; but if it fails and `keep`
+   is set, the order is still the caller's, with the outcome. */
+MUST_CHECK enum status loads_now(struct writer *w, struct order *o, bool keep, struct error *e);
 
 /* serve.c: the changes. With success they take over the order. */
 /* Serve the loaded table of an order: log it, publish it. */
@@ -62,14 +88,92 @@ MUST_CHECK enum status serve_table(struct writer *w, struct order *o, struct err
 /* Serve a name as damaged: lookups get `trouble`. Not logged. */
 MUST_CHECK enum status serve_damaged(struct writer *w, const struct order *o,
                                      const struct error *trouble, struct error *e);
+/* Serve a trainable table that was opened from its snapshots, at o->version. Not logged. */
+MUST_CHECK enum status serve_revived(struct writer *w, struct order *o, struct entry **out,
+                                     struct error *e);
 /* Stop serving a name. */
 MUST_CHECK enum status serve_stop(struct writer *w, struct order *o, struct error *e);
 
 /* reconcile.c */
-MUST_CHECK enum status reconcile_at_start(struct writer *w, struct error *e);
 void reconcile_now(struct writer *w); /* a reload; ends in reconcile_report() */
 void reconcile_report(struct writer *w);
+/* Whether the configured table is served from the configuration, given what the log says. */
+bool reconcile_wants(const struct table_config *t, const struct registered *r);
+/* The name of a table that is served from the configuration in the log and is no longer in the
+   configuration, from place `*i` of the list on; NULL if there is none. */
+const char *reconcile_dropped(const struct writer *w, size_t *i);
+/* An order to load the table. */
+MUST_CHECK enum status reconcile_order(struct order **out, const char *name, const char *file,
+                                       const struct table_settings *settings, enum registered_by by,
+                                       const struct config *config, struct error *e);
+
+/* start.c: open all tables and replay the log. The start ends with what it returns. */
+MUST_CHECK enum status start_tables(struct writer *w, struct error *e);
+/* revive.c: open a trainable table from its newest good snapshot; a table that has none is served
+   as damaged. */
+MUST_CHECK enum status revive_table(struct writer *w, const char *name, struct error *e);
+/* The same without a log: as it was at its newest good snapshot, read-only. ST_NOT_FOUND if the
+   name has no snapshots. */
+MUST_CHECK enum status revive_without_log(struct writer *w, const struct table_config *t,
+                                          struct error *e);
+/* replay.c: bring the tables that were revived to where the log ends. */
+MUST_CHECK enum status replay_log(struct writer *w, struct error *e);
+
+/* stops.c: stop serving a name; a trainable table is saved before. Takes over the order unless it
+   fails. */
+MUST_CHECK enum status stop_begin(struct writer *w, struct order *o, struct error *e);
+void stop_saved(struct writer *w, struct order *o); /* from saves.c: it is saved … */
+void stop_refused(struct writer *w, struct order *o, enum status st,
+                  const struct error *e); /* … or could not be */
+
+/* origin.c: bring a trainable table to what the configuration says of it now: its FILE is compared
+   with the one that it was made from, and its options are. `*replace` says that FILE is another one
+   and is to be taken: then nothing has happened yet. ST_PRECONDITION if it is another one and is
+   not. */
+MUST_CHECK enum status origin_apply(struct writer *w, struct entry *entry,
+                                    const struct registered *r, const struct table_config *t,
+                                    bool *replace, struct error *e);
+/* The first half of it: only compare. */
+MUST_CHECK enum status origin_check(struct writer *w, const struct registered *r,
+                                    const struct table_config *t, bool *replace, struct error *e);
+
+/* settings_change.c: other options of a trainable table, of which `t` says what they are and
+   `file` what its file says (NULL: the file is gone). May go on as a load of the reload. */
+MUST_CHECK enum status settings_change(struct writer *w, struct entry *entry,
+                                       const struct table_config *t,
+                                       const struct optimizer_settings *file, struct error *e);
+
+/* saves.c */
+/* Save the table of an order. Takes over the order unless it fails. */
+MUST_CHECK enum status saves_order(struct writer *w, struct order *o, struct error *e);
+/* Save what the table has in both lineages, then go on with the order: unload or restore it. Pushes
+   are refused from now on. */
+void saves_before(struct writer *w, struct entry *entry, struct order *o, const char *refusal);
+/* Save a table here and now; during start. */
+MUST_CHECK enum status saves_now(struct writer *w, struct entry *entry, struct error *e);
+bool saves_busy(const struct keep *k);              /* one is under way; NULL is fine */
+void saves_leave(struct writer *w, struct keep *k); /* the entry leaves the catalog; NULL is fine */
+void saves_next(struct writer *w);                  /* start those that wait */
+void saves_tick(struct writer *w); /* once a second: what should be saved by itself */
+void saves_stop(struct writer *w); /* the daemon stops */
+
+/* shorten.c: which rows of the log are still needed. */
+/* A name that is not served, or damaged, needs the rows from `lsn` on. */
+MUST_CHECK enum status holds_add(struct writer *w, const char *name, uint64_t generation,
+                                 uint64_t version, uint64_t lsn, struct error *e);
+void holds_saved(struct writer *w, const struct keep *k); /* the name has a snapshot more */
+void holds_forget(struct writer *w, const char *name);
+void holds_done(struct writer *w);
+/* The last row that makes a table hold too much of the log, 0: the log is not too large. */
+uint64_t log_hold_most(const struct writer *w);
+/* Once a second: find out which rows may go. */
+void log_front(struct writer *w);
+/* Once a turn of the writer's loop: let some of them go, if there was nothing else to do, or it
+   must be. True if there are more. */
+bool log_turn(struct writer *w, bool idle);
 
 /* watch.c: once a second. */
 void watch_files(struct writer *w);
 void watch_log(struct writer *w);
+/* Move the log into its database, if there is nothing else to do or it has grown large. */
+void writer_checkpoint(struct writer *w, bool idle);

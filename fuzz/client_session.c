@@ -63,7 +63,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
     struct sink_state sink[CALLS] = {{0}};
     struct call call[CALLS] = {{0}};
-    unsigned char body[GRPC_PREFIX + 3] = {0, 0, 0, 0, 3};
+    const unsigned char bytes[GRPC_PREFIX + 3] = {0, 0, 0, 0, 3};
+    const struct bytes request = {bytes, sizeof bytes};
+    struct parcel parcel[CALLS] = {{.piece = &request, .pieces = 1},
+                                   {.piece = &request, .pieces = 1}};
     struct session s;
     struct error e;
     ssize_t used = 0;
@@ -73,8 +76,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         return 0;
     for (int i = 0; i < CALLS; i++) {
         call[i].path = "/fuzz.Fuzz/Do";
-        call[i].body = body;
-        call[i].body_bytes = sizeof body;
+        body_add(&call[i].body, &parcel[i]);
         call[i].reply_max = REPLY_MAX;
         call[i].sink = (struct reply_sink){sink_begin, sink_add, sink_end, &sink[i]};
         CHECK(session_submit(&s, &call[i], "localhost", 1000000, &e) == ST_OK);

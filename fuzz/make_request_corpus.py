@@ -4,7 +4,8 @@
 
     make_request_corpus.py FOLDER
 
-writes FOLDER/lookup_request.in, lookup_reply.in, messages.in and grpc_headers.in. Seeds are small and
+writes FOLDER/lookup_request.in, lookup_reply.in, push_request.in, push_reply.in, messages.in and
+grpc_headers.in. Seeds are small and
 between them show every field in every form; the fuzzer finds the wrong ones by itself.
 """
 import pathlib
@@ -97,6 +98,56 @@ def lookup_replies():
     yield "unknown", data(1, number(9, 1)) + data(77, b"x")
 
 
+def push_requests():
+    rows = data(1, b"words") + data(2, ids(1, -2)) + data(3, floats(1, 2, -3, 0.5))
+    bags = (
+        data(1, "café".encode())
+        + data(2, ids(5, 6, 5, 2**62))
+        + number(4, 1)
+        + data(5, words(0, 1, 4))
+        + data(6, floats(1, 0.5, -1, 0))
+        + number(7, 2)
+        + data(8, b"\1\2\3\4\5\6\7\x08")
+    )
+    pieces = (
+        data(2, ids(1))
+        + fixed32(3, floats(1))
+        + fixed64(2, 2)
+        + data(3, floats(2, 3))
+        + fixed32(5, words(0))
+        + data(5, words(2))
+        + fixed32(6, floats(1))
+        + data(8, b"a")
+        + data(8, b"b")
+    )
+    who = data(1, b"trainer-1") + number(2, 42)
+    yield "empty", b""
+    yield "one", who + data(3, rows)
+    yield "bags", who + data(3, bags) + fixed32(4, floats(0.25)) + number(5, 1)
+    yield "several", data(3, rows) + data(3, b"") + data(3, bags)
+    yield "pieces", data(3, pieces)
+    yield "rate_zero", fixed32(4, floats(0))
+    yield "rate_twice", fixed32(4, floats(1)) + fixed32(4, b"\0\0\xc0\x7f")
+    yield "rate_as_number", number(4, 1)
+    yield "unknown", number(6, 1) + fixed64(7, 2) + data(3, rows + number(99, 3))
+    yield "twice", who + who + number(2, 2**63) + number(5, 2) + data(3, data(1, b"a") + data(1, b"b"))
+    yield "nul", data(1, b"a\0b") + data(3, data(1, b"c\0d") + data(2, ids(0)))
+    yield "not_utf8", data(1, b"a\xff")
+    yield "table_not_utf8", data(3, data(1, b"a\xff"))
+    yield "negative_enum", number(5, 2**64 - 1) + data(3, number(4, 2**64 - 2) + number(7, 2**64 - 3))
+
+
+def push_replies():
+    yield "empty", b""
+    yield "one", data(2, varint(7)) + number(3, 9)
+    yield "all", number(1, 1) + data(2, varint(7) + varint(2**64 - 1) + varint(0)) + number(3, 300) + number(4, 5)
+    yield "pieces", number(2, 1) + data(2, b"") + data(2, varint(300) + varint(2)) + number(2, 2**63)
+    yield "cut_version", data(2, b"\1\x80")
+    yield "long_version", data(2, b"\xff" * 9 + b"\x7f")
+    yield "true_above_64_bits", b"\x08" + b"\x80" * 9 + b"\x02"
+    yield "unknown", number(9, 1) + data(2, b"\1") + data(77, b"x")
+
+
 def messages():
     """The first byte is the place in the list of fuzz/messages.c, the second the cap (255: large)."""
     option = data(1, b"memory") + data(2, b"lock")
@@ -149,9 +200,10 @@ def grpc_headers():
 def main():
     if len(sys.argv) != 2:
         sys.exit(__doc__)
-    for seeds in lookup_requests, lookup_replies, messages, grpc_headers:
-        target = {"lookup_requests": "lookup_request", "lookup_replies": "lookup_reply"}
-        folder = pathlib.Path(sys.argv[1]) / (target.get(seeds.__name__, seeds.__name__) + ".in")
+    for target, seeds in (("lookup_request", lookup_requests), ("lookup_reply", lookup_replies),
+                          ("push_request", push_requests), ("push_reply", push_replies),
+                          ("messages", messages), ("grpc_headers", grpc_headers)):
+        folder = pathlib.Path(sys.argv[1]) / (target + ".in")
         folder.mkdir(parents=True, exist_ok=True)
         for name, seed in seeds():
             (folder / name).write_bytes(seed)

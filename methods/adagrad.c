@@ -10,12 +10,13 @@ size_t adagrad_step(const struct optimizer_step *s, float *w, const float *gradi
     size_t finite = 0;
 
     for (size_t j = 0; j < n; j++) {
-        float g = step_gradient(s, grad[j], value[j]), total = sum[j] + g * g;
-        float next = step_from(s, value[j]) - s->learning_rate * g / (sqrtf(total) + s->epsilon);
-        bool good = step_finite(next) & step_finite(total);
+        float from = value[j], before = sum[j];
+        float g = step_gradient(s, grad[j], from), total = before + g * g;
+        float next = step_from(s, from) - s->learning_rate * g / (sqrtf(total) + s->epsilon);
+        uint32_t good = step_finite(next) & step_finite(total);
 
-        value[j] = good ? next : value[j];
-        sum[j] = good ? total : sum[j];
+        value[j] = step_choose(good, next, from);
+        sum[j] = step_choose(good, total, before);
         finite += good;
     }
     return n - finite;

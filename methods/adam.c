@@ -12,16 +12,17 @@ static size_t step(const struct optimizer_step *s, float *w, const float *gradie
     size_t finite = 0;
 
     for (size_t j = 0; j < n; j++) {
-        float g = step_gradient(s, grad[j], value[j]);
-        float m = s->beta1 * first[j] + s->rest1 * g;
-        float v = s->beta2 * second[j] + s->rest2 * (g * g);
+        float from = value[j], m0 = first[j], v0 = second[j];
+        float g = step_gradient(s, grad[j], from);
+        float m = s->beta1 * m0 + s->rest1 * g;
+        float v = s->beta2 * v0 + s->rest2 * (g * g);
         float root = sqrtf(v / s->correction2) + s->epsilon;
-        float next = step_from(s, value[j]) - s->learning_rate * (m / s->correction1) / root;
-        bool good = step_finite(next) & step_finite(m) & step_finite(v);
+        float next = step_from(s, from) - s->learning_rate * (m / s->correction1) / root;
+        uint32_t good = step_finite(next) & step_finite(v); /* an infinite m makes next so */
 
-        value[j] = good ? next : value[j];
-        first[j] = good ? m : first[j];
-        second[j] = good ? v : second[j];
+        value[j] = step_choose(good, next, from);
+        first[j] = step_choose(good, m, m0);
+        second[j] = step_choose(good, v, v0);
         finite += good;
     }
     return n - finite;

@@ -36,10 +36,9 @@ static bool reserve(struct gradient *g, size_t units, size_t width)
         return false;
     while (buckets < 2 * units)
         buckets *= 2;
-    g->unit = mem_room(g->unit, &g->unit_room, units, sizeof *g->unit);
-    g->value = mem_room(g->value, &g->value_room, values, sizeof *g->value);
-    g->bucket = mem_room(g->bucket, &g->bucket_room, buckets, sizeof *g->bucket);
-    if (!g->unit || !g->value || !g->bucket)
+    if (!(g->unit = mem_room(g->unit, &g->unit_room, units, sizeof *g->unit)) ||
+        !(g->value = mem_room(g->value, &g->value_room, values, sizeof *g->value)) ||
+        !(g->bucket = mem_room(g->bucket, &g->bucket_room, buckets, sizeof *g->bucket)))
         return false;
     memset(g->bucket, 0, buckets * sizeof *g->bucket);
     g->bucket_count = buckets;

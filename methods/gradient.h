@@ -86,18 +86,18 @@ struct rounding rounding_of(const char *tensor, uint64_t seed, uint64_t version)
    counted within its tensor. */
 void rounding_draws(const struct rounding *r, uint64_t first, size_t n, float *out);
 
-/* What the new values of one unit are made from; for method->unit_write. */
+/* What the new values of one unit are made from; for method->unit_store. */
 struct unit_change {
     unsigned tensor;
     uint64_t unit;
-    const float *before; /* [width] as unit_read gave it */
+    const float *before; /* [width] as unit_load gave it */
     const float *after;  /* [width], finite */
     const struct rounding *rounding;
 };
 
-/* Values of a unit as float32: by method->unit_read if there is one, else by the tensor's type. */
-void unit_read(const struct parameters *p, unsigned tensor, uint64_t unit, float *out);
-/* Put the stored form of the new values into the patch: by method->unit_write if there is one, else
+/* Values of a unit as float32: by method->unit_load if there is one, else by the tensor's type. */
+void unit_load(const struct parameters *p, unsigned tensor, uint64_t unit, float *out);
+/* Put the stored form of the new values into the patch: by method->unit_store if there is one, else
    by the tensor's type (F16 and BF16 are rounded randomly and saturate). An element whose value did
-   not change keeps its bits. */
-void unit_write(const struct parameters *p, const struct unit_change *c, struct patch *patch);
+   not change keeps its bits, unless its whole unit gets another range (integers). */
+void unit_store(const struct parameters *p, const struct unit_change *c, struct patch *patch);

@@ -38,8 +38,8 @@ const struct method method_int16 = {
     .rows = rows,
     .work = integer_work,
     .gradient = integer_gradient,
-    .unit_read = integer_unit_read,
-    .unit_write = integer_unit_write,
+    .unit_load = integer_unit_load,
+    .unit_store = integer_unit_store,
     .plan = integer_plan,
     .fit = integer_fit,
 };

@@ -63,9 +63,9 @@ uint64_t integer_work(const struct parameters *p);
 MUST_CHECK enum status integer_plan(struct plan *plan, struct error *e);
 MUST_CHECK enum status integer_fit(const struct fit *fit, struct parameters *p, struct error *e);
 
-/* Training: method->gradient, unit_read and unit_write. */
+/* Training: method->gradient, unit_load and unit_store. */
 void integer_gradient(const struct parameters *p, const uint64_t *row, size_t n, const float *grad,
                       struct gradients *out);
-void integer_unit_read(const struct parameters *p, unsigned tensor, uint64_t unit, float *out);
-void integer_unit_write(const struct parameters *p, const struct unit_change *c,
+void integer_unit_load(const struct parameters *p, unsigned tensor, uint64_t unit, float *out);
+void integer_unit_store(const struct parameters *p, const struct unit_change *c,
                         struct patch *patch);

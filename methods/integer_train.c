@@ -3,7 +3,7 @@
    neighbours, so that it holds in expectation. No state. */
 #include "methods/integer_rows.h"
 
-#include <math.h>
+#include <string.h>
 
 #include "methods/gradient.h"
 
@@ -38,7 +38,7 @@ void integer_gradient(const struct parameters *p, const uint64_t *row, size_t n,
     gradient_add(out, (unsigned)data_tensor(p), row, n, grad);
 }
 
-void integer_unit_read(const struct parameters *p, unsigned tensor, uint64_t unit, float *out)
+void integer_unit_load(const struct parameters *p, unsigned tensor, uint64_t unit, float *out)
 {
     (void)tensor; /* the integers: nothing else has gradients */
     p->method->rows(p, &unit, 1, out);
@@ -89,6 +89,10 @@ static void quantise(int32_t *q, const float *x, const float *u, size_t n, const
 {
     double scale = g->scale, bias = g->bias, top = g->top;
 
+    if (g->scale == 0) { /* a constant row is its minimum, and its integers 0 */
+        memset(q, 0, n * sizeof *q);
+        return;
+    }
     for (size_t j = 0; j < n; j++) {
         double t = ((double)x[j] - bias) / scale - g->low;
 
@@ -98,7 +102,7 @@ static void quantise(int32_t *q, const float *x, const float *u, size_t n, const
     }
 }
 
-void integer_unit_write(const struct parameters *p, const struct unit_change *c,
+void integer_unit_store(const struct parameters *p, const struct unit_change *c,
                         struct patch *patch)
 {
     const float *own = p->tensor[INTEGER_QPARAMS].data;

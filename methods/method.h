@@ -132,10 +132,10 @@ struct method {
     /* The most units of a tensor that `rows` different rows touch; NULL: one unit a row, in tensors
        with TENSOR_TRAINED or TENSOR_FOLLOWS, none in others. */
     size_t (*touched)(const struct parameters *p, unsigned tensor, size_t rows);
-    /* Stored form of a unit to float32 and back; NULL: by the tensor's type. unit_write() may also
+    /* Stored form of a unit to float32 and back; NULL: by the tensor's type. unit_store() may also
        put units of tensors with TENSOR_FOLLOWS into the patch, of the same place. */
-    void (*unit_read)(const struct parameters *p, unsigned tensor, uint64_t unit, float *out);
-    void (*unit_write)(const struct parameters *p, const struct unit_change *c,
+    void (*unit_load)(const struct parameters *p, unsigned tensor, uint64_t unit, float *out);
+    void (*unit_store)(const struct parameters *p, const struct unit_change *c,
                        struct patch *patch);
 
     /* Choose the settings and free sizes that fit the budget; see methods/fit.h. */

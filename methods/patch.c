@@ -15,11 +15,11 @@ enum status patch_reserve(struct patch *p, size_t pieces, size_t bytes, struct e
 
     p->count = p->used = 0;
     p->kept = p->saturated = 0;
-    if (!size_mul(pieces, ALIGNMENT - 1, &padding) || !size_add(bytes, padding, &bytes))
+    if (!size_mul(pieces, ALIGNMENT - 1, &padding) || !size_add(bytes, padding, &bytes) ||
+        !(p->piece = mem_room(p->piece, &p->capacity, pieces, sizeof *p->piece)) ||
+        !(p->data = mem_room(p->data, &p->room, bytes, 1)))
         return error_memory(e, "a patch");
-    p->piece = mem_room(p->piece, &p->capacity, pieces, sizeof *p->piece);
-    p->data = mem_room(p->data, &p->room, bytes, 1);
-    return p->piece && p->data ? ST_OK : error_memory(e, "a patch");
+    return ST_OK;
 }
 
 void patch_done(struct patch *p)

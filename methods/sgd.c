@@ -13,9 +13,9 @@ static size_t step(const struct optimizer_step *s, float *w, const float *gradie
     for (size_t j = 0; j < n; j++) {
         float g = step_gradient(s, grad[j], value[j]);
         float next = step_from(s, value[j]) - s->learning_rate * g;
-        bool good = step_finite(next);
+        uint32_t good = step_finite(next);
 
-        value[j] = good ? next : value[j];
+        value[j] = step_choose(good, next, value[j]);
         finite += good;
     }
     return n - finite;

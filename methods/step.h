@@ -7,6 +7,7 @@
 
 #include <float.h>
 #include <math.h>
+#include <string.h>
 
 /* The gradient as the formula gets it. */
 static inline float step_gradient(const struct optimizer_step *s, float gradient, float w)
@@ -20,9 +21,23 @@ static inline float step_from(const struct optimizer_step *s, float w)
     return w - s->shrink * w;
 }
 
-static inline bool step_finite(float x)
+/* 1 or 0, to be joined by & and summed. */
+static inline uint32_t step_finite(float x)
 {
     return fabsf(x) <= FLT_MAX;
+}
+
+/* `next` if good, else `from`; by masks, since compilers make vectors of no choice that they see.
+ */
+static inline float step_choose(uint32_t good, float next, float from)
+{
+    uint32_t a, b;
+
+    memcpy(&a, &next, sizeof a);
+    memcpy(&b, &from, sizeof b);
+    a = (a & -good) | (b & ~-good);
+    memcpy(&next, &a, sizeof next);
+    return next;
 }
 
 /* adagrad's step, and rowwise_adagrad's where it goes by element. */

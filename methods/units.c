@@ -25,10 +25,10 @@ static void read_by_type(const struct tensor *t, size_t width, uint64_t unit, fl
     }
 }
 
-void unit_read(const struct parameters *p, unsigned tensor, uint64_t unit, float *out)
+void unit_load(const struct parameters *p, unsigned tensor, uint64_t unit, float *out)
 {
-    if (p->method->unit_read)
-        p->method->unit_read(p, tensor, unit, out);
+    if (p->method->unit_load)
+        p->method->unit_load(p, tensor, unit, out);
     else
         read_by_type(&p->tensor[tensor], unit_width(&p->tensor[tensor]), unit, out);
 }
@@ -98,15 +98,17 @@ static void write_floats(const struct parameters *p, const struct unit_change *c
 {
     const struct tensor *t = &p->tensor[c->tensor];
     size_t width = unit_width(t);
-    float *to = (float *)t->data + c->unit * width;
+    float *old = (float *)t->data + c->unit * width;
+    float *out = patch_add(patch, old, width * sizeof *out);
 
-    memcpy(patch_add(patch, to, width * sizeof *to), c->after, width * sizeof *to);
+    for (size_t j = 0; j < width; j++) /* a step of 0 turns -0 into 0 */
+        out[j] = c->after[j] == c->before[j] ? c->before[j] : c->after[j];
 }
 
-void unit_write(const struct parameters *p, const struct unit_change *c, struct patch *patch)
+void unit_store(const struct parameters *p, const struct unit_change *c, struct patch *patch)
 {
-    if (p->method->unit_write) {
-        p->method->unit_write(p, c, patch);
+    if (p->method->unit_store) {
+        p->method->unit_store(p, c, patch);
     } else if (p->tensor[c->tensor].dtype == DT_F32) {
         write_floats(p, c, patch);
     } else {

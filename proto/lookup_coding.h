@@ -9,13 +9,7 @@
 
 #include "base/arena.h"
 #include "base/status.h"
-
-/* A view of bytes that belong to the message; arrays are little-endian elements of any alignment.
- */
-struct bytes {
-    const void *data;
-    size_t size; /* bytes */
-};
+#include "proto/bytes.h"
 
 struct table_lookup {
     struct bytes table;   /* valid UTF-8 */
@@ -46,6 +40,10 @@ MUST_CHECK enum status lookup_request_read(struct lookup_request *r, const void 
    protobuf's own serializers write. */
 size_t lookup_request_size(const struct lookup_request *r);
 void lookup_request_write(const struct lookup_request *r, void *out);
+/* The same in pieces, in which large arrays stay where they are: bytes at `out` and pieces that it
+   takes, and the pieces themselves, of which the first begins at `out`. */
+size_t lookup_request_gather_size(const struct lookup_request *r, size_t *pieces);
+void lookup_request_gather(const struct lookup_request *r, void *out, struct bytes *piece);
 
 /* One result of a reply. `values` or `packed` (for F32 or the other formats) is room or content of
    `value_bytes`. */
@@ -57,7 +55,8 @@ struct table_vectors {
     const uint32_t *missing; /* host order when writing */
     size_t missing_count;
     unsigned char *values; /* writing: set by lookup_reply_layout(), to be filled by the caller */
-    struct bytes received_values, received_missing; /* reading */
+    /* Reading; the rows are in received_values in any format. */
+    struct bytes received_values, received_packed, received_missing;
 };
 
 /* Bytes of the encoded LookupResponse. SIZE_MAX if it does not fit in memory at all. */

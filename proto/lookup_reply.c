@@ -3,7 +3,7 @@
 #include "proto/lookup_coding.h"
 
 #include "base/memory.h"
-#include "proto/array.h"
+#include "proto/fields.h"
 #include "proto/wire.h"
 
 enum { REPLY_RESULTS = 1, REPLY_LSN = 2 };
@@ -78,130 +78,62 @@ void lookup_reply_layout(struct table_vectors *v, size_t count, uint64_t lsn, vo
     wire_put_number(p, REPLY_LSN, lsn);
 }
 
-static enum status no_room(struct error *e, const struct arena *arena)
-{
-    return error_set(e, ST_EXHAUSTED,
-                     "LookupResponse: its results do not fit in %zu bytes of memory beside it",
-                     arena->cap);
-}
+struct reply {
+    struct table_vectors *result;
+    size_t count;
+    uint64_t lsn;
+};
 
-static bool read_small(const struct wire_field *f, uint32_t *v)
-{
-    *v = (uint32_t)f->value; /* the upper half is dropped, as protobuf does */
-    return f->type == WIRE_VARINT;
-}
+#define AT(member) offsetof(struct reply, member)
+#define RESULT_AT(member) offsetof(struct table_vectors, member)
 
-static enum status read_vectors(struct table_vectors *v, const void *data, size_t n, size_t index,
-                                struct arena *arena, struct error *e)
-{
-    struct wire_array values = {.width = 4}, missing = {.width = 4};
-    struct bytes packed = {0};
-    struct wire_reader r;
-    struct wire_field f;
+static const struct field reply_fields[] = {
+    {FIELD_PARTS, AT(result), AT(count), NULL},
+    {FIELD_NUMBER, AT(lsn), 0, NULL},
+};
 
-    *v = (struct table_vectors){0};
-    wire_reader_init(&r, data, n);
-    while (wire_next(&r, &f)) {
-        bool good = true;
+static const struct field result_fields[] = {
+    {FIELD_SMALL, RESULT_AT(dim), 0, NULL},
+    {FIELD_SMALL, RESULT_AT(rows), 0, NULL},
+    {FIELD_WORDS, RESULT_AT(received_values), 0, NULL},
+    {FIELD_BYTES, RESULT_AT(received_packed), 0, NULL},
+    {FIELD_NUMBER, RESULT_AT(version), 0, NULL},
+    {FIELD_WORDS, RESULT_AT(received_missing), 0, NULL},
+};
 
-        switch (f.number) {
-        case VECTORS_DIM:
-            good = read_small(&f, &v->dim);
-            break;
-        case VECTORS_ROWS:
-            good = read_small(&f, &v->rows);
-            break;
-        case VECTORS_VALUES:
-            good = wire_array_add(&values, &f);
-            break;
-        case VECTORS_PACKED:
-            good = f.type == WIRE_BYTES;
-            packed = (struct bytes){f.data, f.size};
-            break;
-        case VECTORS_VERSION:
-            good = f.type == WIRE_VARINT;
-            v->version = f.value;
-            break;
-        case VECTORS_MISSING:
-            good = wire_array_add(&missing, &f);
-            break;
-        }
-        if (!good)
-            return error_set(e, ST_INTERNAL,
-                             "LookupResponse: result %zu: field %u has the wrong type or length",
-                             index, f.number);
-    }
-    if (r.bad)
-        return error_set(e, ST_INTERNAL, "LookupResponse: result %zu is not a protobuf message",
-                         index);
-    if (values.size && packed.size)
-        return error_set(e, ST_INTERNAL, "LookupResponse: result %zu has values in two formats",
-                         index);
-    if (!wire_array_join(&values, VECTORS_VALUES, data, n, arena) ||
-        !wire_array_join(&missing, VECTORS_MISSING, data, n, arena))
-        return no_room(e, arena);
-    v->packed = packed.size > 0;
-    v->received_values = v->packed ? packed : (struct bytes){values.data, values.size};
-    v->value_bytes = v->received_values.size;
-    v->received_missing = (struct bytes){missing.data, missing.size};
-    v->missing_count = missing.size / 4;
-    return ST_OK;
-}
-
-/* The first pass: everything but the results, which are counted. */
-static enum status read_frame(size_t *count, uint64_t *lsn, const void *data, size_t n,
-                              struct error *e)
-{
-    struct wire_reader r;
-    struct wire_field f;
-
-    *count = 0;
-    *lsn = 0;
-    wire_reader_init(&r, data, n);
-    while (wire_next(&r, &f)) {
-        if ((f.number == REPLY_RESULTS && f.type != WIRE_BYTES) ||
-            (f.number == REPLY_LSN && f.type != WIRE_VARINT))
-            return error_set(e, ST_INTERNAL, "LookupResponse: field %u has the wrong type",
-                             f.number);
-        if (f.number == REPLY_RESULTS)
-            ++*count;
-        if (f.number == REPLY_LSN)
-            *lsn = f.value;
-    }
-    if (r.bad)
-        return error_set(e, ST_INTERNAL, "the message is not a LookupResponse");
-    return ST_OK;
-}
+static const struct message message = {
+    .name = "LookupResponse",
+    .field = reply_fields,
+    .fields = sizeof reply_fields / sizeof *reply_fields,
+    .part = "result",
+    .parts = "results",
+    .part_field = result_fields,
+    .part_fields = sizeof result_fields / sizeof *result_fields,
+    .part_bytes = sizeof(struct table_vectors),
+};
 
 enum status lookup_reply_read(struct table_vectors **v, size_t *count, uint64_t *lsn,
                               const void *data, size_t n, struct arena *arena, struct error *e)
 {
-    struct table_vectors *results = NULL;
-    size_t results_count, done = 0;
-    uint64_t position;
-    struct wire_reader r;
-    struct wire_field f;
-    enum status st;
+    struct reply reply = {0};
+    enum status st = message_read(&message, &reply, data, n, arena, e);
 
-    st = read_frame(&results_count, &position, data, n, e);
     if (st != ST_OK)
         return st;
-    if (results_count) {
-        results = arena_alloc(arena, results_count, sizeof *results);
-        if (!results)
-            return no_room(e, arena);
+    for (size_t i = 0; i < reply.count; i++) {
+        struct table_vectors *r = &reply.result[i];
+
+        if (r->received_values.size && r->received_packed.size)
+            return error_set(e, ST_INTERNAL, "LookupResponse: result %zu has values in two formats",
+                             i);
+        r->packed = r->received_packed.size > 0;
+        if (r->packed)
+            r->received_values = r->received_packed;
+        r->value_bytes = r->received_values.size;
+        r->missing_count = r->received_missing.size / 4;
     }
-    wire_reader_init(&r, data, n);
-    while (wire_next(&r, &f)) {
-        if (f.number != REPLY_RESULTS)
-            continue;
-        st = read_vectors(&results[done], f.data, f.size, done, arena, e);
-        if (st != ST_OK)
-            return st;
-        done++;
-    }
-    *v = results;
-    *count = results_count;
-    *lsn = position;
+    *v = reply.result;
+    *count = reply.count;
+    *lsn = reply.lsn;
     return ST_OK;
 }

@@ -33,6 +33,9 @@ MUST_CHECK enum status push_request_read(struct push_request *r, const void *dat
 /* Bytes of the encoded request, and the request itself into exactly that room. */
 size_t push_request_size(const struct push_request *r);
 void push_request_write(const struct push_request *r, void *out);
+/* The same in pieces, as lookup_request_gather(). */
+size_t push_request_gather_size(const struct push_request *r, size_t *pieces);
+void push_request_gather(const struct push_request *r, void *out, struct bytes *piece);
 
 struct push_reply {
     bool duplicate;

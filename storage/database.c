@@ -73,7 +73,8 @@ enum status database_error(struct database *d, int code, struct error *e)
     int journal = last_errno(d->db, SQLITE_FCNTL_JOURNAL_POINTER);
     char buffer[128];
 
-    if (disk_full(code, file, journal))
+    d->full = disk_full(code, file, journal);
+    if (d->full)
         return error_set(e, ST_EXHAUSTED, "%s cannot grow: the disk is full", name);
     switch (code & 0xff) {
     case SQLITE_IOERR:

@@ -29,6 +29,7 @@ struct database {
     sqlite3 *db;
     char *path;
     bool failed;  /* a read or write of the file failed: nothing written is sure any more */
+    bool full;    /* the last failure was a full disk: nothing has happened */
     bool created; /* by this database_open() */
     sqlite3_stmt *prepared[]; /* by number */
 };

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/failpoint.h"
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/memory.h"
@@ -108,8 +109,11 @@ void log_mark_set(struct log_mark *m, uint64_t lsn, uint64_t checksum)
     m->lsn = lsn;
     m->checksum = checksum;
     write_line(line, m);
+    if (FAILPOINT("log.mark.before"))
+        return;
     done = pwrite(m->fd, line, LINE, 0);
     (void)done;
+    (void)FAILPOINT("log.mark.after");
 }
 
 void log_mark_close(struct log_mark *m)

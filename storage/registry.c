@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The registry: opening, closing, listing, and moving the -wal into log.db. */
+/* The registry: opening, closing, listing. */
 #include "storage/registry.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/memory.h"
 #include "base/text.h"
 #include "storage/registry_parts.h"
 
-#define WAL_LARGE ((off_t)64 << 20) /* to move it takes about a tenth of a second */
+#define MAX_TRAINERS 10000 /* until the owner says something else */
 
 /* No log.db is a new one, unless something beside it says that there was one. */
 static enum status check_absent(const struct registry *r, const struct log_mark *mark,
@@ -50,7 +51,8 @@ static enum status check_mark(struct registry *r, const struct log_mark *mark, s
                          "%s ends at change %" PRIu64 ", log.mark says that it had come to %" PRIu64
                          ": its -wal is missing or damaged, or it is an older copy",
                          QUOTE(r->file.path), r->lsn, mark->lsn);
-    if (mark->lsn > 0 && r->marked != mark->checksum)
+    /* After a power cut the mark may be so far behind that its row is deleted. */
+    if (mark->lsn > 0 && mark->lsn >= r->front.lsn && r->marked != mark->checksum)
         return error_set(e, ST_DATA_LOSS,
                          "%s or its -wal belongs to another log: change %" PRIu64
                          " is not the one of log.mark",
@@ -70,7 +72,9 @@ static enum status open_checked(struct registry *r, const char *data_dir, struct
         (st = registry_load(r, mark.lsn, e)) != ST_OK || (st = check_mark(r, &mark, e)) != ST_OK)
         return st;
     database_accept(r->db, true);
-    if ((st = watch_start(r, e)) != ST_OK || (st = file_sync_folder(r->file.path, e)) != ST_OK)
+    log_count_pages(r);
+    if ((st = watch_start(r, e)) != ST_OK || (st = file_sync_folder(r->file.path, e)) != ST_OK ||
+        (st = seal_names(r, e)) != ST_OK)
         return st;
     /* After a crash the -wal may hold changes that are not on disk yet. They are seen from now on,
        so they have to stay; a checkpoint syncs them before it does anything else. */
@@ -91,7 +95,8 @@ enum status registry_open(struct registry **out, const char *data_dir, struct er
 
     if (!r)
         return error_memory(e, "registry");
-    r->mark.fd = -1;
+    r->mark.fd = r->wal_fd = -1;
+    r->max_trainers = MAX_TRAINERS;
     st = open_checked(r, data_dir, e ? e : &local);
     if (st == ST_OK)
         *out = r;
@@ -106,6 +111,9 @@ void registry_close(struct registry *r)
         return;
     database_close(r->db);
     log_mark_close(&r->mark);
+    if (r->wal_fd >= 0)
+        close(r->wal_fd);
+    trainers_done(&r->trainers);
     for (size_t i = 0; i < r->count; i++)
         name_free(r->names[i]);
     mem_free(r->names);
@@ -118,6 +126,21 @@ void registry_close(struct registry *r)
 uint64_t registry_lsn(const struct registry *r)
 {
     return r->lsn;
+}
+
+uint64_t registry_first(const struct registry *r)
+{
+    return r->front.lsn;
+}
+
+uint64_t registry_bytes(const struct registry *r)
+{
+    return r->bytes;
+}
+
+uint64_t registry_disk_bytes(const struct registry *r)
+{
+    return (uint64_t)r->file.size + (uint64_t)r->wal.size;
 }
 
 size_t registry_list(const struct registry *r, const struct registered *const **list)
@@ -134,22 +157,10 @@ const struct registered *registry_find(const struct registry *r, const char *nam
     return found && r->names[place]->state != TABLE_FORGOTTEN ? &r->names[place]->now : NULL;
 }
 
-enum status registry_checkpoint(struct registry *r, bool idle, struct error *e)
+uint64_t registry_lives(const struct registry *r, const char *name)
 {
-    struct error local;
-    enum status st;
-    int code;
+    bool found;
+    size_t place = names_find(r, name, &found);
 
-    if (!e)
-        e = &local;
-    if (!r->unmoved || (!idle && r->wal.size < WAL_LARGE))
-        return ST_OK;
-    if ((st = registry_trouble(r, e)) != ST_OK)
-        return st;
-    code = sqlite3_wal_checkpoint_v2(r->db->db, "main", SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
-    watch_written(r);
-    if (code != SQLITE_OK)
-        return trouble_after(r, database_error(r->db, code, e), e);
-    r->unmoved = false;
-    return ST_OK;
+    return found ? r->names[place]->now.generation : 0;
 }

@@ -58,11 +58,16 @@ uint64_t registry_lsn(const struct registry *r); /* of the last change, 0 if non
 /* Of the last row that was deleted from the front: the log holds registry_first() + 1 to
    registry_lsn(). */
 uint64_t registry_first(const struct registry *r);
-/* Bytes of log.db and its -wal on disk. */
+/* Bytes of the rows that the log holds: what a replay reads, and what shortening makes less. */
 uint64_t registry_bytes(const struct registry *r);
+/* Bytes of log.db and its -wal on disk. log.db keeps the pages of deleted rows for later ones, so
+   it stays as large as the log ever was. */
+uint64_t registry_disk_bytes(const struct registry *r);
 /* All names ever registered and not forgotten, sorted; borrowed until the next change. */
 size_t registry_list(const struct registry *r, const struct registered *const **list);
 const struct registered *registry_find(const struct registry *r, const char *name); /* or NULL */
+/* How many lives a name has had, forgotten ones too: the generation of the newest. */
+uint64_t registry_lives(const struct registry *r, const char *name);
 
 /* Log one change and update the registry, durably, in one transaction. A LOAD and a REPLACE take
    everything that `change` says of the table, OPTIONS only `by` and the options, UNLOAD and FORGET
@@ -118,13 +123,17 @@ struct push_row {
 
 /* Log a group of pushes durably in one transaction, in this order, and advance their trainers. The
    caller has checked the sequences against registry_position(), the earlier rows of the group
-   counted. `sync` false: committed without waiting for the disk, for tables that take that risk;
-   registry_sync() must follow in time. ST_EXHAUSTED (the disk is full; or max_trainers, which is
-   checked before anything is written): nothing has happened, later calls may succeed. After any
-   other failure see registry_trouble(); rows may or may not be there at the next start. */
+   counted, and made the versions: tables are served and of their registered generation, and in one
+   generation versions only grow. What does not follow is refused (ST_INTERNAL, ST_NOT_FOUND for a
+   table), since the next start would take it for damage. `sync` false: committed without waiting
+   for the disk, for tables that take that risk; registry_sync() must follow in time. ST_EXHAUSTED
+   (the disk is full; or one of the group is a trainer more than max_trainers, which is checked
+   before anything is written): nothing has happened, later calls may succeed. After any other
+   failure see registry_trouble(); rows may or may not be there at the next start. */
 MUST_CHECK enum status registry_push(struct registry *r, struct push_row *row, size_t count,
                                      bool sync, struct error *e);
-/* Make everything committed so far durable. */
+/* Make everything committed so far durable; nothing is done if it is. Needed, too, before a
+   snapshot gets its name, or after a power cut it could be ahead of the log. */
 MUST_CHECK enum status registry_sync(struct registry *r, struct error *e);
 
 /* A trainer's last push. */
@@ -161,8 +170,9 @@ struct logged {
     const struct push_row *push;
     const struct registered *change;
 };
-/* Hand the rows after `after` to `row` in order; a status other than ST_OK from it ends the replay.
-   Each row's checksum is compared again as it is read (ST_DATA_LOSS). */
+/* Hand the rows after `after`, of those that the log has, to `row` in order; a status other than
+   ST_OK from it ends the replay. Each row's checksum is compared again as it is read
+   (ST_DATA_LOSS). `row` may not change the registry. */
 MUST_CHECK enum status registry_replay(struct registry *r, uint64_t after,
                                        enum status (*row)(void *context, const struct logged *l,
                                                           struct error *e),

@@ -53,6 +53,7 @@ static enum status make_next(struct name **out, const struct registry *r, const 
     const struct registered *options = kind == CHANGE_OPTIONS ? change : from;
     struct name *next = name_new(from->file, options->options);
     char *file, *settings;
+    enum status st;
 
     if (!next)
         return error_memory(e, "registry");
@@ -69,8 +70,14 @@ static enum status make_next(struct name **out, const struct registry *r, const 
     next->state = kind == CHANGE_UNLOAD   ? TABLE_UNLOADED
                   : kind == CHANGE_FORGET ? TABLE_FORGOTTEN
                                           : TABLE_SERVED;
-    *out = next;
-    return ST_OK;
+    if (known && kind != CHANGE_LOAD)
+        next->pushed = next->staged = known->pushed;
+    st = name_seal(&next->seal, next, e);
+    if (st == ST_OK)
+        *out = next;
+    else
+        name_free(next);
+    return st;
 }
 
 static enum status put_table(struct registry *r, const struct name *next, struct error *e)
@@ -93,60 +100,56 @@ static enum status put_table(struct registry *r, const struct name *next, struct
     sqlite3_bind_int64(s, 13, now->identity.mtime_ns);
     sqlite3_bind_int64(s, 14, now->identity.ctime_ns);
     bind_u64(s, 15, now->checksum);
+    sqlite3_bind_int(s, 16, now->trainable);
+    bind_u64(s, 17, now->header_hash);
+    bind_u64(s, 18, next->seal);
     return database_run(r->db, s, e);
 }
 
+/* The row of the log is what the name's row became; `row` is told its checksum and size. */
 static enum status add_log(struct registry *r, const struct registered *now, enum change_kind kind,
-                           uint64_t *checksum, struct error *e)
+                           struct row *row, struct error *e)
 {
     sqlite3_stmt *s = database_statement(r->db, TABLE_BODY);
-    sqlite3_stmt *add = database_statement(r->db, LOG_ADD);
     uint64_t numbers[3] = {now->lsn, kind, (uint64_t)now->time_us};
-    const char *body;
     enum status st;
-    bool row;
+    bool found;
 
+    *row = (struct row){.lsn = now->lsn, .kind = kind, .time_us = now->time_us};
     bind_text(s, 1, now->name);
-    if ((st = database_step(r->db, s, &row, e)) != ST_OK)
+    if ((st = database_step(r->db, s, &found, e)) != ST_OK)
         return st;
-    body = row ? (const char *)sqlite3_column_text(s, 0) : NULL;
-    if (!body)
+    row->body = found ? sqlite3_column_text(s, 0) : NULL;
+    row->n = (size_t)sqlite3_column_bytes(s, 0);
+    if (!row->body)
         st = error_memory(e, "body of a change");
     else
-        st = row_checksum(checksum, numbers, 3, body, strlen(body), e);
-    if (st == ST_OK) {
-        bind_u64(add, 1, now->lsn);
-        sqlite3_bind_int(add, 2, kind);
-        sqlite3_bind_int64(add, 3, now->time_us);
-        bind_u64(add, 4, *checksum);
-        bind_text(add, 5, body);
-        st = database_run(r->db, add, e);
-    }
+        st = row_checksum(&row->checksum, numbers, 3, row->body, row->n, e);
+    if (st == ST_OK)
+        st = row_add(r, row, e);
     sqlite3_reset(s);
     return st;
 }
 
 static enum status write_change(struct registry *r, const struct name *next, enum change_kind kind,
-                                uint64_t *checksum, struct error *e)
+                                struct row *row, struct error *e)
 {
     enum status st;
 
-    if ((st = database_begin(r->db, e)) != ST_OK)
+    if ((st = log_begin(r, true, e)) != ST_OK)
         return st;
-    if ((st = put_table(r, next, e)) == ST_OK &&
-        (st = add_log(r, &next->now, kind, checksum, e)) == ST_OK)
-        st = database_commit(r->db, e);
-    database_rollback(r->db);
-    return st;
+    if ((st = put_table(r, next, e)) == ST_OK)
+        st = add_log(r, &next->now, kind, row, e);
+    return log_end(r, st, true, e);
 }
 
 enum status registry_change(struct registry *r, enum change_kind kind, struct registered *change,
                             struct error *e)
 {
     struct name *known, *next = NULL;
-    uint64_t checksum = 0;
     struct error local;
     enum status st;
+    struct row row;
     size_t place;
     bool found;
 
@@ -160,18 +163,9 @@ enum status registry_change(struct registry *r, enum change_kind kind, struct re
         (st = make_next(&next, r, known, kind, change, e)) != ST_OK ||
         (st = check_texts(r, &next->now, e)) != ST_OK || (st = names_reserve(r, e)) != ST_OK)
         goto out;
-    r->unmoved = true;
-    if ((st = write_change(r, next, kind, &checksum, e)) != ST_OK) {
-        st = trouble_after(r, st, e);
+    if ((st = write_change(r, next, kind, &row, e)) != ST_OK)
         goto out;
-    }
-    watch_written(r);
-    if ((st = registry_trouble(r, e)) !=
-        ST_OK) /* gone while we wrote: nobody may hear of success */
-        goto out;
-    r->lsn = next->now.lsn;
-    r->checksum = checksum;
-    log_mark_set(&r->mark, r->lsn, r->checksum);
+    log_advance(r, row.lsn, row.checksum, row.n);
     change->lsn = next->now.lsn;
     change->time_us = next->now.time_us;
     change->generation = next->now.generation;

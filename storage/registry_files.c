@@ -65,11 +65,8 @@ enum status registry_file_remember(struct registry *r, const struct file_identit
         e = &local;
     if ((st = seal_of(&seal, id, checksum, e)) != ST_OK || (st = registry_trouble(r, e)) != ST_OK)
         return st;
-    st = database_begin(r->db, e);
-    if (st == ST_OK && (st = put(r, id, checksum, seal, e)) == ST_OK)
-        st = database_commit(r->db, e);
-    database_rollback(r->db);
-    r->unmoved = true;
-    watch_written(r);
-    return st == ST_OK ? ST_OK : trouble_after(r, st, e);
+    if ((st = log_begin(r, true, e)) == ST_OK)
+        st = log_end(r, put(r, id, checksum, seal, e), true, e);
+    log_settle(r);
+    return st;
 }

@@ -18,12 +18,30 @@ static enum status watch_file(struct watched *w, struct error *e)
     return ST_OK;
 }
 
+/* SQLite's locks are on log.db alone, so the -wal may have a descriptor of ours. A failed
+   write-back is told to each descriptor that was open at the time, so it is opened before anything
+   is written.
+ */
+static enum status open_wal(struct registry *r, struct error *e)
+{
+    struct stat now;
+    enum status st;
+
+    if ((st = file_open(&r->wal_fd, r->wal.path, &now, e)) != ST_OK)
+        return st;
+    if (now.st_dev != r->wal.device || now.st_ino != r->wal.inode)
+        return error_set(e, ST_UNAVAILABLE, "%s was replaced while it was opened",
+                         QUOTE(r->wal.path));
+    return ST_OK;
+}
+
 enum status watch_start(struct registry *r, struct error *e)
 {
     int moved = 0;
     enum status st;
 
-    if ((st = watch_file(&r->file, e)) != ST_OK || (st = watch_file(&r->wal, e)) != ST_OK)
+    if ((st = watch_file(&r->file, e)) != ST_OK || (st = watch_file(&r->wal, e)) != ST_OK ||
+        (st = open_wal(r, e)) != ST_OK)
         return st;
     /* What was looked at has to be what SQLite opened a moment ago. */
     sqlite3_file_control(r->db->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved);

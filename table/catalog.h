@@ -8,6 +8,7 @@
 #include "table/gate.h"
 #include "table/table.h"
 
+struct keep;
 struct training;
 
 #define TABLE_NAME_MAX 128
@@ -34,6 +35,11 @@ struct entry {
     atomic_uint_fast64_t version;
     struct training *training;      /* NULL: read-only. The writer's */
     struct training_gauges *gauges; /* with `training` */
+    struct keep *keep;              /* with `training`: its snapshots; see daemon/keep.h */
+    bool interval; /* with `training`, the writer's: pushes may be answered before the sync
+                      of the log (durability=interval) */
+    /* The writer's own: the version that the newest push of the group `ordered_in` produces. */
+    uint64_t ordered, ordered_in;
     const char *refusal; /* the writer's own: why pushes are refused for now ("is being replaced"),
                             or NULL */
     uint64_t generation; /* which life of the name */

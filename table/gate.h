@@ -3,15 +3,21 @@
    padded flag of its own, so that entering and leaving is one uncontended store; only the writer
    looks at all of them.
 
-     worker:  gate_enter(w) ── false: the gate is up, put the call aside and serve others
+     worker:  gate_enter(w) ── false: put the call aside and serve others
               … read parameters …
               gate_leave(w)
-     writer:  gate_raise() → gate_empty() until true → change or free → gate_lower()
+     writer:  gate_close() → gate_settled() until true
+              → gate_raise() → gate_empty() until true → change or free → gate_lower()
 
-   A worker may be inside with several calls at once (`inside` counts them). A push raises the gate
-   while its changed rows are written; a table that was replaced or unloaded has it raised for good
-   before it is freed. A worker that found the gate up says so in its flag, and the writer, when it
-   has lowered it, wakes those who did. */
+   A reader is brief if it leaves before its worker does anything else, or it stays: between its
+   turns the worker serves others. A closed gate lets only the brief ones in, so that lookups of a
+   few rows do not wait for the writer while it waits for a lookup of a million; a raised one lets
+   nobody in, and then there are only brief ones to wait for.
+
+   A worker may be inside with several calls at once. A push raises the gate while its changed rows
+   are written; a table that was replaced or unloaded has it raised for good before it is freed. A
+   worker that was not let in says so in its flag, and the writer, when it has lowered the gate,
+   wakes those who did. */
 #pragma once
 
 #include <stdatomic.h>
@@ -21,26 +27,35 @@
 #include "base/status.h"
 
 struct gate_flag {
-    _Alignas(64) atomic_uint inside; /* written by one worker */
-    atomic_bool waits;               /* set by the worker that met the gate, taken by the writer */
+    _Alignas(64) atomic_uint inside; /* written by one worker: all that are inside, … */
+    atomic_uint staying;             /* … and those of them that stay */
+    atomic_bool waits;               /* set by the worker, taken by the writer */
 };
 
 struct gate {
-    _Alignas(64) atomic_bool up;
+    _Alignas(64) atomic_uint state; /* written by the writer */
     unsigned workers;
     struct gate_flag *flag; /* [workers] */
 };
 
 MUST_CHECK enum status gate_init(struct gate *g, unsigned workers, struct error *e);
 void gate_done(struct gate *g);
-/* Enter as worker `w`; false (and not inside) while the gate is up: the worker is then noted as one
-   that waits, before it looks a last time, so that either it gets in or gate_waits() tells of it
-   after the gate_lower() to come. */
-bool gate_enter(struct gate *g, unsigned w);
-void gate_leave(struct gate *g, unsigned w);
+/* Enter as worker `w`; false (and not inside) if the gate is up, or closed to those who stay: the
+   worker is then noted as one that waits. */
+bool gate_enter(struct gate *g, unsigned w, bool stays);
+void gate_leave(struct gate *g, unsigned w, bool stays);
+/* Note worker `w` as one that waits. What it waits for is looked at once more afterwards: a change
+   that this look misses wakes it. */
+void gate_wait(struct gate *g, unsigned w);
+/* Whether the writer waits for those inside. */
+bool gate_wanted(const struct gate *g);
+
+void gate_close(struct gate *g);
+/* After gate_close(): true once nobody is inside who stays. */
+bool gate_settled(const struct gate *g);
 void gate_raise(struct gate *g);
-void gate_lower(struct gate *g);
-/* By the writer, after gate_lower(): whether worker `w` met the gate since it was asked last. */
-bool gate_waits(struct gate *g, unsigned w);
 /* After gate_raise(): true once nobody is inside. */
 bool gate_empty(const struct gate *g);
+void gate_lower(struct gate *g);
+/* By the writer, after gate_lower(): whether worker `w` has waited since it was asked last. */
+bool gate_waits(struct gate *g, unsigned w);

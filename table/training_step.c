@@ -73,7 +73,7 @@ static void step_tensor(struct training *t, size_t part, unsigned k, float rate,
         float *state[OPTIMIZER_STATES] = {NULL};
 
         change.unit = g->unit[j];
-        unit_read(p, k, change.unit, t->before);
+        unit_load(p, k, change.unit, t->before);
         memcpy(t->after, t->before, g->width * sizeof *t->after);
         for (unsigned i = 0; i < OPTIMIZER_STATES; i++) {
             size_t n = unit_state_count(t, p, k, i);
@@ -87,7 +87,7 @@ static void step_tensor(struct training *t, size_t part, unsigned k, float rate,
         }
         t->patch.kept +=
             t->settings.optimizer->step(&step, t->after, g->value + j * g->width, state, g->width);
-        unit_write(p, &change, &t->patch);
+        unit_store(p, &change, &t->patch);
     }
 }
 

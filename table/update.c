@@ -37,7 +37,10 @@ static enum status check_gradients(const struct summing *s, const struct source 
 
     if (q->gradient_bytes % width)
         return error_set(e, ST_INVALID, "%zu bytes of gradients are no whole number of %s",
-                         q->gradient_bytes, q->format == FORMAT_F16 ? "F16" : "BF16");
+                         q->gradient_bytes,
+                         q->format == FORMAT_F32   ? "F32"
+                         : q->format == FORMAT_F16 ? "F16"
+                                                   : "BF16");
     if (!size_mul(rows, s->dim, &need) || q->gradient_bytes / width != need)
         return error_set(
             e, ST_INVALID, "%zu gradients for %zu %s of %zu columns; there must be one a column",

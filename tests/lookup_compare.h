@@ -1,29 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Compares what our readers of lookups find with what protobuf-c finds in the same bytes. For the
-   unit tests and the fuzz targets.
-
-   The differences that are meant, all on the side of refusing more:
-   - field numbers above 2^29 - 1, and 0 in more bytes than it needs, which protobuf does not have
-   and protobuf-c takes;
-   - a table name that is not UTF-8, also one that a later one replaces;
-   - a result with both `values` and `packed`, which no server sends.
-   And one of reading: protobuf-c's strings end at a NUL, ours do not. */
+   unit tests and the fuzz targets. Beside the differences of wire_compare.h: a result with both
+   `values` and `packed`, which no server sends, is refused. */
 #pragma once
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-
-#include "base/text.h"
 #include "proto/embd.pb-c.h"
 #include "proto/lookup_coding.h"
-
-static inline bool same_array(struct bytes ours, const void *theirs, size_t count, size_t width)
-{
-    return ours.size == count * width &&
-           (count == 0 || memcmp(ours.data, theirs, count * width) == 0);
-}
+#include "tests/wire_compare.h"
 
 /* What differs, or NULL. */
 static inline const char *request_difference(const struct lookup_request *ours,
@@ -40,10 +23,8 @@ static inline const char *request_difference(const struct lookup_request *ours,
     for (size_t i = 0; i < ours->count; i++) {
         const struct table_lookup *a = &ours->lookup[i];
         const Embd__V1__TableLookup *b = theirs->lookups[i];
-        size_t length = strlen(b->table);
 
-        if (a->table.size < length || (length && memcmp(a->table.data, b->table, length) != 0) ||
-            (a->table.size > length && ((const char *)a->table.data)[length] != '\0'))
+        if (!same_text(a->table, b->table))
             return "table";
         if (!same_array(a->ids, b->ids, b->n_ids, 8))
             return "ids";
@@ -88,64 +69,11 @@ static inline const char *reply_difference(const struct table_vectors *ours, siz
     return NULL;
 }
 
-/* A second reader, as plain as can be, for bytes that protobuf-c has taken. */
-struct plain_reader {
-    const unsigned char *p, *end;
-    uint64_t number;
-    unsigned type;
-    const unsigned char *data;
-    uint64_t size;
-};
-
-static inline uint64_t plain_varint(struct plain_reader *r)
+/* Whether bytes that protobuf-c takes for a LookupRequest have what our reader refuses on purpose.
+ */
+static inline bool request_refused(const void *data, size_t n)
 {
-    uint64_t v = 0;
-
-    for (unsigned shift = 0; r->p < r->end; shift += 7) {
-        v |= shift < 64 ? (uint64_t)(*r->p & 0x7f) << shift : 0;
-        if (*r->p++ < 0x80)
-            break;
-    }
-    return v;
-}
-
-static inline bool plain_next(struct plain_reader *r)
-{
-    uint64_t tag;
-
-    if (r->p >= r->end)
-        return false;
-    tag = plain_varint(r);
-    r->number = tag >> 3;
-    r->type = tag & 7;
-    r->size = r->type == 1 ? 8 : r->type == 5 ? 4 : r->type == 2 ? plain_varint(r) : 0;
-    if (r->type == 0)
-        plain_varint(r);
-    r->data = r->p;
-    r->p += r->size;
-    return true;
-}
-
-static inline bool plain_number_valid(const struct plain_reader *r)
-{
-    return r->number > 0 && r->number < (uint64_t)1 << 29;
-}
-
-/* Whether [data, data + n), which protobuf-c takes for a LookupRequest (or its lookup), has what
-   our reader refuses on purpose. */
-static inline bool request_refused(const void *data, size_t n, bool inside)
-{
-    struct plain_reader r = {.p = data, .end = (const unsigned char *)data + n};
-
-    while (plain_next(&r)) {
-        if (!plain_number_valid(&r))
-            return true;
-        if (inside && r.number == 1 && !utf8_valid(r.data, r.size))
-            return true;
-        if (!inside && r.number == 1 && request_refused(r.data, r.size, true))
-            return true;
-    }
-    return false;
+    return wire_refused(data, n, 0, 1);
 }
 
 /* The same for a LookupResponse. */

@@ -26,22 +26,29 @@ const struct option_decl globals[] = {
     {"server", 's', "ADDR",
      "daemon to ask: host:port or unix:/path (EMBD_SERVER, or 127.0.0.1:3623)"},
     {"json", 'j', NULL, "print one JSON document"},
-    {"timeout", 't', "TIME", "deadline of a call, such as 500ms or 1m (10s)"},
+    {"timeout", 't', "TIME",
+     "deadline of a call, such as 500ms or 1m (10s; load, save, restore: none)"},
     {"help", 'h', NULL, "show this"},
     {"version", 'V', NULL, "show the version"},
 };
 const size_t global_count = GLOBALS;
 
+/* A command's own options come first: one that is named like a global one stands in its place. */
 static const struct option_decl *option_at(const struct command *command, size_t i)
 {
-    if (i < GLOBALS)
-        return &globals[i];
-    return &command->options[i - GLOBALS];
+    size_t own = command ? command->option_count : 0;
+
+    return i < own ? &command->options[i] : &globals[i - own];
 }
 
 static size_t option_total(const struct command *command)
 {
     return GLOBALS + (command ? command->option_count : 0);
+}
+
+static bool is_global(const struct option_decl *o, const char *name)
+{
+    return o >= globals && o < globals + GLOBALS && !strcmp(o->name, name);
 }
 
 const char *option_nth(const struct arguments *a, const char *name, size_t n)
@@ -58,6 +65,16 @@ const char *option_value(const struct arguments *a, const char *name)
         if (!strcmp(a->given[i].option->name, name))
             return a->given[i].value;
     return NULL;
+}
+
+int option_choice(const char *value, const char *const *choices)
+{
+    if (!value)
+        return 0;
+    for (int i = 0; choices[i]; i++)
+        if (!strcmp(value, choices[i]))
+            return i;
+    return -1;
 }
 
 /* Whether the next word belongs to this one, a global option. */
@@ -103,21 +120,21 @@ static int take_option(struct arguments *a, const struct option_decl *o, const c
 {
     uint64_t us;
 
-    if (!strcmp(o->name, "help")) {
+    if (is_global(o, "help")) {
         usage_print(a->command);
         return EXIT_DONE;
     }
-    if (!strcmp(o->name, "version")) {
+    if (is_global(o, "version")) {
         printf("embctl %s\n", PACKAGE_VERSION);
         return EXIT_DONE;
     }
-    if (!strcmp(o->name, "timeout")) {
+    if (is_global(o, "timeout")) {
         if (!parse_duration(value, &us) || !us)
             return usage_error(a, "--timeout: %s is no time such as 500ms or 1m", QUOTE(value));
         a->timeout_ms = (int64_t)(us / 1000 + (us % 1000 != 0));
-    } else if (!strcmp(o->name, "server")) {
+    } else if (is_global(o, "server")) {
         a->server = value;
-    } else if (!strcmp(o->name, "json")) {
+    } else if (is_global(o, "json")) {
         a->json = true;
     }
     a->given[a->given_count++] = (struct given_option){o, value ? value : ""};

@@ -61,6 +61,9 @@ const char *option_value(const struct arguments *a, const char *name);
 /* The n-th value of an option that may be repeated, or NULL. */
 const char *option_nth(const struct arguments *a, const char *name, size_t n);
 
+/* The place of a word among the choices of an option, 0 for NULL (not given); -1 if it is none. */
+int option_choice(const char *value, const char *const *choices);
+
 /* --help of one command, or of embctl as a whole for NULL, to standard output. */
 void usage_print(const struct command *command);
 

@@ -7,8 +7,13 @@
 extern const struct command command_tables;
 extern const struct command command_describe;
 extern const struct command command_lookup;
+extern const struct command command_push;
+extern const struct command command_position;
+extern const struct command command_forget;
 extern const struct command command_load;
 extern const struct command command_unload;
+extern const struct command command_save;
+extern const struct command command_restore;
 extern const struct command command_stats;
 extern const struct command command_top;
 extern const struct command command_health;

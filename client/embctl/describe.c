@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* embctl describe: one table of the daemon in full. */
 #include <inttypes.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/memory.h"
@@ -49,6 +50,15 @@ static int print_json(const Embd__V1__DescribeResponse *d)
     doc_text(&j, "checksum", text);
     doc_text(&j, "loaded", clock_format(text, d->loaded_us));
     doc_u64(&j, "lsn", d->lsn);
+    if (d->table->trainable)
+        doc_text(&j, "durability", d->durability);
+    doc_array(&j, "snapshots");
+    for (size_t i = 0; i < d->n_snapshots; i++) {
+        doc_object(&j, NULL);
+        json_snapshot(&j, d->snapshots[i]);
+        doc_close(&j);
+    }
+    doc_close(&j);
     doc_close(&j);
     return doc_finish(&j);
 }
@@ -67,10 +77,19 @@ static void print_parts(const Embd__V1__DescribeResponse *d)
     mem_free(line);
 }
 
+static const char *durability_text(const char *durability)
+{
+    if (!strcmp(durability, "always"))
+        return "always: a push is on disk before it is answered";
+    if (!strcmp(durability, "interval"))
+        return "interval: a push is answered before it is on disk, which follows soon";
+    return durability;
+}
+
 static int print_people(const Embd__V1__DescribeResponse *d)
 {
     const Embd__V1__TableInfo *t = d->table;
-    char text[32], other[32], fields[200];
+    char text[32], other[32], fields[200], optimizer[512];
     bool damaged = t->state != EMBD__V1__TABLE_STATE__TABLE_STATE_SERVING;
 
     print_heading("%s", t->name);
@@ -90,7 +109,13 @@ static int print_people(const Embd__V1__DescribeResponse *d)
         print_pair(WIDTH, "fields", "%s",
                    fields_format(fields, sizeof fields, d->fields, d->n_fields));
     print_pair(WIDTH, "config", "%s", d->config);
-    print_pair(WIDTH, "optimizer", "%s", d->optimizer[0] ? d->optimizer : "none: read-only");
+    if (d->optimizer[0])
+        print_pair(WIDTH, "optimizer", "%s",
+                   optimizer_format(optimizer, sizeof optimizer, d->optimizer));
+    else
+        print_pair(WIDTH, "optimizer", "none: read-only");
+    if (t->trainable)
+        print_pair(WIDTH, "durability", "%s", durability_text(d->durability));
     print_pair(WIDTH, "work", "%s multiply-adds a row", format_count(text, d->work));
     print_pair(WIDTH, "version", "%" PRIu64 ", generation %" PRIu64, t->version, t->generation);
     print_pair(WIDTH, "memory", "%s: %s private, %s mapped", memory_name((int)t->memory),
@@ -101,6 +126,10 @@ static int print_people(const Embd__V1__DescribeResponse *d)
     print_pair(WIDTH, "checksum", "%016" PRIx64, d->checksum);
     print_pair(WIDTH, "loaded", "%s, lsn %" PRIu64, clock_format(text, d->loaded_us), d->lsn);
     print_parts(d);
+    if (d->n_snapshots) {
+        putchar('\n');
+        print_snapshots(d->snapshots, d->n_snapshots);
+    }
     return finish_output();
 }
 

@@ -159,17 +159,64 @@ void doc_float(struct document *j, const char *key, float value)
     fputs(text, j->out);
 }
 
+/* A value that jansson has read, on one line. */
+static void put_value(struct document *j, const char *key, json_t *value)
+{
+    const char *name;
+    json_t *item;
+    size_t i;
+
+    switch (json_typeof(value)) {
+    case JSON_OBJECT:
+        open_container(j, key, "{}", true);
+        json_object_foreach(value, name, item) put_value(j, name, item);
+        doc_close(j);
+        break;
+    case JSON_ARRAY:
+        open_container(j, key, "[]", true);
+        json_array_foreach(value, i, item) put_value(j, NULL, item);
+        doc_close(j);
+        break;
+    case JSON_INTEGER:
+        doc_i64(j, key, json_integer_value(value));
+        break;
+    case JSON_REAL:
+        doc_real(j, key, json_real_value(value));
+        break;
+    case JSON_TRUE:
+    case JSON_FALSE:
+        doc_bool(j, key, json_is_true(value));
+        break;
+    default: /* JSON_STRING, JSON_NULL */
+        doc_text(j, key, json_string_value(value));
+    }
+}
+
+/* How many containers lie within one another. */
+static unsigned depth(json_t *value, unsigned most)
+{
+    unsigned deepest = 0, d;
+    const char *name;
+    json_t *item;
+    size_t i;
+
+    if (!json_is_object(value) && !json_is_array(value))
+        return 0;
+    json_object_foreach(value, name, item) if (most && (d = depth(item, most - 1)) > deepest)
+        deepest = d;
+    json_array_foreach(value, i, item) if (most && (d = depth(item, most - 1)) > deepest) deepest =
+        d;
+    return deepest + 1;
+}
+
 void doc_embedded(struct document *j, const char *key, const char *text)
 {
     json_t *value = json_loads(text, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, NULL);
-    char *dump = value ? json_dumps(value, JSON_ENCODE_ANY) : NULL;
+    unsigned room = sizeof j->flat - j->depth;
 
-    if (dump) {
-        lead(j, key);
-        fputs(dump, j->out);
-    } else {
+    if (value && depth(value, room) <= room)
+        put_value(j, key, value);
+    else
         doc_text(j, key, text);
-    }
-    free(dump);
     json_decref(value);
 }

@@ -33,6 +33,15 @@ static void print_group(const char *title, bool remote)
             printf("  %-10s %s\n", (*c)->name, (*c)->help);
 }
 
+/* Whether the command has an option of its own under the name of a global one. */
+static bool shadowed(const struct command *command, const char *name)
+{
+    for (size_t i = 0; command && i < command->option_count; i++)
+        if (!strcmp(command->options[i].name, name))
+            return true;
+    return false;
+}
+
 static void print_globals(const struct command *command)
 {
     printf("\n%s%s%s\n", style(STYLE_BOLD), command ? "Options of all commands" : "Options",
@@ -40,7 +49,7 @@ static void print_globals(const struct command *command)
     for (size_t i = 0; i < global_count; i++) {
         bool asks = !strcmp(globals[i].name, "server") || !strcmp(globals[i].name, "timeout");
 
-        if (!command || command->remote || !asks)
+        if ((!command || command->remote || !asks) && !shadowed(command, globals[i].name))
             print_option(&globals[i]);
     }
 }

@@ -51,6 +51,11 @@ void json_table_info(struct document *j, const Embd__V1__TableInfo *t)
     doc_u64(j, "private_bytes", t->private_bytes);
     doc_u64(j, "mapped_bytes", t->mapped_bytes);
     doc_text(j, "file", t->file);
+    doc_bool(j, "trainable", t->trainable);
+    if (t->trainable) {
+        doc_u64(j, "snapshot_version", t->snapshot_version);
+        doc_u64(j, "optimizer_bytes", t->optimizer_bytes);
+    }
 }
 
 /* "1,000 × 100" */

@@ -9,6 +9,13 @@ const char *state_name(int state);   /* "serving", "damaged" */
 const char *memory_name(int memory); /* "map", "copy", "lock" */
 const char *ids_name(int ids);       /* "rows", "keys", "hash" */
 
+/* The fields of a snapshot into the object that is open. */
+void json_snapshot(struct document *j, const Embd__V1__SnapshotInfo *s);
+/* A table's kept snapshots. */
+void print_snapshots(Embd__V1__SnapshotInfo *const *list, size_t count);
+/* "adagrad, learning_rate 0.05, epsilon 1e-08, step 7" from an optimizer's settings as JSON. */
+const char *optimizer_format(char *out, size_t room, const char *json);
+
 /* The fields of a TableInfo into the object that is open. */
 void json_table_info(struct document *j, const Embd__V1__TableInfo *t);
 

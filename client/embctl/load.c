@@ -42,7 +42,7 @@ static int run(const struct arguments *a)
     Embd__V1__TableOption *option = need_zero(a->given_count, sizeof *option);
     Embd__V1__TableOption **list = need_zero(a->given_count, sizeof *list);
     Embd__V1__LoadResponse *reply;
-    struct remote r = {0};
+    struct remote r = {.patient = true};
     const char *set;
     int done;
 

@@ -23,18 +23,6 @@ static const struct option_decl options[] = {
     {"all", 'a', NULL, "print all values of each row"},
 };
 
-/* The place of a word among the choices of an option, 0 if the option is not given; -1 if unknown.
- */
-static int choose(const char *value, const char *const *choices)
-{
-    if (!value)
-        return 0;
-    for (int i = 0; choices[i]; i++)
-        if (!strcmp(value, choices[i]))
-            return i;
-    return -1;
-}
-
 static int read_choices(struct question *q, const struct arguments *a)
 {
     static const char *const poolings[] = {"none", "sum", "mean", NULL};
@@ -43,9 +31,9 @@ static int read_choices(struct question *q, const struct arguments *a)
     const char *pooling = option_value(a, "pooling"), *format = option_value(a, "format"),
                *missing = option_value(a, "missing"), *version = option_value(a, "min-version");
 
-    q->pooling = choose(pooling, poolings);
-    q->options.format = choose(format, formats);
-    q->options.missing = choose(missing, policies);
+    q->pooling = option_choice(pooling, poolings);
+    q->options.format = option_choice(format, formats);
+    q->options.missing = option_choice(missing, policies);
     if (q->pooling < 0)
         return usage_error(a, "--pooling: %s is not sum or mean", QUOTE(pooling));
     if (q->options.format < 0)
@@ -67,12 +55,8 @@ static int read_ids(struct question *q, const struct arguments *a)
 {
     const char *file = option_value(a, "ids"), *offsets = option_value(a, "offsets"),
                *weights = option_value(a, "weights");
-    const char *files[] = {file, offsets, weights};
-    unsigned standard = 0;
 
-    for (int i = 0; i < 3; i++)
-        standard += files[i] && !strcmp(files[i], "-");
-    if (standard > 1)
+    if (!one_standard_input((const char *[]){file, offsets, weights}, 3))
         return usage_error(a, "only one list can come from standard input");
     if (file && a->operand_count > 1)
         return usage_error(a, "ids are given twice, by --ids and as arguments");
@@ -94,35 +78,13 @@ static enum status read_files(struct question *q, const struct arguments *a, str
     const char *file = option_value(a, "ids"), *offsets = option_value(a, "offsets"),
                *weights = option_value(a, "weights");
     enum status st = ST_OK;
-    size_t n;
 
     if (file)
         st = array_read_i64(&q->ids, &q->id_count, file, e);
-    if (st == ST_OK && weights) {
-        st = array_read_f32(&q->weights, &n, weights, e);
-        if (st == ST_OK && n != q->id_count)
-            st = error_set(e, ST_INVALID, "there are %zu weights for %zu ids", n, q->id_count);
-    }
-    if (st != ST_OK || q->pooling == EMBD_POOLING_NONE)
-        return st;
-    if (!offsets) {
-        if (q->id_count > UINT32_MAX)
-            return error_set(e, ST_INVALID, "%zu ids are too many for one bag", q->id_count);
-        q->offset_count = 2;
-        q->offsets = need_zero(2, sizeof *q->offsets);
-        q->offsets[1] = (uint32_t)q->id_count;
-        return ST_OK;
-    }
-    st = array_read_u32(&q->offsets, &q->offset_count, offsets, e);
-    if (st != ST_OK)
-        return st;
-    for (size_t i = 1; i < q->offset_count; i++)
-        if (q->offsets[i] < q->offsets[i - 1])
-            return error_set(e, ST_INVALID, "offset %zu falls from %u to %u", i, q->offsets[i - 1],
-                             q->offsets[i]);
-    if (!q->offset_count || q->offsets[0] != 0 || q->offsets[q->offset_count - 1] != q->id_count)
-        return error_set(e, ST_INVALID, "offsets go from 0 to the number of ids, %zu", q->id_count);
-    return ST_OK;
+    if (st == ST_OK)
+        st = bags_read(&q->offsets, &q->offset_count, &q->weights,
+                       &(struct bags_source){q->pooling, offsets, weights, q->id_count}, e);
+    return st;
 }
 
 static int ask(struct question *q, const struct arguments *a, const struct sink *sink)

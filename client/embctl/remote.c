@@ -18,6 +18,9 @@ enum status remote_open(struct remote *r, const struct arguments *a, struct erro
     embd_client_options options = {
         .timeout_ms = a->timeout_ms, .connect_ms = a->timeout_ms, .max_reply_bytes = REPLY_MAX};
 
+    if (r->patient && !options.timeout_ms)
+        options.timeout_ms = -1;
+
     arena_init(&r->arena, ARENA_CAP);
     r->client = NULL;
     return (enum status)embd_client_open(&r->client, a->server, &options, e->text);

@@ -9,6 +9,8 @@
 #include "client/embdclient.h"
 
 struct remote {
+    bool
+        patient; /* set by the caller: for long work, no deadline unless the command line has one */
     embd_client *client;
     struct arena arena; /* the replies */
 };

@@ -29,9 +29,9 @@ static int print_json(const Embd__V1__ListResponse *list)
 static int print_list(const Embd__V1__ListResponse *list)
 {
     static const struct column columns[] = {
-        {"table", false},  {"method", false}, {"rows", true}, {"dim", true},
-        {"size", true},    {"ratio", true},   {"ids", false}, {"version", true},
-        {"memory", false}, {"private", true}, {"", false},
+        {"table", false}, {"method", false}, {"rows", true},    {"dim", true},
+        {"size", true},   {"ratio", true},   {"ids", false},    {"version", true},
+        {"saved", true},  {"memory", false}, {"private", true}, {"", false},
     };
     uint64_t bytes = 0;
     struct sheet s;
@@ -56,6 +56,10 @@ static int print_list(const Embd__V1__ListResponse *list)
         sheet_text(&s, format_ratio(text, t->ratio));
         sheet_text(&s, ids_name((int)t->ids));
         sheet_count(&s, t->version);
+        if (t->trainable)
+            sheet_count(&s, t->snapshot_version);
+        else
+            sheet_text(&s, "");
         sheet_text(&s, memory_name((int)t->memory));
         sheet_bytes(&s, t->private_bytes);
         sheet_style(&s, STYLE_RED);

@@ -122,8 +122,10 @@ enum status lane_send(struct slot **out, struct lane *l, struct request *request
     struct call *call = &slot->call;
     enum status st;
 
-    call->body = request->body;
-    call->body_bytes = request->bytes;
+    slot->piece = (struct bytes){request->body, request->bytes};
+    slot->parcel = (struct parcel){.piece = &slot->piece, .pieces = 1};
+    call->body = (struct body){0};
+    body_add(&call->body, &slot->parcel);
     call->over = false;
     slot->request = request;
     slot->due_ns = due_ns;

@@ -19,6 +19,8 @@ struct slot {
     bool in_flight;
     bool wrong; /* the reply is not the answer */
     struct request *request;
+    struct bytes piece; /* of the parcel: the request as it is */
+    struct parcel parcel;
     uint64_t due_ns, answered_ns;
     struct reply_check check;
 };

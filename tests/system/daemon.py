@@ -68,15 +68,15 @@ class Daemon:
     """with Daemon(tables={"t": "t.safetensors,memory=copy"}, import_dir=…, config="max_ids = 10\\n") as d: …
 
     `tables` maps names to files (with options behind commas, as --table takes them). `folder` is the data folder,
-    kept for restart() and gone at the end unless it was given."""
+    kept for restart() and gone at the end unless it was given. `environment` is that of the process, if not ours."""
 
     def __init__(self, tables=None, import_dir=None, config="", folder=None, arguments=(), start=True,
-                 listen="127.0.0.1:0"):
+                 listen="127.0.0.1:0", environment=None):
         self.own = folder is None
         self.folder = pathlib.Path(folder or tempfile.mkdtemp(prefix="embd-test-"))
         self.tables, self.import_dir, self.config = tables or {}, import_dir, config
         self.arguments, self.listen, self.process = list(arguments), listen, None
-        self.embctl, self.channels = program("embctl"), []
+        self.embctl, self.channels, self.environment = program("embctl"), [], environment
         if start:
             self.start()
 
@@ -93,14 +93,22 @@ class Daemon:
         return command + self.arguments
 
     def start(self, wait=60):
+        self.spawn()
+        return self.await_ready(wait)
+
+    def spawn(self):
+        """Start it and do not wait."""
         (self.folder / "data").mkdir(exist_ok=True, mode=0o750)
         self.log = open(self.folder / "log", "ab+")
-        begin = self.log.seek(0, 2)
+        self.log_begin = self.log.seek(0, 2)
         self.process = subprocess.Popen(self.command(), stderr=self.log, stdout=self.log,
-                                        stdin=subprocess.DEVNULL)
+                                        stdin=subprocess.DEVNULL, env=self.environment)
+        self.pid = self.process.pid
+
+    def await_ready(self, wait=60):
         deadline = time.monotonic() + wait
         while True:
-            text = self.log_bytes()[begin:].decode(errors="replace")
+            text = self.log_bytes()[self.log_begin:].decode(errors="replace")
             line = re.search(r"^.* ready .*$", text, re.M)
             if line and "\n" in text[line.end():line.end() + 1]:
                 break
@@ -112,7 +120,6 @@ class Daemon:
             time.sleep(0.01)
         self.ready = dict(part.split("=", 1) for part in line.group().split() if "=" in part)
         self.address, self.http_address = self.ready["listen"], self.ready.get("http")
-        self.pid = self.process.pid
         return self
 
     def log_bytes(self):

@@ -15,56 +15,18 @@ import time
 
 import numpy as np
 
+from embctl_kit import EMBCTL, Embctl
 from fake_daemon import DIM, ROWS, Daemon, pb, value
 
-EMBCTL = pathlib.Path(os.environ.get("TOP_BUILDDIR", ".")) / "embctl"
 f32 = np.float32
 TABLE = np.array([[value(i, j) for j in range(DIM)] for i in range(ROWS)], f32)
-
-
-class Embctl:
-    def __init__(self, daemon):
-        self.daemon = daemon
-        self.environment = {**os.environ, "EMBD_SERVER": daemon.address}
-
-    def run(self, *arguments, **more):
-        return subprocess.run([EMBCTL, *map(str, arguments)], capture_output=True, check=False,
-                              env=self.environment, **more)
-
-    def good(self, *arguments, **more):
-        done = self.run(*arguments, **more)
-        assert done.returncode == 0 and not done.stderr, (arguments, done)
-        return done.stdout
-
-    def text(self, *arguments):
-        text = self.good(*arguments).decode()
-        assert "\033" not in text and all(line == line.rstrip() for line in text.splitlines()), text
-        return text
-
-    def document(self, *arguments, **more):
-        return json.loads(self.good(*arguments, "--json", **more))
-
-    def array(self, *arguments, **more):
-        return np.load(io.BytesIO(self.good(*arguments, "-o", "-", **more)))
-
-    def fails(self, status, words, *arguments):
-        done = self.run(*arguments)
-        text = done.stderr.decode()
-        assert done.returncode == status and words in text, (arguments, done)
-        assert text.startswith("embctl: ") and text.count("\n") == 1, (arguments, text)
-
-    def asked(self, name):
-        """The requests of one kind since the last time."""
-        found = [request for call, request, _ in self.daemon.calls if call == name]
-        self.daemon.calls.clear()
-        return found
 
 
 def test_tables(e):
     text = e.text("tables")
     lines = text.splitlines()
     assert [line.split()[0] for line in lines[:3]] == ["table", "keyed", "words"]
-    assert re.search(r"words +int8 +1,000 +100 +105 KiB +0\.2700 +rows +7 +map +4\.00 KiB", text), text
+    assert re.search(r"words +int8 +1,000 +100 +105 KiB +0\.2700 +rows +7 +5 +map +4\.00 KiB", text), text
     assert "2 tables, 211 KiB of parameters, lsn 3" in text
     listed = e.document("tables")
     assert listed["lsn"] == 3 and [t["table"] for t in listed["tables"]] == ["keyed", "words"]
@@ -89,7 +51,8 @@ def test_describe(e):
         assert words in text, (words, text)
     assert text.index("\nq  ") < text.index("\nqparams"), "the largest tensor comes first"
     described = e.document("describe", "words")
-    assert described["config"] == {"digit": 8, "signed": False} and described["optimizer"] is None
+    assert described["config"] == {"digit": 8, "signed": False}
+    assert e.document("describe", "keyed")["optimizer"] is None and "read-only" in e.text("describe", "keyed")
     assert described["fields"] == [600, 400] and described["checksum"] == "0123456789abcdef"
     assert described["tensors"][1] == {"name": "q", "dtype": "U8", "shape": [1000, 100], "bytes": 100000}
     e.fails(1, 'no table "nope"', "describe", "nope")

@@ -3,7 +3,9 @@
 
 Its answers are made from embd.proto and health.proto, compiled on the spot. It serves two tables:
 "words" (1000 rows of 100 columns) and "keyed"; column j of row i is i + j / 128. What was asked is kept in
-`calls`, as (method, request, seconds left of the deadline).
+`calls`, as (method, request, seconds left of the deadline). "words" takes pushes, by the rules of sequences but
+without changing a row; the bytes of every push are held against what Python would have sent. `script` has what is
+to become of the next pushes instead: a status, "drop" to apply one and lose its answer, or "wait" for `go`.
 """
 import concurrent.futures
 import importlib
@@ -12,6 +14,8 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 
 import grpc
 import numpy as np
@@ -36,6 +40,12 @@ def load_messages():
 pb, health = load_messages()
 METHODS = {
     "/embd.v1.Embedding/Lookup": pb.LookupRequest,
+    "/embd.v1.Embedding/Push": pb.PushRequest,
+    "/embd.v1.Embedding/PushStream": pb.PushRequest,
+    "/embd.v1.Embedding/Position": pb.PositionRequest,
+    "/embd.v1.Embedding/Forget": pb.ForgetRequest,
+    "/embd.v1.Tables/Save": pb.SaveRequest,
+    "/embd.v1.Tables/Restore": pb.RestoreRequest,
     "/embd.v1.Tables/List": pb.ListRequest,
     "/embd.v1.Tables/Describe": pb.DescribeRequest,
     "/embd.v1.Tables/Load": pb.LoadRequest,
@@ -64,6 +74,10 @@ def int8_rows(rows):
 class Daemon(grpc.GenericRpcHandler):
     def __init__(self):
         self.calls = []
+        self.script = []
+        self.waiting, self.go = threading.Event(), threading.Event()
+        self.trainers = {}  # name: contents of its pushes, in order
+        self.lsn = 10
         self.tables = {name: self.info(name) for name in ("keyed", "words")}
         self.server = grpc.server(concurrent.futures.ThreadPoolExecutor(8),
                                   options=[("grpc.max_receive_message_length", 1 << 26),
@@ -87,13 +101,26 @@ class Daemon(grpc.GenericRpcHandler):
         if details.method.startswith("/grpc.health"):
             name = "health_" + name
 
+        def read(data):
+            message = kind.FromString(data)
+            if kind is pb.PushRequest:
+                assert message.SerializeToString() == data, "other bytes than Python's"
+            return message
+
         def handle(request, context):
             self.calls.append((name, request, context.time_remaining()))
             return getattr(self, name.lower())(request, context)
 
-        return grpc.unary_unary_rpc_method_handler(
-            handle, request_deserializer=kind.FromString,
-            response_serializer=lambda message: message.SerializeToString())
+        def handle_stream(requests, context):
+            for request in requests:
+                self.calls.append((name, request, context.time_remaining()))
+                yield self.push(request, context)
+
+        make, handler = grpc.unary_unary_rpc_method_handler, handle
+        if name == "PushStream":
+            make, handler = grpc.stream_stream_rpc_method_handler, handle_stream
+        return make(handler, request_deserializer=read,
+                    response_serializer=lambda message: message.SerializeToString())
 
     @staticmethod
     def info(name):
@@ -103,6 +130,8 @@ class Daemon(grpc.GenericRpcHandler):
         if name == "keyed":
             info.ids = pb.TABLE_IDS_KEYS
             info.memory = pb.TABLE_MEMORY_COPY
+        else:
+            info.trainable, info.snapshot_version, info.optimizer_bytes = True, 5, 4 * ROWS
         return info
 
     def find(self, name, context):
@@ -141,12 +170,80 @@ class Daemon(grpc.GenericRpcHandler):
                 result.packed = int8_rows(rows)
         return reply
 
+    def push(self, request, context):
+        fate = self.script.pop(0) if self.script else None
+        if isinstance(fate, grpc.StatusCode):
+            context.abort(fate, "as the script says")
+        if fate == "wait":
+            self.waiting.set()
+            self.go.wait()
+        content, done = request.SerializeToString(), self.trainers.get(request.trainer, [])
+        if request.trainer and 0 < request.sequence <= len(done):
+            if done[request.sequence - 1] != content:
+                context.abort(grpc.StatusCode.ALREADY_EXISTS, "another content")
+            return pb.PushResponse(duplicate=True, versions=[7] * len(request.pushes), lsn=self.lsn)
+        if request.trainer and request.sequence != len(done) + 1:
+            context.abort(grpc.StatusCode.ABORTED, "the next number is %d" % (len(done) + 1))
+        skipped = 0
+        for i, one in enumerate(request.pushes):
+            table = self.find(one.table, context)
+            if not table.trainable:
+                context.abort(grpc.StatusCode.FAILED_PRECONDITION, 'table "%s" cannot be trained' % one.table)
+            unknown = [row for row in one.ids if not 0 <= row < ROWS]
+            if unknown and request.missing == pb.PUSH_MISSING_REFUSE:
+                context.abort(grpc.StatusCode.OUT_OF_RANGE, 'pushes[%d] has the unknown id %d' % (i, unknown[0]))
+            skipped += len(unknown)
+            rows = len(one.offsets) - 1 if one.pooling else len(one.ids)
+            assert len(one.gradients) * 4 + len(one.packed) * 2 == rows * DIM * 4
+            table.version += 1
+        if request.trainer:
+            self.trainers[request.trainer] = done + [content]
+        self.lsn += 1
+        if fate == "drop":
+            context.abort(grpc.StatusCode.UNAVAILABLE, "the answer is lost")
+        return pb.PushResponse(versions=[self.tables[one.table].version for one in request.pushes], lsn=self.lsn,
+                               skipped=skipped)
+
+    def position(self, request, context):
+        return pb.PositionResponse(sequence=len(self.trainers.get(request.trainer, [])))
+
+    def forget(self, request, context):
+        if request.trainer not in self.trainers:
+            context.abort(grpc.StatusCode.NOT_FOUND, 'no trainer "%s"' % request.trainer)
+        return pb.ForgetResponse(sequence=len(self.trainers.pop(request.trainer)), lsn=self.lsn)
+
+    @staticmethod
+    def snapshot(version, whole=False):
+        return pb.SnapshotInfo(version=version, lsn=version + 3, whole=whole, bytes=1 << 20 if whole else 4096,
+                               time_us=int((time.time() - 90) * 1e6), file="/data/tables/words/%d" % version,
+                               checksum=0xfedcba9876543210)
+
+    def save(self, request, context):
+        table = self.find(request.table, context)
+        if not table.trainable:
+            context.abort(grpc.StatusCode.FAILED_PRECONDITION, 'table "%s" is read-only' % request.table)
+        table.snapshot_version = table.version
+        return pb.SaveResponse(snapshot=self.snapshot(table.version), us=1234)
+
+    def restore(self, request, context):
+        table = self.find(request.table, context)
+        if request.version not in (0, 5):
+            context.abort(grpc.StatusCode.NOT_FOUND, "no snapshot of version %d" % request.version)
+        table.version += 1
+        return pb.RestoreResponse(version=table.version, lsn=self.lsn)
+
     def list(self, request, context):
         return pb.ListResponse(tables=[self.tables[name] for name in sorted(self.tables)], lsn=3)
 
     def describe(self, request, context):
+        table = self.find(request.table, context)
+        training = {}
+        if table.trainable:
+            training = {"optimizer": '{"name":"adagrad","learning_rate":0.05,"epsilon":1e-08,"weight_decay":0.0,'
+                                     '"step":12}',
+                        "durability": "always", "snapshots": [self.snapshot(5), self.snapshot(3, whole=True)]}
         return pb.DescribeResponse(
-            table=self.find(request.table, context), config='{"digit":8,"signed":false}',
+            **training, table=table, config='{"digit":8,"signed":false}',
             origin="fit", fields=[600, 400], extra_bytes=8 * ROWS, work=2 * DIM,
             tensors=[pb.TensorInfo(name="qparams", dtype="F32", shape=[ROWS, 2], bytes=8 * ROWS),
                      pb.TensorInfo(name="q", dtype="U8", shape=[ROWS, DIM], bytes=DIM * ROWS)],

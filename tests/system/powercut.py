@@ -19,8 +19,12 @@ import numpy
 SECTOR = 512
 
 
-def library(name="powercut"):
-    return pathlib.Path(os.environ.get("TOP_BUILDDIR", ".")).resolve() / "tests/preload/.libs" / f"{name}.so"
+def library(name):
+    """A library of tests/preload, for LD_PRELOAD."""
+    path = pathlib.Path(os.environ.get("TOP_BUILDDIR", ".")).resolve() / "tests/preload/.libs" / f"{name}.so"
+    if not path.exists():
+        raise RuntimeError(f"{path} is not built")
+    return str(path)
 
 
 class Disk:
@@ -53,7 +57,7 @@ class PowerCut:
 
     def environment(self, base=None):
         env = dict(os.environ if base is None else base)
-        env.update(LD_PRELOAD=str(library()), EMBD_POWERCUT_ROOT=str(self.folder),
+        env.update(LD_PRELOAD=library("powercut"), EMBD_POWERCUT_ROOT=str(self.folder),
                    EMBD_POWERCUT_SHADOW=str(self.shadow))
         if self.drop:
             env["EMBD_POWERCUT_DROP"] = self.drop

@@ -58,6 +58,8 @@ static const struct variant variants[] = {
     {"compo", "", 1000, 8, 100 * 8 * 4, 0.9},
     {"compo", "op=mult quotient=f32div collisions=7", 100, 16, 0, 0.8},
     {"compo", "op=add pool=pool_first collisions=200", 100, 16, 0, 1e-12},
+    {"compo", "op=mult pool=pool_first collisions=10", 600, 16, 0, 0.86},
+    {"compo", "op=concat pool=pool_first quotient=f32div collisions=10", 300, 17, 0, 0.96},
     {"compo", "op=concat collisions=1", 40, 2, 0, 0.7},
     {"compo", "", 0, 5, 0, 0},
 };

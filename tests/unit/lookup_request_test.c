@@ -73,7 +73,7 @@ static enum status read_both(const unsigned char *data, size_t n)
         assert_null(request_difference(&ours, theirs));
     } else {
         assert_int_equal(st, ST_INTERNAL);
-        assert_true(!theirs || request_refused(data, n, false));
+        assert_true(!theirs || request_refused(data, n));
     }
     if (theirs)
         embd__v1__lookup_request__free_unpacked(theirs, NULL);

@@ -180,7 +180,7 @@ static const struct ruin ruins[] = {
     {"link", ruin_into_link, NULL, ST_INVALID, "log.db\" is a link"},
     {"statistics", NULL, "PRAGMA application_id = 0x656d6273", ST_PRECONDITION,
      "application_id is 0x656d6273, not 0x656d6264"},
-    {"newer", NULL, "PRAGMA user_version = 2", ST_PRECONDITION, "of version 2, made by a newer"},
+    {"newer", NULL, "PRAGMA user_version = 3", ST_PRECONDITION, "of version 3, made by a newer"},
     {"no version", NULL, "PRAGMA user_version = 0", ST_DATA_LOSS, "there is no version 0"},
     {"negative version", NULL, "PRAGMA user_version = -1", ST_DATA_LOSS, "there is no version -1"},
     {"first row gone", NULL, "DELETE FROM log WHERE lsn = 1", ST_DATA_LOSS, "change 1 is missing"},
@@ -202,7 +202,7 @@ static const struct ruin ruins[] = {
     {"body", NULL, "UPDATE log SET body = replace(body, 'ads', 'odd') WHERE lsn = 1", ST_DATA_LOSS,
      "change 1 does not fit"},
     {"body not text", NULL, "UPDATE log SET body = CAST(body AS BLOB) WHERE lsn = 1", ST_DATA_LOSS,
-     "change 1 does not fit"},
+     "change 1 does not say what its kind does"},
     {"body empty", NULL, "UPDATE log SET body = '' WHERE lsn = 1", ST_DATA_LOSS, "change 1 does"},
     {"state", NULL, "UPDATE tables SET state = 1 WHERE name = 'words'", ST_DATA_LOSS,
      "table \"words\" is not as the log says"},
@@ -228,7 +228,8 @@ static const struct ruin ruins[] = {
      "table \"users\" is not"},
     {"table more", NULL,
      "INSERT INTO tables SELECT 'more', state, 99, time_us, generation, version, registered_by, "
-     "file, options, device, inode, size, mtime_ns, ctime_ns, checksum FROM tables LIMIT 1",
+     "file, options, device, inode, size, mtime_ns, ctime_ns, checksum, trainable, header_hash, "
+     "seal FROM tables LIMIT 1",
      ST_DATA_LOSS, "table \"more\" is not"},
     {"table without files", NULL, "DROP TABLE files", ST_DATA_LOSS, "its schema is not ours"},
     {"column renamed", NULL, "ALTER TABLE tables RENAME COLUMN file TO path", ST_DATA_LOSS,

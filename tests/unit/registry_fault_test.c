@@ -97,7 +97,7 @@ struct fault_case {
 static const struct fault_case faults[] = {
     {"full", {FAULTY_WRITE, 0, false, SQLITE_FULL, ENOSPC, 0}, ST_EXHAUSTED, true},
     {"quota", {FAULTY_WRITE, 0, false, SQLITE_IOERR_WRITE, EDQUOT, 0}, ST_EXHAUSTED, true},
-    {"no memory", {FAULTY_WRITE, 0, false, SQLITE_IOERR_NOMEM, 0, 0}, ST_EXHAUSTED, true},
+    {"no memory", {FAULTY_WRITE, 0, false, SQLITE_IOERR_NOMEM, 0, 0}, ST_UNAVAILABLE, false},
     {"write", {FAULTY_WRITE, 0, false, SQLITE_IOERR_WRITE, EIO, 0}, ST_UNAVAILABLE, false},
     {"sync", {FAULTY_SYNC, 0, false, SQLITE_IOERR_FSYNC, EIO, 0}, ST_UNAVAILABLE, false},
     {"sync, disk full",

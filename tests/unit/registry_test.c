@@ -261,16 +261,19 @@ static void test_log_row_holds_json_and_its_checksum(void **state)
     uint64_t number;
     size_t n;
 
+    t.trainable = true;
+    t.header_hash = 0x0123456789abcdef;
     assert_ok(registry_change(r, CHANGE_LOAD, &t, &e), e);
     registry_close(r);
     n = strlen(sql_text(path, "SELECT body FROM log"));
     memcpy(row + 24, sql_text(path, "SELECT body FROM log"), n);
     row[24 + n] = '\0';
-    assert_string_equal(row + 24,
-                        "{\"checksum\":\"fedcba9876543210\",\"ctime_ns\":6,\"device\":2049,"
-                        "\"file\":\"/srv/\\\"ads\\\"\\n\xc3\xa4\",\"generation\":1,\"inode\":77,"
-                        "\"mtime_ns\":5,\"name\":\"ads\",\"options\":{\"memory\":\"map\"},"
-                        "\"registered_by\":\"call\",\"size\":4096,\"version\":7}");
+    assert_string_equal(
+        row + 24, "{\"checksum\":\"fedcba9876543210\",\"ctime_ns\":6,\"device\":2049,"
+                  "\"file\":\"/srv/\\\"ads\\\"\\n\xc3\xa4\",\"generation\":1,"
+                  "\"header_hash\":\"0123456789abcdef\",\"inode\":77,"
+                  "\"mtime_ns\":5,\"name\":\"ads\",\"options\":{\"memory\":\"map\"},"
+                  "\"registered_by\":\"call\",\"size\":4096,\"trainable\":true,\"version\":7}");
     number = htole64(1);
     memcpy(row, &number, 8);
     number = htole64(CHANGE_LOAD);

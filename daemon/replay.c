@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The replay of the log at start: rows that belong to a table's generation and are above its
+   version are applied to it, in order, by the code that applied them first. The writer's. */
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/failpoint.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "daemon/config.h"
+#include "daemon/keep.h"
+#include "daemon/push.h"
+#include "daemon/server.h"
+#include "daemon/writer_parts.h"
+#include "table/training.h"
+
+#define SAY_US 1000000
+
+/* A name that is registered as trainable and is not served. */
+struct absent {
+    const char *name;
+    uint64_t generation, version; /* of its older snapshot */
+};
+
+struct replay {
+    struct writer *w;
+    struct opening *opening;
+    uint64_t after, lsn, last; /* lsn: the row at hand */
+    uint64_t begin_us, say_us;
+    struct absent *absent;
+    size_t absents;
+};
+
+/* ---- What is needed of the log ---- */
+
+/* The rows after the older snapshot of each table. */
+static uint64_t needed_after(const struct writer *w)
+{
+    uint64_t after = registry_lsn(w->registry);
+
+    for (size_t i = 0; i < w->catalog->count; i++) {
+        const struct keep *k = w->catalog->entry[i]->keep;
+
+        for (unsigned l = 0; k && l < LINEAGES; l++)
+            if (k->lineage[l].exists && k->lineage[l].snapshot.lsn < after)
+                after = k->lineage[l].snapshot.lsn;
+    }
+    return after;
+}
+
+/* The version that an unloaded table has in both lineages. */
+static enum status look_at_absent(struct replay *r, const struct registered *t, struct error *e)
+{
+    char *folder = writer_folder(r->w, t->name);
+    struct absent *a = &r->absent[r->absents];
+    uint64_t version[LINEAGES] = {0};
+    struct snapshot *list = NULL;
+    size_t count = 0;
+    enum status st =
+        folder ? snapshot_list(&list, &count, folder, t->generation, e) : error_memory(e, "table");
+
+    mem_free(folder);
+    if (st != ST_OK)
+        return st;
+    for (size_t i = count; i-- > 0;)
+        version[list[i].lineage] = list[i].version;
+    mem_free(list);
+    *a = (struct absent){t->name, t->generation, version[0] < version[1] ? version[0] : version[1]};
+    r->absents++;
+    return ST_OK;
+}
+
+/* Names that are not served, or damaged: the rows that nothing else has are kept for them. */
+static enum status find_absent(struct replay *r, struct error *e)
+{
+    struct writer *w = r->w;
+    const struct registered *const *list;
+    size_t n = registry_list(w->registry, &list);
+    enum status st = ST_OK;
+
+    r->absent = mem_zero(n, sizeof *r->absent);
+    if (!r->absent)
+        return error_memory(e, "replay");
+    for (size_t i = 0; i < n && st == ST_OK; i++) {
+        const struct registered *t = list[i];
+        const struct entry *entry = catalog_find(w->catalog, t->name, strlen(t->name));
+
+        if (!t->trainable || (entry && entry->keep))
+            continue;
+        if (t->served)
+            r->absent[r->absents++] = (struct absent){t->name, t->generation, t->version};
+        else
+            st = look_at_absent(r, t, e);
+    }
+    /* Any row may be theirs. */
+    if (r->absents)
+        r->after = 0;
+    return st;
+}
+
+/* ---- Rows ---- */
+
+/* The table cannot be brought to where the log ends. */
+static enum status damage(struct replay *r, struct entry *entry, const struct error *trouble,
+                          struct error *e)
+{
+    uint64_t generation = entry->generation, since = entry->keep->since,
+             hold = keep_hold(entry->keep);
+    struct order *o;
+    enum status st = order_new(&o, ORDER_LOAD, entry->name, entry->file, e);
+
+    if (st != ST_OK)
+        return st;
+    o->version = entry->version;
+    st = holds_add(r->w, o->name, generation, since, hold ? hold : r->lsn, e);
+    if (st == ST_OK)
+        st = serve_damaged(r->w, o, trouble, e);
+    order_unref(o);
+    return st;
+}
+
+static enum status apply(struct push **push, struct entry *entry, const struct push_row *row,
+                         const struct push_table *t, struct error *e)
+{
+    struct push_target *target;
+    enum status st = ST_OK;
+
+    if (t->version != entry->version + 1)
+        return error_set(e, ST_DATA_LOSS,
+                         "the log goes on with version %" PRIu64
+                         ", the newest good snapshot and the log lead to %" PRIu64,
+                         t->version, (uint64_t)entry->version);
+    if (!*push)
+        st = push_new(push, row->message, row->bytes, e);
+    if (st == ST_OK)
+        st = push_prepare_one(&target, *push, entry, e);
+    if (st == ST_OK)
+        st = training_reserve(entry->training, &target->update, e);
+    if (st == ST_OK)
+        push_apply(entry, &target->update, t->learning_rate, t->version);
+    return st;
+}
+
+/* A row of a table that is not served, or damaged: it stays. */
+static enum status keep_row(struct replay *r, const struct push_table *t, uint64_t lsn,
+                            struct error *e)
+{
+    struct entry *entry = catalog_find(r->w->catalog, t->name, strlen(t->name));
+
+    if (entry && entry->generation == t->generation && t->version > entry->version)
+        entry->version = t->version; /* where a replacement goes on */
+    for (size_t i = 0; i < r->absents; i++) {
+        const struct absent *a = &r->absent[i];
+
+        if (a->generation == t->generation && t->version > a->version && !strcmp(a->name, t->name))
+            return holds_add(r->w, t->name, t->generation, a->version, lsn, e);
+    }
+    return ST_OK;
+}
+
+static void note(struct keep *k, const struct push_table *t, uint64_t lsn)
+{
+    for (unsigned i = 0; i < LINEAGES; i++) {
+        struct keep_lineage *l = &k->lineage[i];
+
+        if (l->exists && !l->first && t->version > l->snapshot.version)
+            l->first = lsn;
+    }
+}
+
+static enum status replay_push(struct replay *r, const struct logged *l, struct error *e)
+{
+    struct push *push = NULL;
+    struct error trouble;
+    enum status st = ST_OK;
+    bool applied = false;
+
+    for (size_t i = 0; i < l->push->tables && st == ST_OK; i++) {
+        const struct push_table *t = &l->push->table[i];
+        struct entry *entry = catalog_find(r->w->catalog, t->name, strlen(t->name));
+
+        if (!entry || !entry->keep) {
+            st = keep_row(r, t, l->lsn, e);
+            continue;
+        }
+        if (entry->generation != t->generation)
+            continue;
+        note(entry->keep, t, l->lsn);
+        if (t->version <= entry->version)
+            continue;
+        st = apply(&push, entry, l->push, t, &trouble);
+        applied |= st == ST_OK;
+        if (st == ST_EXHAUSTED)
+            *e = trouble;
+        else if (st != ST_OK)
+            st = damage(r, entry, &trouble, e);
+    }
+    push_free(push);
+    atomic_fetch_add(&r->opening->pushes, applied);
+    return st;
+}
+
+static enum status set(struct replay *r, struct entry *entry,
+                       const struct optimizer_settings *settings, struct error *e)
+{
+    struct optimizer_settings now = *settings;
+    struct error trouble;
+    enum status st;
+
+    now.step = training_settings(entry->training)->step;
+    st = training_set(entry->training, &now, &trouble);
+    if (st == ST_OK)
+        return keep_settings(entry->keep, e);
+    if (st != ST_EXHAUSTED)
+        return damage(r, entry, &trouble, e);
+    *e = trouble;
+    return st;
+}
+
+/* Options that were set after a snapshot. */
+static enum status replay_options(struct replay *r, struct entry *entry, const struct logged *l,
+                                  struct error *e)
+{
+    struct optimizer_settings settings;
+    enum status st;
+
+    for (unsigned i = 0; i < LINEAGES; i++) {
+        struct keep_lineage *k = &entry->keep->lineage[i];
+
+        if (k->exists && !k->first && l->lsn > k->snapshot.lsn)
+            k->first = l->lsn;
+    }
+    if (l->lsn <= entry->table->lsn)
+        return ST_OK;
+    st = table_settings_trained(&settings, l->change->options, e);
+    if (st != ST_OK)
+        return st == ST_NOT_FOUND ? ST_OK : st; /* of a life in which it was read-only */
+    st = set(r, entry, &settings, e);
+    optimizer_settings_done(&settings);
+    return st;
+}
+
+/* The content that the table has begins here: what was set before is not for it. Its first snapshot
+   does not know its place in the log. */
+static enum status replay_beginning(struct replay *r, struct entry *entry, const struct logged *l,
+                                    struct error *e)
+{
+    struct optimizer_settings settings;
+    enum status st;
+
+    if (l->change->version != entry->keep->since)
+        return ST_OK;
+    for (unsigned i = 0; i < LINEAGES; i++)
+        entry->keep->lineage[i].first = 0;
+    if (entry->table->lsn)
+        return ST_OK;
+    st = optimizer_settings_read(&settings, entry->table->optimizer, 0, e);
+    if (st != ST_OK)
+        return st;
+    st = set(r, entry, &settings, e);
+    optimizer_settings_done(&settings);
+    return st;
+}
+
+static enum status replay_change(struct replay *r, const struct logged *l, struct error *e)
+{
+    const struct registered *c = l->change;
+    struct entry *entry = c ? catalog_find(r->w->catalog, c->name, strlen(c->name)) : NULL;
+
+    if (!entry || !entry->keep || entry->generation != c->generation)
+        return ST_OK;
+    if (l->kind == CHANGE_OPTIONS)
+        return replay_options(r, entry, l, e);
+    if (l->kind == CHANGE_LOAD || l->kind == CHANGE_REPLACE)
+        return replay_beginning(r, entry, l, e);
+    return ST_OK;
+}
+
+static void say(struct replay *r)
+{
+    uint64_t now = clock_now_us();
+    char text[128];
+
+    if (now < r->say_us)
+        return;
+    r->say_us = now + SAY_US;
+    log_info("%s", opening_text(r->opening, text, sizeof text));
+}
+
+static enum status on_row(void *context, const struct logged *l, struct error *e)
+{
+    struct replay *r = context;
+    enum status st;
+
+    r->lsn = l->lsn;
+    if (FAILPOINT("replay.row"))
+        return error_errno(e, errno, "the log cannot be read");
+    st = l->kind == CHANGE_PUSH ? replay_push(r, l, e) : replay_change(r, l, e);
+    atomic_store(&r->opening->done, l->lsn - r->after);
+    atomic_fetch_add(&r->opening->replayed, 1);
+    say(r);
+    if (st == ST_OK && atomic_load(&r->opening->cancelled))
+        st = error_set(e, ST_CANCELLED, "the start was given up");
+    return st;
+}
+
+enum status replay_log(struct writer *w, struct error *e)
+{
+    struct opening *o = &w->server->opening;
+    struct replay r = {.w = w, .opening = o, .begin_us = clock_now_us()};
+    enum status st;
+
+    r.after = needed_after(w);
+    r.last = registry_lsn(w->registry);
+    st = find_absent(&r, e);
+    if (r.after < registry_first(w->registry))
+        r.after = registry_first(w->registry);
+    if (st == ST_OK && r.after < r.last) {
+        r.say_us = r.begin_us + SAY_US;
+        opening_phase(o, OPENING_REPLAY, r.last - r.after);
+        st = registry_replay(w->registry, r.after, on_row, &r, e);
+    }
+    mem_free(r.absent);
+    atomic_store(&o->replay_us, clock_now_us() - r.begin_us);
+    if (st == ST_DATA_LOSS) { /* a row: what comes behind it cannot be trusted */
+        writer_give_up(w, e);
+        st = ST_OK;
+    }
+    if (st == ST_OK)
+        log_info("log replayed rows=%" PRIu64 " pushes=%" PRIu64 " lsn=%" PRIu64 " us=%" PRIu64,
+                 (uint64_t)o->replayed, (uint64_t)o->pushes, r.last, (uint64_t)o->replay_us);
+    return st;
+}

@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Gradients of every method, from the list of methods: equal to finite differences of its formula
+   in float64, sparse, the same bits at every level and however the batch is cut. */
+#include "methods/gradient.h"
+
+#include <math.h>
+
+#include "kernels/kernels.h"
+#include "methods/optimizer.h"
+#include "tests/unit/conformance_variants.h"
+#include "tests/unit/gradient_reference.h"
+#include "tests/unit/method_kit.h"
+#include "tests/unit/unit.h"
+
+#define COUNT(a) (sizeof(a) / sizeof(a)[0])
+#define ITEMS_MAX 48   /* rows or bags of a push */
+#define BAG_MAX 300    /* rows of a bag: more than methods take at a time */
+#define PRECISION 1e-4 /* of a gradient, relative to the largest of its unit */
+
+#define FOR_VARIANTS(v, state)                                                                     \
+    for (const struct variant *v = variants; v < variants + COUNT(variants); v++)                  \
+        if (strcmp(v->method, *(state)) == 0)
+
+/* A push whose loss is quadratic: sum over items and columns of c * e + (e - t)^2 / 2. */
+struct scene {
+    struct parameters p;
+    const struct exact *exact;
+    double *value[METHOD_TENSORS_MAX];
+    size_t items;
+    uint64_t row[ITEMS_MAX]; /* all different; with bags, the lengths */
+    uint64_t (*bag)[BAG_MAX];
+    float (*weight)[BAG_MAX];
+    double *linear, *target, *out[2];
+    float *grad; /* dL/drow or dL/dbag */
+};
+
+static size_t bag_size(const struct scene *s, size_t i)
+{
+    return (size_t)s->row[i];
+}
+
+/* Sums, weighted sums and means take turns. */
+static const float *bag_weight(const struct scene *s, size_t i)
+{
+    return i % 3 == 1 ? s->weight[i] : NULL;
+}
+
+static float bag_divisor(const struct scene *s, size_t i)
+{
+    return i % 3 == 2 ? (float)bag_size(s, i) : 1;
+}
+
+static void item(const struct scene *s, size_t i, double *out)
+{
+    if (s->p.pool_first)
+        s->exact->bag(&s->p, s->value, s->bag[i], bag_weight(s, i), bag_size(s, i),
+                      bag_divisor(s, i), out);
+    else
+        s->exact->row(&s->p, s->value, s->row[i], out);
+}
+
+/* Random bits of a half may be 1e38; everything else is in reach already. */
+static void tame(struct parameters *p, struct random *r)
+{
+    for (size_t i = 0; i < p->method->tensors_count; i++)
+        for (size_t j = 0; p->tensor[i].data && j < p->tensor[i].count; j++)
+            if (p->tensor[i].dtype == DT_F16)
+                ((uint16_t *)p->tensor[i].data)[j] = f16_from_f32(random_normal(r));
+            else if (p->tensor[i].dtype == DT_BF16)
+                ((uint16_t *)p->tensor[i].data)[j] = bf16_from_f32(random_normal(r));
+}
+
+static void read_values(struct scene *s)
+{
+    for (unsigned t = 0; t < s->p.method->tensors_count; t++) {
+        const struct tensor *tensor = &s->p.tensor[t];
+        size_t width = unit_width(tensor);
+        float *unit = calloc(width + 1, sizeof *unit);
+
+        if (tensor_trained(&s->p, t)) {
+            s->value[t] = calloc(tensor->count + 1, sizeof *s->value[t]);
+            for (size_t u = 0; width && u < tensor->shape[0]; u++) {
+                unit_load(&s->p, t, u, unit);
+                for (size_t j = 0; j < width; j++)
+                    s->value[t][u * width + j] = (double)unit[j];
+            }
+        }
+        free(unit);
+    }
+}
+
+static void choose_rows(struct scene *s, struct random *r)
+{
+    uint64_t rows = s->p.rows, start;
+
+    s->items = rows < ITEMS_MAX ? rows : ITEMS_MAX;
+    if (!s->p.pool_first) { /* steps of a number that leaves no row out, or few */
+        start = random_below(r, rows + 1);
+        for (size_t i = 0; i < s->items; i++)
+            s->row[i] = (start + i * (rows / s->items)) % rows;
+        return;
+    }
+    s->items = rows ? 9 : 0;
+    for (size_t i = 0; i < s->items; i++) {
+        s->row[i] = i >= 6 ? BAG_MAX : 1 + random_below(r, 9);
+        for (size_t k = 0; k < BAG_MAX; k++) {
+            s->bag[i][k] = random_below(r, rows);
+            s->weight[i][k] = random_normal(r);
+        }
+    }
+}
+
+static void scene_init(struct scene *s, const struct variant *v, struct random *r)
+{
+    size_t floats = ITEMS_MAX * v->dim;
+    struct error e;
+
+    *s = (struct scene){.exact = exact_find(v->method)};
+    if (!s->exact)
+        fail_msg("%s has no formula in gradient_reference.c", v->method);
+    kit_parameters(&s->p, method_find(v->method, strlen(v->method)), v->rows, v->dim, v->budget,
+                   v->settings);
+    kit_fill(&s->p, r);
+    tame(&s->p, r);
+    if (reference_find(v->method)->adjust)
+        reference_find(v->method)->adjust(&s->p);
+    assert_ok(parameters_check(&s->p, &e), e);
+    read_values(s);
+    s->bag = calloc(ITEMS_MAX, sizeof *s->bag);
+    s->weight = calloc(ITEMS_MAX, sizeof *s->weight);
+    s->linear = calloc(floats, sizeof *s->linear);
+    s->target = calloc(floats, sizeof *s->target);
+    s->grad = calloc(floats, sizeof *s->grad);
+    s->out[0] = calloc(v->dim, sizeof *s->out[0]);
+    s->out[1] = calloc(v->dim, sizeof *s->out[1]);
+    choose_rows(s, r);
+    for (size_t i = 0; i < s->items; i++) {
+        item(s, i, s->out[0]);
+        for (uint32_t j = 0; j < v->dim; j++) {
+            size_t at = i * v->dim + j;
+
+            s->linear[at] = (double)random_normal(r);
+            s->target[at] = (double)random_normal(r);
+            s->grad[at] = (float)(s->linear[at] + s->out[0][j] - s->target[at]);
+        }
+    }
+}
+
+static void scene_done(struct scene *s)
+{
+    for (unsigned t = 0; t < METHOD_TENSORS_MAX; t++)
+        free(s->value[t]);
+    free(s->bag);
+    free(s->weight);
+    free(s->linear);
+    free(s->target);
+    free(s->grad);
+    free(s->out[0]);
+    free(s->out[1]);
+    kit_done(&s->p);
+}
+
+/* How much the loss changes when an element goes from `low` to `high`, term by term. */
+static double loss_difference(struct scene *s, double *element, double low, double high)
+{
+    double kept = *element, sum = 0;
+
+    for (size_t i = 0; i < s->items; i++) {
+        *element = low;
+        item(s, i, s->out[0]);
+        *element = high;
+        item(s, i, s->out[1]);
+        for (uint32_t j = 0; j < s->p.dim; j++) {
+            size_t at = i * s->p.dim + j;
+            double a = s->out[0][j], b = s->out[1][j];
+
+            sum += (b - a) * (s->linear[at] + (a + b) / 2 - s->target[at]);
+        }
+    }
+    *element = kept;
+    return sum;
+}
+
+static size_t push_rows(const struct scene *s)
+{
+    size_t rows = 0;
+
+    for (size_t i = 0; i < s->items; i++)
+        rows += s->p.pool_first ? bag_size(s, i) : 1;
+    return rows;
+}
+
+/* The gradients of items [from, to). */
+static void collect(const struct scene *s, size_t from, size_t to, struct gradients *g)
+{
+    const struct method *m = s->p.method;
+
+    if (!s->p.pool_first) {
+        m->gradient(&s->p, s->row + from, to - from, s->grad + from * s->p.dim, g);
+        return;
+    }
+    for (size_t i = from; i < to; i++) {
+        unsigned char *weights = malloc(sizeof s->weight[i] + 1); /* of any alignment */
+        float *scratch = malloc(2 * s->p.dim * sizeof *scratch);
+
+        memcpy(weights + 1, s->weight[i], sizeof s->weight[i]);
+        m->pool_gradient(&s->p, s->bag[i], bag_weight(s, i) ? weights + 1 : NULL, bag_size(s, i),
+                         bag_divisor(s, i), s->grad + i * s->p.dim, g, scratch);
+        free(scratch);
+        free(weights);
+    }
+}
+
+static const float *find_unit(const struct gradient *g, uint64_t unit)
+{
+    for (size_t i = 0; i < g->count; i++)
+        if (g->unit[i] == unit)
+            return g->value + i * g->width;
+    return NULL;
+}
+
+static void compare_unit(struct scene *s, const struct variant *v, unsigned t, uint64_t unit,
+                         const float *have)
+{
+    size_t width = unit_width(&s->p.tensor[t]);
+    double *want = calloc(width, sizeof *want), largest = 0;
+
+    for (size_t j = 0; j < width; j++) {
+        double *element = s->value[t] + unit * width + j, h = 1e-3 * fmax(1, fabs(*element));
+
+        want[j] = loss_difference(s, element, *element - h, *element + h) / (2 * h);
+        largest = fmax(largest, fabs(want[j]));
+    }
+    if ((largest > 0) != (have != NULL))
+        fail_msg("%s %s: unit %llu of %s has %s gradient", v->method, v->settings,
+                 (unsigned long long)unit, s->p.tensor[t].name, have ? "a" : "no");
+    for (size_t j = 0; have && j < width; j++)
+        if (!(fabs((double)have[j] - want[j]) <= PRECISION * largest))
+            fail_msg("%s %s: element %zu of unit %llu of %s: %g, not %g", v->method, v->settings, j,
+                     (unsigned long long)unit, s->p.tensor[t].name, (double)have[j], want[j]);
+    free(want);
+}
+
+static void test_differences(void **state)
+{
+    struct random r = {21};
+    size_t units = 0;
+    struct error e;
+
+    FOR_VARIANTS(v, state)
+    {
+        struct gradients g = {0};
+        struct scene s;
+
+        scene_init(&s, v, &r);
+        assert_ok(gradients_reserve(&g, &s.p, push_rows(&s), &e), e);
+        collect(&s, 0, s.items, &g);
+        for (unsigned t = 0; t < METHOD_TENSORS_MAX; t++) {
+            struct gradient *one = &g.tensor[t];
+
+            assert_true(one->count <= one->capacity);
+            if (!s.value[t]) {
+                assert_true(one->capacity == 0);
+                continue;
+            }
+            assert_true(one->count <= parameters_touched(&s.p, t, push_rows(&s)));
+            for (uint64_t u = 0; u < s.p.tensor[t].shape[0]; u++)
+                compare_unit(&s, v, t, u, find_unit(one, u));
+            units += one->count;
+        }
+        gradients_done(&g);
+        scene_done(&s);
+    }
+    assert_true(units > 0);
+}
+
+static void expect_same(const struct gradients *a, const struct gradients *b)
+{
+    for (unsigned t = 0; t < METHOD_TENSORS_MAX; t++) {
+        const struct gradient *x = &a->tensor[t], *y = &b->tensor[t];
+
+        assert_int_equal(x->count, y->count);
+        if (!x->count)
+            continue;
+        assert_memory_equal(x->unit, y->unit, x->count * sizeof *x->unit);
+        assert_memory_equal(x->value, y->value, x->count * x->width * sizeof *x->value);
+    }
+}
+
+/* One set of gradients is used for all, so that each finds what the one before has left. */
+static void test_bits(void **state)
+{
+    struct gradients first = {0}, again = {0};
+    struct random r = {22};
+    struct error e;
+
+    FOR_VARIANTS(v, state)
+    {
+        struct scene s;
+
+        scene_init(&s, v, &r);
+        assert_ok(kernels_init("scalar", &e), e);
+        assert_ok(gradients_reserve(&first, &s.p, push_rows(&s), &e), e);
+        collect(&s, 0, s.items, &first);
+        for (const struct kernels *const *k = kernels_levels; *k; k++) {
+            if (!kernels_supported(*k))
+                continue;
+            assert_ok(kernels_init((*k)->isa, &e), e);
+            for (size_t cut = 0; cut <= s.items; cut += 1 + s.items / 3) {
+                assert_ok(gradients_reserve(&again, &s.p, push_rows(&s), &e), e);
+                collect(&s, 0, cut, &again);
+                collect(&s, cut, s.items, &again);
+                expect_same(&first, &again);
+            }
+        }
+        scene_done(&s);
+    }
+    gradients_done(&first);
+    gradients_done(&again);
+    assert_ok(kernels_init(NULL, &e), e);
+}
+
+#define METHOD(name)                                                                               \
+    {"differences/" #name, test_differences, NULL, NULL, (void *)#name},                           \
+        {"bits/" #name, test_bits, NULL, NULL, (void *)#name},
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+#include "methods/methods.def"
+    };
+    struct error e;
+
+    if (kernels_init(NULL, &e) != ST_OK) {
+        fprintf(stderr, "%s\n", e.text);
+        return 1;
+    }
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
