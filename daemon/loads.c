@@ -61,8 +61,9 @@ static void give_up(struct writer *w, struct order *o, enum status st)
         w->reload_failed++;
         log_error("table stays as it was table=%s error=%s", o->name, o->error.text);
     } else if (st != ST_CANCELLED) {
-        log_limited(&limit, 5, LOG_INFO, "load refused table=%s file=%s status=%s error=%s",
-                    o->name, QUOTE(o->file), status_name(st), o->error.text);
+        log_limited(&limit, 5, LOG_INFO, "%s refused table=%s file=%s status=%s error=%s",
+                    o->kind == ORDER_RESTORE ? "restore" : "load", o->name,
+                    QUOTE(o->file ? o->file : ""), status_name(st), o->error.text);
     }
     order_answer(o, st);
 }
