@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* How a lookup call goes in and out of gates, one step at a time, with the writer's steps between.
  */
-#include "tests/unit/pushes_scene.h"
+#include "tests/unit/push_scene.h"
 
 #include "daemon/call.h"
 #include "daemon/counters.h"

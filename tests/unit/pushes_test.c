@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The order of pushes, several at a time, as no client can send them: what becomes of each depends
    on those before it in the same group. */
-#include "tests/unit/pushes_scene.h"
+#include "tests/unit/push_scene.h"
 
 #include <math.h>
 
