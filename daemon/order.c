@@ -11,6 +11,7 @@
 #include "daemon/call.h"
 #include "daemon/thread.h"
 #include "daemon/worker.h"
+#include "table/training.h"
 
 enum status order_new(struct order **out, enum order_kind kind, const char *name, const char *file,
                       struct error *e)
