@@ -9,7 +9,6 @@
 #include "daemon/control.h"
 #include "daemon/process.h"
 #include "daemon/recorder.h"
-#include "daemon/recorder_training.h"
 #include "daemon/server.h"
 #include "daemon/table_info.h"
 #include "daemon/worker.h"
@@ -71,6 +70,7 @@ void metrics_real(struct evbuffer *out, const char *name, const char *type, cons
 static void write_daemon(struct evbuffer *out, const struct control *c)
 {
     const struct server *server = c->server;
+    uint64_t lsn = atomic_load(&server->lsn);
 
     metrics_family(out, "build_info", "gauge", "Version of the daemon and instruction set in use.");
     evbuffer_add_printf(out, "embd_build_info{version=\"%s\",isa=\"%s\"} 1\n", PACKAGE_VERSION,
@@ -82,7 +82,7 @@ static void write_daemon(struct evbuffer *out, const struct control *c)
     metrics_whole(out, "log_trouble", "gauge",
                   "1 if log.db cannot be written, so that changes are refused.", c->log_troubled);
     metrics_whole(out, "log_position", "gauge", "Position in the log of the last change served.",
-                  log_state_now(server).lsn);
+                  lsn > c->catalog->lsn ? lsn : c->catalog->lsn);
     metrics_whole(out, "catalog_number", "counter",
                   "Number of the catalog: changes of it since the start.", c->catalog->number);
     metrics_whole(out, "statistics_trouble", "gauge",

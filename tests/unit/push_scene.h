@@ -6,6 +6,7 @@
 #include "tests/unit/table_file.h"
 
 #include "daemon/config.h"
+#include "daemon/keep.h"
 #include "daemon/push.h"
 #include "daemon/refusals.h"
 #include "daemon/server.h"
@@ -45,15 +46,17 @@ static inline struct entry *scene_entry(struct scene *s, const char *name, bool 
     struct error e;
 
     assert_ok(entry_new(&entry, name, t, version, generation, 5, 1, &e), e);
-    if (trainable)
-        assert_ok(training_new(&entry->training, t, &e), e);
+    if (!trainable)
+        return entry;
+    assert_ok(training_new(&entry->training, t, &e), e);
+    assert_non_null(entry->gauges = mem_zero(1, sizeof *entry->gauges));
+    assert_ok(keep_new(&entry->keep, entry, s->folder.path, &e), e);
     return entry;
 }
 
 static inline void scene_entry_free(struct entry *entry)
 {
-    training_free(entry->training);
-    entry->training = NULL;
+    keep_free(entry->keep);
     entry_free(entry);
 }
 

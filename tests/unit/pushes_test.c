@@ -60,6 +60,8 @@ static void test_a_group_is_applied_in_order(void **state)
     assert_true(scene_value(s, "b", 1) == -2);
     assert_true(scene_value(s, "b", 2) == -0.5F);
     assert_int_equal(scene_table(s, "a")->version, 3);
+    assert_int_equal(scene_table(s, "a")->gauges->pushes, 3);
+    assert_int_equal(scene_table(s, "b")->gauges->ids, 2);
     assert_int_equal(scene_table(s, "b")->version, 12);
     assert_int_equal(s->server.lsn, lsn + 4);
     assert_int_equal(registry_lsn(s->writer.registry), lsn + 4);
