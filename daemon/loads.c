@@ -66,8 +66,9 @@ static void give_up(struct writer *w, struct order *o, enum status st)
                     "restore refused table=%s version=%" PRIu64 " status=%s error=%s", o->name,
                     o->at, status_name(st), o->error.text);
     } else if (st != ST_CANCELLED) {
-        log_limited(&limit, 5, LOG_INFO, "load refused table=%s file=%s status=%s error=%s",
-                    o->name, QUOTE(o->file), status_name(st), o->error.text);
+        log_limited(&limit, 5, LOG_INFO, "%s refused table=%s file=%s status=%s error=%s",
+                    o->kind == ORDER_RESTORE ? "restore" : "load", o->name,
+                    QUOTE(o->file ? o->file : ""), status_name(st), o->error.text);
     }
     order_answer(o, st);
 }
@@ -88,8 +89,8 @@ static enum status check(struct writer *w, struct order *o)
     if (o->kind == ORDER_RESTORE && !entry)
         return error_set(&o->error, ST_NOT_FOUND, "no such table: %s", QUOTE(name));
     if (o->kind == ORDER_RESTORE && !registry_find(w->registry, name)->trainable)
-        return error_set(&o->error, ST_PRECONDITION,
-                         "table %s is read-only: it has no snapshots", name);
+        return error_set(&o->error, ST_PRECONDITION, "table %s is read-only: it has no snapshots",
+                         name);
     if (o->kind == ORDER_LOAD && !o->replace && entry)
         return error_set(&o->error, ST_EXISTS, "table %s is served already", QUOTE(name));
     if (entry && entry->refusal && !o->holds)
