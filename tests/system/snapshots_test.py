@@ -596,7 +596,8 @@ def test_everything_at_once(folder):
 
         def reload(_):
             rate = 0.1 + 0.1 * (counts.get("reload", 0) % 2)
-            (daemon.folder / "embd.conf").write_text(text.replace("= 0.1", f"= {rate}"))
+            (daemon.folder / "new.conf").write_text(text.replace("= 0.1", f"= {rate}"))
+            (daemon.folder / "new.conf").rename(daemon.folder / "embd.conf")  # it may be read at any time
             daemon.hangup()
             stop.wait(0.05)
 
