@@ -104,20 +104,18 @@ class Snapshots(unittest.TestCase):
 
     @unittest.skipIf(SANITIZED, "sanitizers want to be loaded first")
     def test_power_cuts(self):
-        lost = 0
         for _ in range(ROUNDS):
             with PowerCut(self.data) as power:
                 process = self.start(100000, power.environment())
                 out = "".join(process.stdout.readline() for _ in range(self.random.randint(0, 12)))
+                time.sleep(self.random.random() * 0.01)
                 process.kill()
                 out += process.communicate()[0]
                 if "\n" in out:
                     self.heard(out[:out.rindex("\n")])
-                count = power.cut(self.random)
-                lost += count["names"] + count["sectors"]
+                power.cut(self.random)
             if self.saved:
                 self.check()
-        self.assertGreater(lost, 0)
         self.assertGreater(max(self.saved.values()), ROUNDS)
 
     @unittest.skipIf(SANITIZED, "sanitizers want to be loaded first")
