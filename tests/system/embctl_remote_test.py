@@ -227,7 +227,7 @@ def test_stats_of_training(e):
     (asked,) = e.asked("Query")
     assert asked.training
     assert re.search(r"\ntraining +version +pushes +/s +kept +saved +age +unsaved +pause +written\n"
-                     r"words +41,000 +36,000 +10\.0 +0 +40,500 +1 min 35 s +500 +830 us +3\.00 ×\n", text), text
+                     r"words +41,000 +36,000 +10\.0 +0 +40,500 +35 s +500 +830 us +3\.00 ×\n", text), text
     assert re.search(r"\nrefused +status +reason +pushes\n\(none\) +NOT_FOUND +not_found +2\n"
                      r"\(others\) +ABORTED +gap +40\nctr-1 +INVALID_ARGUMENT +not_finite +7\n", text), text
     assert "\nthe log: 600 rows, 5.00 MiB; 2.00 KiB of pushes wait; the start read 1,200 rows in 420 ms\n" in text, text
