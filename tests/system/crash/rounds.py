@@ -13,7 +13,7 @@ import time
 from crash import judge, replay, state
 from crash.journal import read
 from crash.operators import Operator
-from crash.saver import Saver, admin
+from crash.saver import Saver
 from crash.tables import pb, write
 from crash.trainer import Trainer
 from daemon import SANITIZED, Daemon
@@ -25,6 +25,8 @@ SLOW = 10 if SANITIZED else 1
 # Small enough that snapshots are written, folded and dropped, and the log is shortened, within a few rounds.
 CONFIG = """
 workers = 2
+snapshot_interval = 1s
+log_save_bytes = 64KiB
 """
 
 
@@ -41,8 +43,9 @@ class Campaign:
         self.random = random.Random(seed)
         self.folder = self.top / "daemon"
         self.folder.mkdir()
-        self.daemon = Daemon(tables=write(self.top), folder=self.folder, config=CONFIG, start=False, import_dir=self.top,
-                             listen=f"unix:{self.top}/socket")
+        interval = () if power else ("hash", "fp16")  # a death of the daemon costs these nothing either
+        self.daemon = Daemon(tables=write(self.top, interval), folder=self.folder, config=CONFIG, start=False,
+                             import_dir=self.top, listen=f"unix:{self.top}/socket")
         (self.folder / "data").mkdir(mode=0o750)
         self.power = PowerCut(self.folder / "data", drop) if power else None
         self.environment = {}
@@ -72,9 +75,12 @@ class Campaign:
             self.first_lsn = self.lsn() + 1
 
     def lsn(self):
+        """Where the log stands."""
         channel = self.daemon.channel()
-        lsn = channel.unary_unary("/embd.v1.Tables/List", admin.ListRequest.SerializeToString,
-                                  admin.ListResponse.FromString)(admin.ListRequest(), timeout=20).lsn
+        request = pb.LookupRequest()
+        request.lookups.add(table="full", ids=bytes(8))
+        lsn = channel.unary_unary("/embd.v1.Embedding/Lookup", pb.LookupRequest.SerializeToString,
+                                  pb.LookupResponse.FromString)(request, timeout=20).lsn
         channel.close()
         return lsn
 
@@ -132,7 +138,9 @@ class Campaign:
         except RuntimeError as error:
             self.problems.append(f"round {self.count['rounds']}: {error}")
             return
-        if not self.push_for(self.random.random() * 0.12 * SLOW):
+        # The daemon shortens its log and saves tables by itself only where it is left alone for a second.
+        most = 1.6 if self.random.random() < 0.05 else 0.12 * SLOW
+        if not self.push_for(self.random.random() * most):
             self.problems.append(f"embd died by itself:\n{self.daemon.log_text()[-3000:]}")
         self.end()
 
@@ -199,6 +207,10 @@ class Campaign:
     def close(self, keep=False):
         if self.daemon.process and self.daemon.process.poll() is None:
             self.daemon.kill()
+        if self.daemon.process:
+            self.daemon.log.close()
+        for trainer in self.trainers:
+            trainer.close()
         if self.power:
             self.power.close()
         if not keep:
