@@ -34,6 +34,8 @@ const char *call_index_name(unsigned index)
         [CALL_DESCRIBE] = "Describe",
         [CALL_LOAD] = "Load",
         [CALL_UNLOAD] = "Unload",
+        [CALL_SAVE] = "Save",
+        [CALL_RESTORE] = "Restore",
         [CALL_STATS] = "Query",
         [CALL_HEALTH_CHECK] = "Health.Check",
         [CALL_HEALTH_WATCH] = "Health.Watch",

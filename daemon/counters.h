@@ -18,6 +18,8 @@ enum call_index {
     CALL_DESCRIBE,
     CALL_LOAD,
     CALL_UNLOAD,
+    CALL_SAVE,
+    CALL_RESTORE,
     CALL_STATS,
     CALL_HEALTH_CHECK,
     CALL_HEALTH_WATCH,

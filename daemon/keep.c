@@ -142,6 +142,7 @@ enum status keep_settings(struct keep *k, struct error *e)
     old = k->settings;
     k->settings = now;
     k->pushes = k->entry->gauges->pushes;
+    k->interval = k->entry->interval;
     pthread_mutex_unlock(&k->lock);
     optimizer_settings_done(&old);
     return ST_OK;
@@ -188,6 +189,7 @@ static enum status copy(struct keep_description *out, struct optimizer_settings 
         memcpy(kept, k->kept, bytes);
     out->kept = kept;
     out->count = k->kept_count;
+    out->durability = k->interval ? "interval" : "always";
     if (optimizer_settings_copy(settings, &k->settings, e) != ST_OK)
         return ST_EXHAUSTED;
     settings->step += pushes > k->pushes ? pushes - k->pushes : 0;

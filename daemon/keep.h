@@ -24,7 +24,7 @@ struct kept {
 struct keep_lineage {
     bool exists;
     bool stale; /* what has changed since is not on record, so that the next one is a whole file */
-    uint64_t first; /* lsn of the first row after it that changed the table, 0: none */
+    uint64_t first;           /* lsn of the first row after it that changed the table, 0: none */
     struct snapshot snapshot; /* the newest one */
 };
 
@@ -37,17 +37,18 @@ struct keep {
     /* Saves: see saves.c. */
     struct keep *next; /* in the queue */
     bool queued;
-    struct saving *saving;  /* under way */
-    struct order *orders;   /* wait for the save that begins next */
-    struct order *then;     /* waits until both lineages have everything: an unload, a reset */
-    uint64_t retry_us;      /* no save by itself before that (clock_now_us()) … */
-    uint64_t patience_us;   /* … which grows with each failure; 0: the last one succeeded */
+    struct saving *saving; /* under way */
+    struct order *orders;  /* wait for the save that begins next */
+    struct order *then;    /* waits until both lineages have everything: an unload, a reset */
+    uint64_t retry_us;     /* no save by itself before that (clock_now_us()) … */
+    uint64_t patience_us;  /* … which grows with each failure; 0: the last one succeeded */
 
     pthread_mutex_t lock; /* of what follows */
     struct kept *kept;    /* newest first */
     size_t kept_count;
     struct optimizer_settings settings; /* its `step` is that of `pushes` pushes since the start */
     uint64_t pushes;
+    bool interval; /* entry->interval */
 };
 
 /* For an entry with table, training and gauges; `folder` is copied. */
@@ -80,7 +81,8 @@ MUST_CHECK enum status kept_from(struct kept **out, const struct snapshot *list,
 struct keep_description {
     const struct kept *kept; /* in the arena, as all of it */
     size_t count;
-    const char *optimizer; /* JSON */
+    const char *optimizer;  /* JSON */
+    const char *durability; /* constant */
 };
 /* By any thread that may read the entry. */
 MUST_CHECK enum status keep_describe(struct keep_description *out, const struct entry *entry,

@@ -70,6 +70,7 @@ static void real(struct evbuffer *out, const char *name, const char *type, const
 static void write_daemon(struct evbuffer *out, const struct control *c)
 {
     const struct server *server = c->server;
+    uint64_t lsn = atomic_load(&server->lsn);
 
     metrics_family(out, "build_info", "gauge", "Version of the daemon and instruction set in use.");
     evbuffer_add_printf(out, "embd_build_info{version=\"%s\",isa=\"%s\"} 1\n", PACKAGE_VERSION,
@@ -81,7 +82,7 @@ static void write_daemon(struct evbuffer *out, const struct control *c)
     whole(out, "log_trouble", "gauge",
           "1 if log.db cannot be written, so that changes are refused.", c->log_troubled);
     whole(out, "log_position", "gauge", "Position in the log of the last change served.",
-          c->catalog->lsn);
+          lsn > c->catalog->lsn ? lsn : c->catalog->lsn);
     whole(out, "catalog_number", "counter", "Number of the catalog: changes of it since the start.",
           c->catalog->number);
     whole(out, "statistics_trouble", "gauge", "1 while statistics cannot be written to stats.db.",

@@ -58,8 +58,8 @@ static enum status look_at_absent(struct replay *r, const struct registered *t, 
     uint64_t version[LINEAGES] = {0};
     struct snapshot *list = NULL;
     size_t count = 0;
-    enum status st = folder ? snapshot_list(&list, &count, folder, t->generation, e)
-                            : error_memory(e, "table");
+    enum status st =
+        folder ? snapshot_list(&list, &count, folder, t->generation, e) : error_memory(e, "table");
 
     mem_free(folder);
     if (st != ST_OK)
@@ -67,8 +67,7 @@ static enum status look_at_absent(struct replay *r, const struct registered *t, 
     for (size_t i = count; i-- > 0;)
         version[list[i].lineage] = list[i].version;
     mem_free(list);
-    *a = (struct absent){t->name, t->generation,
-                         version[0] < version[1] ? version[0] : version[1]};
+    *a = (struct absent){t->name, t->generation, version[0] < version[1] ? version[0] : version[1]};
     r->absents++;
     return ST_OK;
 }

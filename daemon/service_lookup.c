@@ -203,14 +203,6 @@ static bool prepare(struct lookup_call *c, uint64_t *floats)
     return false;
 }
 
-/* The position of the log that this lookup sees: with the gates passed, every push up to it. */
-static uint64_t log_position(const struct worker *w)
-{
-    uint64_t lsn = atomic_load(&w->server->lsn);
-
-    return lsn > w->catalog->lsn ? lsn : w->catalog->lsn;
-}
-
 /* Go as far as may be: from the beginning, and whenever something has happened. */
 static void go_on(struct lookup_call *c)
 {
@@ -225,7 +217,8 @@ static void go_on(struct lookup_call *c)
     }
     if (!prepare(c, &floats) || !lookup_tables_enter(c, floats > TURN_FLOATS))
         return;
-    c->lsn = log_position(c->call->worker);
+    /* With the gates passed, it sees every push up to that position. */
+    c->lsn = service_lsn(c->call);
     st = lay_out(c, &e);
     if (st == ST_OK)
         run_turn(c);

@@ -6,12 +6,11 @@
 #include "base/text.h"
 #include "daemon/config.h"
 #include "daemon/counters.h"
-#include "daemon/order.h"
 #include "daemon/server.h"
 #include "daemon/services.h"
+#include "daemon/table_call.h"
 #include "daemon/table_info.h"
 #include "daemon/worker.h"
-#include "daemon/writer.h"
 #include "proto/embd.pb-c.h"
 
 static void list_message(struct call *call, const unsigned char *data, size_t n)
@@ -35,55 +34,8 @@ static void list_message(struct call *call, const unsigned char *data, size_t n)
         reply.tables[i] = &info[i];
     }
     reply.n_tables = c->count;
-    reply.lsn = c->lsn;
+    reply.lsn = service_lsn(call);
     service_reply(call, &reply.base);
-}
-
-/* ---- Calls about one table ---- */
-
-/* Kept for `done`, which counts the call under its table. */
-struct table_call {
-    const char *name;
-    unsigned slot;       /* when the call came; SLOT_NONE: not served then */
-    struct order *order; /* under way */
-};
-
-static unsigned slot_of(const struct call *call, const char *name)
-{
-    const struct entry *entry = catalog_find(call->worker->catalog, name, strlen(name));
-
-    return entry ? entry->slot : SLOT_NONE;
-}
-
-/* The call's state; NULL when out of memory, and then the call is over. */
-static struct table_call *begin(struct call *call, const char *name)
-{
-    struct table_call *t = arena_zero(&call->arena, 1, sizeof *t);
-    struct error e;
-
-    if (!t) {
-        call_fail(call, error_memory(&e, "the call"), &e);
-        return NULL;
-    }
-    t->name = name;
-    t->slot = slot_of(call, name);
-    call->state = t;
-    return t;
-}
-
-static void table_done(struct call *call, enum status st)
-{
-    struct table_call *t = call->state;
-
-    if (!t) { /* it was refused before it named a table */
-        service_count(call, SLOT_ANY, st);
-        return;
-    }
-    if (t->order) {
-        atomic_store(&t->order->cancelled, true); /* without effect if it is done */
-        order_unref(t->order);
-    }
-    service_count(call, t->slot == SLOT_NONE ? slot_of(call, t->name) : t->slot, st);
 }
 
 static void describe_message(struct call *call, const unsigned char *data, size_t n)
@@ -96,7 +48,7 @@ static void describe_message(struct call *call, const unsigned char *data, size_
     struct error e;
     enum status st;
 
-    if (!request || !begin(call, request->table))
+    if (!request || !table_call_begin(call, request->table))
         return;
     entry = catalog_find(call->worker->catalog, request->table, strlen(request->table));
     if (!entry)
@@ -110,18 +62,6 @@ static void describe_message(struct call *call, const unsigned char *data, size_
 }
 
 /* ---- Orders ---- */
-
-/* Send the order; the call's state keeps a reference, so that a call that ends can end it. */
-static void send_order(struct call *call, struct table_call *t, struct order *o,
-                       void (*answer)(struct call *call, const struct order *o))
-{
-    o->by = BY_CALL;
-    o->worker = call->worker;
-    o->call_id = call->id;
-    o->answer = answer;
-    t->order = order_ref(o);
-    writer_order(call->worker->server->writer, o);
-}
 
 static void load_answer(struct call *call, const struct order *o)
 {
@@ -197,16 +137,15 @@ static void load_message(struct call *call, const unsigned char *data, size_t n)
 {
     const Embd__V1__LoadRequest *request =
         service_unpack(call, &embd__v1__load_request__descriptor, data, n);
-    struct table_call *t;
     struct order *o;
     struct error e;
     enum status st;
 
-    if (!request || !(t = begin(call, request->table)))
+    if (!request || !table_call_begin(call, request->table))
         return;
     st = load_order(&o, request, call->worker->server->config->import_dir, &e);
     if (st == ST_OK)
-        send_order(call, t, o, load_answer);
+        table_call_send(call, o, load_answer);
     else
         call_fail(call, st, &e);
 }
@@ -228,23 +167,9 @@ static void unload_message(struct call *call, const unsigned char *data, size_t 
 {
     const Embd__V1__UnloadRequest *request =
         service_unpack(call, &embd__v1__unload_request__descriptor, data, n);
-    struct table_call *t;
-    struct order *o;
-    struct error e;
-    enum status st;
 
-    if (!request || !(t = begin(call, request->table)))
-        return;
-    if (!table_name_valid(request->table, strlen(request->table)))
-        st = error_set(&e, ST_NOT_FOUND, "no such table: %s", QUOTE(request->table));
-    else
-        st = order_new(&o, ORDER_UNLOAD, request->table, NULL, &e);
-    if (st != ST_OK) {
-        call_fail(call, st, &e);
-        return;
-    }
-    o->forget = request->forget;
-    send_order(call, t, o, unload_answer);
+    if (request && table_call_begin(call, request->table))
+        table_call_order(call, request->table, ORDER_UNLOAD, request->forget, 0, unload_answer);
 }
 
 const struct rpc rpc_list = {.path = "/embd.v1.Tables/List",
@@ -256,14 +181,14 @@ const struct rpc rpc_describe = {.path = "/embd.v1.Tables/Describe",
                                  .name = "Describe",
                                  .index = CALL_DESCRIBE,
                                  .message = describe_message,
-                                 .done = table_done};
+                                 .done = table_call_done};
 const struct rpc rpc_load = {.path = "/embd.v1.Tables/Load",
                              .name = "Load",
                              .index = CALL_LOAD,
                              .message = load_message,
-                             .done = table_done};
+                             .done = table_call_done};
 const struct rpc rpc_unload = {.path = "/embd.v1.Tables/Unload",
                                .name = "Unload",
                                .index = CALL_UNLOAD,
                                .message = unload_message,
-                               .done = table_done};
+                               .done = table_call_done};

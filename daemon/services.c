@@ -12,8 +12,8 @@
 
 #define ALWAYS                                                                                     \
     &rpc_lookup, &rpc_push, &rpc_push_stream, &rpc_position, &rpc_forget, &rpc_list,               \
-        &rpc_describe, &rpc_load, &rpc_unload, &rpc_stats_query, &rpc_health_check,                \
-        &rpc_health_list, &rpc_health_watch
+        &rpc_describe, &rpc_load, &rpc_unload, &rpc_save, &rpc_restore, &rpc_stats_query,          \
+        &rpc_health_check, &rpc_health_list, &rpc_health_watch
 
 const struct rpc *const *services_rpcs(const struct config *config)
 {
@@ -73,6 +73,13 @@ void service_reply(struct call *call, const ProtobufCMessage *message)
         call_reply(call, b);
     else
         call_fail(call, st, &e);
+}
+
+uint64_t service_lsn(const struct call *call)
+{
+    uint64_t lsn = atomic_load(&call->worker->server->lsn);
+
+    return lsn > call->worker->catalog->lsn ? lsn : call->worker->catalog->lsn;
 }
 
 void service_count(struct call *call, unsigned slot, enum status st)

@@ -14,7 +14,7 @@ struct config;
 extern const struct rpc rpc_lookup;
 extern const struct rpc rpc_push, rpc_push_stream;
 extern const struct rpc rpc_position, rpc_forget;
-extern const struct rpc rpc_list, rpc_describe, rpc_load, rpc_unload;
+extern const struct rpc rpc_list, rpc_describe, rpc_load, rpc_unload, rpc_save, rpc_restore;
 extern const struct rpc rpc_stats_query;
 extern const struct rpc rpc_health_check, rpc_health_list, rpc_health_watch;
 extern const struct rpc rpc_reflection, rpc_reflection_v1alpha;
@@ -31,6 +31,8 @@ void *service_unpack(struct call *call, const ProtobufCMessageDescriptor *type, 
 void service_reply(struct call *call, const ProtobufCMessage *message);
 /* A message as a block for call_reply() or call_send(); NULL when out of memory. Any thread. */
 struct block *service_pack(const ProtobufCMessage *message);
+/* The position in the log of what the call sees: of its worker's catalog, and of pushes. */
+uint64_t service_lsn(const struct call *call);
 /* rpc.done of methods that are about no table: count the call. */
 void service_done(struct call *call, enum status st);
 /* Count a call that is about the table of that slot. */

@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "daemon/config.h"
 #include "daemon/keep.h"
+#include "daemon/server.h"
 #include "daemon/writer_parts.h"
 #include "table/training.h"
 
@@ -59,6 +60,7 @@ static enum status log_settings(struct writer *w, struct entry *entry,
     if (st != ST_OK)
         return st;
     keep_changed(entry->keep, change.lsn);
+    atomic_store(&w->server->lsn, change.lsn);
     log_info("options of the table changed table=%s lsn=%llu", entry->name,
              (unsigned long long)change.lsn);
     return ST_OK;
@@ -70,6 +72,7 @@ static enum status change(struct writer *w, struct entry *entry,
                           const struct optimizer_settings *trained, struct error *e)
 {
     struct optimizer_settings before;
+    bool interval = entry->interval;
     struct error undo;
     enum status st = optimizer_settings_copy(&before, training_settings(entry->training), e);
 
@@ -77,13 +80,14 @@ static enum status change(struct writer *w, struct entry *entry,
         return st;
     st = training_set(entry->training, trained, e);
     if (st == ST_OK) {
+        entry->interval = settings->interval;
         st = keep_settings(entry->keep, e);
         if (st == ST_OK)
             st = log_settings(w, entry, settings, trained, e);
-        if (st == ST_OK)
-            entry->interval = settings->interval;
-        else if (training_set(entry->training, &before, &undo) != ST_OK ||
-                 keep_settings(entry->keep, &undo) != ST_OK)
+        if (st != ST_OK)
+            entry->interval = interval;
+        if (st != ST_OK && (training_set(entry->training, &before, &undo) != ST_OK ||
+                            keep_settings(entry->keep, &undo) != ST_OK))
             writer_give_up(w, &undo);
     }
     optimizer_settings_done(&before);

@@ -3,6 +3,9 @@
 #include "daemon/table_info.h"
 
 #include <assert.h>
+#include <string.h>
+
+#include "daemon/keep.h"
 
 /* The enums of the wire are those of the table, number for number. */
 static_assert((int)EMBD__V1__TABLE_MEMORY__TABLE_MEMORY_MAP == REGION_MAP, "memory");
@@ -17,6 +20,30 @@ const char *entry_trouble(const struct entry *entry)
     if (!entry->table)
         return entry->trouble;
     return table_damaged(entry->table) ? "the file was changed or cut while it was served" : NULL;
+}
+
+void snapshot_info(Embd__V1__SnapshotInfo *info, const struct kept *kept)
+{
+    *info = (Embd__V1__SnapshotInfo)EMBD__V1__SNAPSHOT_INFO__INIT;
+    info->version = kept->version;
+    info->lsn = kept->lsn;
+    info->whole = kept->whole;
+    info->bytes = kept->bytes;
+    info->time_us = kept->time_us;
+    info->file = (char *)kept->file;
+    info->checksum = kept->checksum;
+}
+
+/* Of the optimizer's state. */
+static uint64_t state_bytes(const struct table *t)
+{
+    static const char prefix[] = "optimizer.";
+    uint64_t bytes = 0;
+
+    for (size_t i = 0; i < t->header.tensor_count; i++)
+        if (!strncmp(t->header.tensor[i].tensor.name, prefix, sizeof prefix - 1))
+            bytes += t->header.tensor[i].tensor.bytes;
+    return bytes;
 }
 
 void table_info(Embd__V1__TableInfo *info, const struct entry *entry)
@@ -44,6 +71,12 @@ void table_info(Embd__V1__TableInfo *info, const struct entry *entry)
     info->parameter_bytes = t->bytes;
     info->ratio = table_ratio(t);
     table_memory(t, &info->private_bytes, &info->mapped_bytes);
+    info->optimizer_bytes = state_bytes(t);
+    if (!entry->keep)
+        return;
+    info->trainable = true;
+    info->snapshot_version = entry->gauges->snapshot_version;
+    info->private_bytes += entry->gauges->memory_bytes;
 }
 
 static enum status describe_tensors(Embd__V1__DescribeResponse *reply, const struct table *t,
@@ -70,6 +103,31 @@ static enum status describe_tensors(Embd__V1__DescribeResponse *reply, const str
     return ST_OK;
 }
 
+/* What the table has besides if it is trained. */
+static enum status describe_training(Embd__V1__DescribeResponse *reply, const struct entry *entry,
+                                     struct arena *arena, struct error *e)
+{
+    Embd__V1__SnapshotInfo *info;
+    struct keep_description d;
+    enum status st = keep_describe(&d, entry, arena, e);
+
+    if (st != ST_OK)
+        return st;
+    arena->cap += d.count * (sizeof *info + sizeof *reply->snapshots) + 64;
+    info = arena_alloc(arena, d.count, sizeof *info);
+    reply->snapshots = arena_alloc(arena, d.count, sizeof *reply->snapshots);
+    if (!info || !reply->snapshots)
+        return error_memory(e, "the reply");
+    for (size_t i = 0; i < d.count; i++) {
+        snapshot_info(&info[i], &d.kept[i]);
+        reply->snapshots[i] = &info[i];
+    }
+    reply->n_snapshots = d.count;
+    reply->optimizer = (char *)d.optimizer;
+    reply->durability = (char *)d.durability;
+    return ST_OK;
+}
+
 enum status table_describe(Embd__V1__DescribeResponse *reply, Embd__V1__TableInfo *info,
                            const struct entry *entry, struct arena *arena, struct error *e)
 {
@@ -92,5 +150,7 @@ enum status table_describe(Embd__V1__DescribeResponse *reply, Embd__V1__TableInf
     reply->extra_bytes = t->extra_bytes;
     reply->work = t->work;
     arena->cap += t->header.tensor_count * (sizeof(Embd__V1__TensorInfo) + sizeof(void *) + 32);
+    if (entry->keep && describe_training(reply, entry, arena, e) != ST_OK)
+        return ST_EXHAUSTED;
     return describe_tensors(reply, t, arena, e);
 }

@@ -11,6 +11,9 @@
 /* Why the table cannot be served, or NULL while it can. */
 const char *entry_trouble(const struct entry *entry);
 
+struct kept;
+
+void snapshot_info(Embd__V1__SnapshotInfo *info, const struct kept *kept);
 void table_info(Embd__V1__TableInfo *info, const struct entry *entry);
 MUST_CHECK enum status table_describe(Embd__V1__DescribeResponse *reply, Embd__V1__TableInfo *info,
                                       const struct entry *entry, struct arena *arena,

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Calls about one table. */
+#include "daemon/table_call.h"
+
+#include <string.h>
+
+#include "base/text.h"
+#include "daemon/counters.h"
+#include "daemon/server.h"
+#include "daemon/services.h"
+#include "daemon/worker.h"
+#include "daemon/writer.h"
+
+static unsigned slot_of(const struct call *call, const char *name)
+{
+    const struct entry *entry = catalog_find(call->worker->catalog, name, strlen(name));
+
+    return entry ? entry->slot : SLOT_NONE;
+}
+
+struct table_call *table_call_begin(struct call *call, const char *name)
+{
+    struct table_call *t = arena_zero(&call->arena, 1, sizeof *t);
+    struct error e;
+
+    if (!t) {
+        call_fail(call, error_memory(&e, "the call"), &e);
+        return NULL;
+    }
+    t->name = name;
+    t->slot = slot_of(call, name);
+    call->state = t;
+    return t;
+}
+
+void table_call_send(struct call *call, struct order *o,
+                     void (*answer)(struct call *call, const struct order *o))
+{
+    struct table_call *t = call->state;
+
+    o->by = BY_CALL;
+    o->worker = call->worker;
+    o->call_id = call->id;
+    o->answer = answer;
+    t->order = order_ref(o);
+    writer_order(call->worker->server->writer, o);
+}
+
+void table_call_order(struct call *call, const char *name, enum order_kind kind, bool forget,
+                      uint64_t at, void (*answer)(struct call *call, const struct order *o))
+{
+    struct order *o;
+    struct error e;
+    enum status st;
+
+    if (!table_name_valid(name, strlen(name)))
+        st = error_set(&e, ST_NOT_FOUND, "no such table: %s", QUOTE(name));
+    else
+        st = order_new(&o, kind, name, NULL, &e);
+    if (st != ST_OK) {
+        call_fail(call, st, &e);
+        return;
+    }
+    o->forget = forget;
+    o->at = at;
+    table_call_send(call, o, answer);
+}
+
+void table_call_done(struct call *call, enum status st)
+{
+    struct table_call *t = call->state;
+
+    if (!t) { /* it was refused before it named a table */
+        service_count(call, SLOT_ANY, st);
+        return;
+    }
+    if (t->order) {
+        atomic_store(&t->order->cancelled, true); /* without effect if it is done */
+        order_unref(t->order);
+    }
+    service_count(call, t->slot == SLOT_NONE ? slot_of(call, t->name) : t->slot, st);
+}
