@@ -5,7 +5,8 @@
 
 #include <string.h>
 
-#include "table/lookup.h"
+#include "base/memory.h"
+#include "table/bags.h"
 
 const char REASON_NOT_FOUND[] = "not_found", REASON_DAMAGED[] = "damaged",
            REASON_READ_ONLY[] = "read_only", REASON_UNKNOWN_ID[] = "unknown_id",
@@ -49,37 +50,27 @@ static bool is_finite(const void *data, size_t bytes, enum vector_format format)
     return true;
 }
 
-/* Whether enums, offsets and the count of weights are those of a query. */
-static bool is_well_formed(const struct update_query *q)
-{
-    uint32_t at, last = 0;
-
-    if ((unsigned)q->pooling > POOLING_MEAN || (unsigned)q->format > FORMAT_BF16)
-        return false;
-    if (q->weight_count && (q->pooling != POOLING_SUM || q->weight_count != q->id_count))
-        return false;
-    if (q->pooling == POOLING_NONE)
-        return q->offset_count == 0;
-    for (size_t i = 0; i < q->offset_count; i++, last = at) {
-        memcpy(&at, (const unsigned char *)q->offsets + i * sizeof at, sizeof at);
-        if (i == 0 ? at != 0 : at < last)
-            return false;
-    }
-    return q->offset_count && last == q->id_count;
-}
-
 const char *reason_of_query(enum status st, const struct update_query *q, const struct table *t)
 {
-    size_t rows = q->pooling == POOLING_NONE ? q->id_count : q->offset_count - 1;
+    const struct bags bags = {.ids = q->ids,
+                              .id_count = q->id_count,
+                              .pooling = q->pooling,
+                              .offsets = q->offsets,
+                              .offset_count = q->offset_count,
+                              .weights = q->weights,
+                              .weight_count = q->weight_count};
+    size_t need;
 
     if (st != ST_INVALID)
         return reason_of_status(st);
-    if (!is_well_formed(q))
+    if (!is_finite(q->weights, q->weight_count * 4, FORMAT_F32))
+        return REASON_NOT_FINITE;
+    if ((unsigned)q->format > FORMAT_BF16 || bags_check(&bags, NULL) != ST_OK)
         return REASON_MALFORMED;
-    if (q->gradient_bytes != rows * format_row_bytes(q->format, t->dim))
+    if (!size_mul(bags_rows(&bags), format_row_bytes(q->format, t->dim), &need) ||
+        q->gradient_bytes != need)
         return REASON_DIMENSION;
-    if (!is_finite(q->gradients, q->gradient_bytes, q->format) ||
-        !is_finite(q->weights, q->weight_count * 4, FORMAT_F32))
+    if (!is_finite(q->gradients, q->gradient_bytes, q->format))
         return REASON_NOT_FINITE;
     return REASON_NORM; /* of a row, or its sum is not finite */
 }

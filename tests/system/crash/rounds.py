@@ -13,7 +13,7 @@ import time
 from crash import judge, replay, state
 from crash.journal import read
 from crash.operators import Operator
-from crash.saver import Saver, admin
+from crash.saver import Saver
 from crash.tables import pb, write
 from crash.trainer import Trainer
 from daemon import SANITIZED, Daemon
@@ -25,6 +25,8 @@ SLOW = 10 if SANITIZED else 1
 # Small enough that snapshots are written, folded and dropped, and the log is shortened, within a few rounds.
 CONFIG = """
 workers = 2
+snapshot_interval = 1s
+log_save_bytes = 64KiB
 """
 
 
@@ -72,9 +74,12 @@ class Campaign:
             self.first_lsn = self.lsn() + 1
 
     def lsn(self):
+        """Where the log stands."""
         channel = self.daemon.channel()
-        lsn = channel.unary_unary("/embd.v1.Tables/List", admin.ListRequest.SerializeToString,
-                                  admin.ListResponse.FromString)(admin.ListRequest(), timeout=20).lsn
+        request = pb.LookupRequest()
+        request.lookups.add(table="full", ids=bytes(8))
+        lsn = channel.unary_unary("/embd.v1.Embedding/Lookup", pb.LookupRequest.SerializeToString,
+                                  pb.LookupResponse.FromString)(request, timeout=20).lsn
         channel.close()
         return lsn
 
