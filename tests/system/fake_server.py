@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """An HTTP/2 server that speaks frames by hand, so that it can break every rule.
 
-Usage: fake_server.py SOCKET. Prints "ready". What it does to a call is named by the call: the table's
-name of a LookupRequest, or the text that a request consists of otherwise. One thread a connection.
+Usage: fake_server.py SOCKET. Prints "ready". What it does to a call is named by the call: the name of
+the (first) table of a LookupRequest or PushRequest, or the text that a request consists of otherwise. Each
+message of a PushStream is named like that, with "stream_" before it. One thread a connection.
 """
 import collections
 import os
@@ -10,6 +11,8 @@ import socket
 import struct
 import sys
 import threading
+
+import hpack
 
 DATA, HEADERS, RST, SETTINGS, PUSH, PING, GOAWAY, WINDOW, CONTINUATION = 0, 1, 3, 4, 5, 6, 7, 8, 9
 END_STREAM, END_HEADERS, PADDED, ACK = 1, 4, 8, 1
@@ -123,16 +126,38 @@ def lookup_response(request, dim=4):
     return out
 
 
+def push_response(request):
+    """What embd would answer: the version is the sequence, and number 77 is an old one."""
+    sequence = dict(parse(request)).get(2, 0)
+    count = sum(number == 3 for number, _ in parse(request))
+    out = b"\x08\x01" if sequence == 77 else b""
+    out += run(2, varint(sequence) * count)
+    return out + b"\x18" + varint(sequence + 100) + b"\x20\x05"
+
+
 def name_of(body):
-    if body[:1] == b"\x0a":
+    """LookupRequests begin with a message that begins with a table's name, PushRequests with a text or such a
+    message in field 3."""
+    if body[:1] == b"\x0a" and parse(body)[0][1][:1] == b"\x0a":
         return dict(parse(dict(parse(body))[1]))[1].decode()
+    if body[:1] in (b"\x0a", b"\x1a"):
+        return dict(parse(next(value for number, value in parse(body) if number == 3)))[1].decode()
     return body.decode()
+
+
+def ends(frames):
+    """Whether the last of these frames ends its stream."""
+    while frames:
+        n, kind, flags = struct.unpack(">I", b"\0" + frames[:3])[0], frames[3], frames[4]
+        last, frames = kind == RST or (kind in (DATA, HEADERS) and flags & END_STREAM), frames[9 + n:]
+    return last
 
 
 class Connection(threading.Thread):
     def __init__(self, sock):
         super().__init__(daemon=True)
-        self.sock, self.bodies = sock, {}
+        self.sock, self.bodies, self.decoder = sock, {}, hpack.Decoder()
+        self.streams = {}  # messages of a stream that wait for an answer
 
     def read(self, n):
         data = b""
@@ -173,15 +198,35 @@ class Connection(threading.Thread):
             seen.append("reset %d" % struct.unpack(">I", payload)[0])
         elif kind == HEADERS:
             self.bodies[stream] = b""
+            if (":path", "/embd.v1.Embedding/PushStream") in self.decoder.decode(payload):
+                self.streams[stream] = []
+                self.send(headers(stream, head()))
         elif kind == DATA:
+            if stream not in self.bodies:
+                return  # it has ended for us
             self.bodies[stream] += payload
             for where in (0, stream):
                 self.send(frame(WINDOW, 0, where, struct.pack(">I", n)) if n else b"")
-            if flags & END_STREAM:
+            if stream in self.streams:
+                self.take_messages(stream)
+                if flags & END_STREAM and stream in self.bodies and not self.streams[stream]:
+                    self.send(trailers(stream))
+            elif flags & END_STREAM:
                 self.answer(stream, self.bodies.pop(stream)[5:])
 
-    def answer(self, stream, body):
-        name = name_of(body)
+    def take_messages(self, stream):
+        body = self.bodies[stream]
+        while len(body) >= 5 and len(body) >= 5 + struct.unpack(">I", body[1:5])[0]:
+            end = 5 + struct.unpack(">I", body[1:5])[0]
+            self.streams[stream].append(body[5:end])
+            self.answer(stream, body[5:end], "stream_")
+            body = body[end:]
+            if stream not in self.bodies:
+                return
+            self.bodies[stream] = body
+
+    def answer(self, stream, body, prefix=""):
+        name = prefix + name_of(body)
         with lock:
             counts[name] += 1
         words = name.split(":")
@@ -190,6 +235,8 @@ class Connection(threading.Thread):
         out = scenario(self, stream, body, *words[1:])
         if out:
             self.send(out)
+        if out and prefix and ends(out):
+            self.bodies.pop(stream)
 
 
 # ---- faultless ----
@@ -263,6 +310,75 @@ def do_release(c, stream, body):
     for other in sorted(held, reverse=True):
         out += held.pop(other)
     return out
+
+
+def do_gradient(c, stream, body):
+    return reply(stream, push_response(body))
+
+
+def do_versions(c, stream, body):
+    """One version too many."""
+    return reply(stream, push_response(body) + b"\x10\x01")
+
+
+# ---- streams: what becomes of one message ----
+
+def do_stream_gradient(c, stream, body):
+    c.streams[stream].remove(body)
+    return frame(DATA, 0, stream, message(push_response(body)))
+
+
+def do_stream_hold(c, stream, body):
+    """Answered after the push "release"."""
+
+
+def do_stream_release(c, stream, body):
+    """All that waits, in one piece, and the last byte by itself."""
+    out = b"".join(message(push_response(one)) for one in c.streams[stream])
+    c.streams[stream] = []
+    return frame(DATA, 0, stream, out[:-1]) + frame(DATA, 0, stream, out[-1:])
+
+
+def do_stream_leave(c, stream, body):
+    return trailers(stream)
+
+
+def do_stream_status(c, stream, body, status, text):
+    return trailers(stream, status, grpc_message=text)
+
+
+def do_stream_twice(c, stream, body):
+    return do_stream_gradient(c, stream, body) + frame(DATA, 0, stream, message(push_response(body)))
+
+
+def do_stream_versions(c, stream, body):
+    return frame(DATA, 0, stream, message(push_response(body) + b"\x10\x01"))
+
+
+def do_stream_rubbish(c, stream, body):
+    return frame(DATA, 0, stream, message(b"\xff"))
+
+
+def do_stream_truncated(c, stream, body):
+    return frame(DATA, 0, stream, message(push_response(body))[:-1]) + trailers(stream)
+
+
+def do_stream_length(c, stream, body, length):
+    return frame(DATA, 0, stream, message(b"", length=int(length)))
+
+
+def do_stream_reset(c, stream, body, code):
+    return do_reset(c, stream, body, code)
+
+
+def do_stream_refuse(c, stream, body, times, key):
+    if counts["stream_refuse:%s:%s" % (times, key)] <= int(times):
+        return frame(RST, 0, stream, struct.pack(">I", REFUSED))
+    return do_stream_gradient(c, stream, body)
+
+
+def do_stream_close(c, stream, body):
+    c.hang_up()
 
 
 # ---- statuses ----
