@@ -92,6 +92,16 @@ int buffer_add(struct buffer *b, const void *data, size_t n)
     return 0;
 }
 
+void buffer_drop(struct buffer *b, size_t n)
+{
+    size_t left = buffer_size(b) - n;
+
+    if (!b->block)
+        return;
+    memmove(b->block->data, b->block->data + n, left);
+    b->block->size = left;
+}
+
 size_t buffer_size(const struct buffer *b)
 {
     return b->block ? b->block->size : 0;

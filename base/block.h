@@ -32,6 +32,8 @@ int buffer_add(struct buffer *b, const void *data, size_t n);
 /* Make room for `n` more bytes and return where they go, without changing the size; NULL as above.
  */
 unsigned char *buffer_room(struct buffer *b, size_t n);
+/* Forget the first `n` bytes, of those that there are: the others move to the front. */
+void buffer_drop(struct buffer *b, size_t n);
 size_t buffer_size(const struct buffer *b);
 const unsigned char *buffer_data(const struct buffer *b); /* NULL while empty */
 /* Hand the block over (NULL if empty) and leave the buffer empty. */

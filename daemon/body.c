@@ -222,8 +222,14 @@ void body_resume(struct stream *s)
     worker_discharge(s->call.worker, used);
     nghttp2_session_consume(s->connection->session, s->id, used);
     s->held_used += used;
-    if (s->held_used < n)
+    if (s->held_used < n) {
+        /* Now and then, so that no more is kept than the window lets in and as much again. */
+        if (s->held_used >= n / 2) {
+            buffer_drop(&s->held, s->held_used);
+            s->held_used = 0;
+        }
         return;
+    }
     buffer_done(&s->held);
     s->held_used = 0;
     if (s->remote_closed)

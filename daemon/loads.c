@@ -83,8 +83,8 @@ static enum status check(struct writer *w, struct order *o)
     if (o->kind == ORDER_RESTORE && !entry)
         return error_set(&o->error, ST_NOT_FOUND, "no such table: %s", QUOTE(name));
     if (o->kind == ORDER_RESTORE && !registry_find(w->registry, name)->trainable)
-        return error_set(&o->error, ST_PRECONDITION,
-                         "table %s is read-only: it has no snapshots", name);
+        return error_set(&o->error, ST_PRECONDITION, "table %s is read-only: it has no snapshots",
+                         name);
     if (o->kind == ORDER_LOAD && !o->replace && entry)
         return error_set(&o->error, ST_EXISTS, "table %s is served already", QUOTE(name));
     if (entry && entry->refusal && !o->holds)

@@ -58,11 +58,11 @@ struct order {
 
     /* The load: prepared by the writer, opened by a loader. A table that will be trained goes
        through its first snapshot, for which the writer says beforehand where it belongs. */
-    char *folder;        /* of the name's snapshots; NULL: whatever it is, it is not trained */
-    uint64_t generation; /* of the life that this load begins or goes on with */
-    bool replaces;       /* a served table, which … */
-    uint64_t old;        /* … is at this version and takes no pushes meanwhile */
-    struct snapshot first;     /* the first of the new content */
+    char *folder;          /* of the name's snapshots; NULL: whatever it is, it is not trained */
+    uint64_t generation;   /* of the life that this load begins or goes on with */
+    bool replaces;         /* a served table, which … */
+    uint64_t old;          /* … is at this version and takes no pushes meanwhile */
+    struct snapshot first; /* the first of the new content */
     struct training *training; /* of `table`; NULL: it is read-only */
     uint64_t header_hash;      /* of the file, which … */
     bool opened;               /* … is good, whatever became of the load */
@@ -72,7 +72,7 @@ struct order {
     bool trusted;      /* the file was checked in full before … */
     uint64_t checksum; /* … and had this checksum */
     struct table *table;
-    struct mailbox *back; /* the writer's */
+    struct mailbox *back;          /* the writer's */
     const struct opening *opening; /* the start, which may be given up; NULL: it is over */
     bool holds; /* the writer's: the served table takes no pushes until this load is over */
     uint64_t start_us;

@@ -13,10 +13,8 @@
 
 enum status order_open_snapshot(struct order *o)
 {
-    struct table_options options = {.memory = REGION_COPY,
-                                    .limits = o->limits,
-                                    .progress = order_goes_on,
-                                    .context = o};
+    struct table_options options = {
+        .memory = REGION_COPY, .limits = o->limits, .progress = order_goes_on, .context = o};
     struct snapshot *list = NULL;
     size_t count, i = 0;
     enum status st = snapshot_list(&list, &count, o->folder, o->generation, &o->error);
@@ -101,11 +99,11 @@ static enum status write_first(struct order *o, const struct optimizer_settings 
 
 static enum status open_first(struct order *o)
 {
-    struct table_options options = {
-        .memory = o->settings.memory == REGION_LOCK ? REGION_LOCK : REGION_COPY,
-        .limits = o->limits,
-        .progress = order_goes_on,
-        .context = o};
+    struct table_options options = {.memory = o->settings.memory == REGION_LOCK ? REGION_LOCK
+                                                                                : REGION_COPY,
+                                    .limits = o->limits,
+                                    .progress = order_goes_on,
+                                    .context = o};
     struct table *trained;
     enum status st = snapshot_open(&trained, &o->first, &options, &o->error);
 

@@ -74,6 +74,8 @@ enum status origin_apply(struct writer *w, struct entry *entry, const struct reg
     enum origin origin = compare(&file, w->config, r, t->file, &why);
     enum status st = judge(origin, t, replace, &why, e);
 
+    if (st == ST_OK && entry && entry->refusal)
+        st = error_set(e, ST_ABORTED, "table %s %s", t->name, entry->refusal);
     if (st == ST_OK && !*replace && entry && entry->keep) {
         st = table_settings_read(&settings, r->options, e);
         if (st == ST_OK && !table_settings_same(&settings, &t->settings)) {

@@ -23,11 +23,11 @@ struct candidates {
 
 static enum status open_one(struct order *o, const struct snapshot *s, struct error *e)
 {
-    struct table_options options = {
-        .memory = o->settings.memory == REGION_LOCK ? REGION_LOCK : REGION_COPY,
-        .limits = o->limits,
-        .progress = order_goes_on,
-        .context = o};
+    struct table_options options = {.memory = o->settings.memory == REGION_LOCK ? REGION_LOCK
+                                                                                : REGION_COPY,
+                                    .limits = o->limits,
+                                    .progress = order_goes_on,
+                                    .context = o};
     enum status st = snapshot_open(&o->table, s, &options, e);
 
     if (st == ST_OK && o->folder)

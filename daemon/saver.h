@@ -17,7 +17,7 @@ struct saving {
     struct saving *next;  /* in the writer's list */
     struct mailbox *back; /* the writer's */
     struct entry *entry;
-    struct order *orders; /* answered with its outcome */
+    struct order *orders;  /* answered with its outcome */
     atomic_bool cancelled; /* the daemon stops */
 
     struct snapshot_moment moment;

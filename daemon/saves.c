@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Saves: those that calls ask for, those that the daemon makes by itself, and those before a table
-   is unloaded. A few run at a time, one for each table; the others wait in a queue. The writer's. */
+   is unloaded. A few run at a time, one for each table; the others wait in a queue. The writer's.
+ */
 #include <inttypes.h>
 #include <string.h>
 
@@ -11,6 +12,7 @@
 #include "daemon/saver.h"
 #include "daemon/server.h"
 #include "daemon/writer_parts.h"
+#include "table/training.h"
 
 /* Saves run by the disk and one thread each. */
 #define SAVERS 2
@@ -73,7 +75,7 @@ static void give_up(struct writer *w, struct keep *k, struct order *orders, enum
 {
     struct order *then = k->then;
 
-    k->patience_us = !k->patience_us                        ? PATIENCE_FIRST_US
+    k->patience_us = !k->patience_us                         ? PATIENCE_FIRST_US
                      : k->patience_us < PATIENCE_MOST_US / 2 ? k->patience_us * 2
                                                              : PATIENCE_MOST_US;
     k->retry_us = clock_now_us() + k->patience_us;
@@ -93,8 +95,6 @@ static enum status begin(struct writer *w, struct keep *k, struct saving **s, st
 {
     enum status st = writer_writable(w, e);
 
-    if (st == ST_OK && k->entry->refusal && !k->then)
-        st = error_set(e, ST_UNAVAILABLE, "table %s %s", k->entry->name, k->entry->refusal);
     if (st == ST_OK)
         st = registry_sync(w->registry, e);
     if (st == ST_OK)
@@ -188,6 +188,11 @@ void saves_next(struct writer *w)
         dequeue(w, k);
         orders = k->orders;
         k->orders = NULL;
+        if (k->entry->refusal && !k->then) {
+            st = error_set(&e, ST_UNAVAILABLE, "table %s %s", k->entry->name, k->entry->refusal);
+            answer_all(orders, st, &e, NULL);
+            continue;
+        }
         st = begin(w, k, &s, &e);
         if (st != ST_OK) {
             give_up(w, k, orders, st, &e);
@@ -251,8 +256,8 @@ static enum status check(const struct entry *entry, const struct order *o, struc
     if (!entry->table)
         return error_set(e, ST_DATA_LOSS, "%s", entry->trouble);
     if (!entry->keep)
-        return error_set(e, ST_PRECONDITION,
-                         "table %s is read-only: there is nothing to save", entry->name);
+        return error_set(e, ST_PRECONDITION, "table %s is read-only: there is nothing to save",
+                         entry->name);
     if (entry->refusal)
         return error_set(e, ST_UNAVAILABLE, "table %s %s", entry->name, entry->refusal);
     return ST_OK;
@@ -338,6 +343,9 @@ void saves_tick(struct writer *w)
         const struct entry *entry = w->catalog->entry[i];
         struct keep *k = entry->keep;
 
+        if (k)
+            atomic_store_explicit(&entry->gauges->memory_bytes, training_bytes(entry->training),
+                                  memory_order_relaxed);
         if (k && !entry->refusal && !k->saving && !k->queued && now >= k->retry_us &&
             is_due(w, k, most))
             enqueue(w, k);

@@ -116,7 +116,8 @@ static void remember_file(struct writer *w, const struct order *o)
 {
     struct error e;
 
-    if (o->training || !o->table->checksum || registry_file_known(w->registry, &o->identity, &(uint64_t){0}))
+    if (o->training || !o->table->checksum ||
+        registry_file_known(w->registry, &o->identity, &(uint64_t){0}))
         return;
     if (registry_file_remember(w->registry, &o->identity, o->checksum, &e) != ST_OK)
         log_warn("the next start will read the whole file again table=%s error=%s", o->name,

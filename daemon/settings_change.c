@@ -26,8 +26,8 @@ static enum status merge(struct optimizer_settings *out, const struct entry *ent
 
     if (!file)
         file = now;
-    st = optimizer_settings_merge(out, file->optimizer ? file : NULL, option, count,
-                                  settings->reset_optimizer, e);
+    /* Whether the optimizer may be another one is a question of the table's state, see below. */
+    st = optimizer_settings_merge(out, file->optimizer ? file : NULL, option, count, true, e);
     if (st != ST_OK)
         return st;
     if (!out->optimizer)

@@ -121,7 +121,7 @@ bool log_turn(struct writer *w, bool idle)
     if (!due && registry_bytes(w->registry) <= w->config->log_save_bytes)
         return false;
     w->step_due = false;
-    if (FAILPOINT("shorten"))
+    if (FAILPOINT("shorten.step"))
         st = error_errno(&e, errno, "cannot shorten the log");
     else
         st = registry_shorten(w->registry, w->front, &more, &e);

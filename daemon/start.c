@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The start: trained tables are opened from their snapshots and the log is replayed over them; then
-   what the configuration says is done, as a reload would; and the tables that are new, or read-only,
-   are loaded from their files. The writer's, while nobody reads yet. */
+   what the configuration says is done, as a reload would; and the tables that are new, or
+   read-only, are loaded from their files. The writer's, while nobody reads yet. */
 #include <errno.h>
 #include <string.h>
 
@@ -24,7 +24,8 @@ static enum status go_on(struct writer *w, struct error *e)
 }
 
 /* Serve one table from its file. One that was served before from the same file is served as damaged
-   when that cannot be read; anything else that is wrong with a table keeps the daemon from starting.
+   when that cannot be read; anything else that is wrong with a table keeps the daemon from
+   starting.
  */
 static enum status load_table(struct writer *w, const char *name, const char *file,
                               const struct table_settings *settings, enum registered_by by,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Names that are not to be served any more. A trainable table is saved before, in both lineages,
-   since its rows of the log may go afterwards; pushes are refused from that moment on. The writer's.
+   since its rows of the log may go afterwards; pushes are refused from that moment on. The
+   writer's.
  */
 #include <string.h>
 

@@ -217,6 +217,7 @@ static bool open_all(struct writer *w)
     if (w->registry)
         atomic_store(&w->server->lsn, registry_lsn(w->registry));
     w->serving = st == ST_OK; /* before anybody can read */
+    w->stopping = !w->serving;
     if (w->serving)
         opening_phase(&w->server->opening, OPENING_DONE, 0);
     mailbox_send(&w->server->main, &w->opened.mail);

@@ -104,17 +104,16 @@ bool reconcile_wants(const struct table_config *t, const struct registered *r);
 const char *reconcile_dropped(const struct writer *w, size_t *i);
 /* An order to load the table. */
 MUST_CHECK enum status reconcile_order(struct order **out, const char *name, const char *file,
-                                       const struct table_settings *settings,
-                                       enum registered_by by, const struct config *config,
-                                       struct error *e);
+                                       const struct table_settings *settings, enum registered_by by,
+                                       const struct config *config, struct error *e);
 
 /* start.c: open all tables and replay the log. The start ends with what it returns. */
 MUST_CHECK enum status start_tables(struct writer *w, struct error *e);
 /* revive.c: open a trainable table from its newest good snapshot; a table that has none is served
    as damaged. */
 MUST_CHECK enum status revive_table(struct writer *w, const char *name, struct error *e);
-/* The same without a log: as it was at its newest good snapshot, read-only. ST_NOT_FOUND if the name
-   has no snapshots. */
+/* The same without a log: as it was at its newest good snapshot, read-only. ST_NOT_FOUND if the
+   name has no snapshots. */
 MUST_CHECK enum status revive_without_log(struct writer *w, const struct table_config *t,
                                           struct error *e);
 /* replay.c: bring the tables that were revived to where the log ends. */
@@ -152,11 +151,11 @@ MUST_CHECK enum status saves_order(struct writer *w, struct order *o, struct err
 void saves_before(struct writer *w, struct entry *entry, struct order *o, const char *refusal);
 /* Save a table here and now; during start. */
 MUST_CHECK enum status saves_now(struct writer *w, struct entry *entry, struct error *e);
-bool saves_busy(const struct keep *k); /* one is under way; NULL is fine */
+bool saves_busy(const struct keep *k);              /* one is under way; NULL is fine */
 void saves_leave(struct writer *w, struct keep *k); /* the entry leaves the catalog; NULL is fine */
 void saves_next(struct writer *w);                  /* start those that wait */
-void saves_tick(struct writer *w);                  /* once a second: what should be saved by itself */
-void saves_stop(struct writer *w);                  /* the daemon stops */
+void saves_tick(struct writer *w); /* once a second: what should be saved by itself */
+void saves_stop(struct writer *w); /* the daemon stops */
 
 /* shorten.c: which rows of the log are still needed. */
 /* A name that is not served, or damaged, needs the rows from `lsn` on. */
@@ -169,8 +168,8 @@ void holds_done(struct writer *w);
 uint64_t log_hold_most(const struct writer *w);
 /* Once a second: find out which rows may go. */
 void log_front(struct writer *w);
-/* Once a turn of the writer's loop: let some of them go, if there was nothing else to do, or it must
-   be. True if there are more. */
+/* Once a turn of the writer's loop: let some of them go, if there was nothing else to do, or it
+   must be. True if there are more. */
 bool log_turn(struct writer *w, bool idle);
 
 /* watch.c: once a second. */

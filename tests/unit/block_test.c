@@ -73,6 +73,25 @@ static void test_buffer_grows_and_keeps_its_bytes(void **state)
     assert_int_equal(buffer_size(&b), 0);
 }
 
+static void test_buffer_drops_from_the_front(void **state)
+{
+    struct buffer b;
+
+    (void)state;
+    buffer_init(&b, 10);
+    buffer_drop(&b, 0);
+    assert_int_equal(buffer_add(&b, "abcdefghij", 10), 0);
+    buffer_drop(&b, 3);
+    assert_int_equal(buffer_size(&b), 7);
+    assert_memory_equal(buffer_data(&b), "defghij", 7);
+    assert_int_equal(buffer_add(&b, "klm", 3), 0); /* the room is there again */
+    assert_int_equal(buffer_add(&b, "n", 1), -1);
+    assert_memory_equal(buffer_data(&b), "defghijklm", 10);
+    buffer_drop(&b, 10);
+    assert_int_equal(buffer_size(&b), 0);
+    buffer_done(&b);
+}
+
 static void test_buffer_limit_is_exact(void **state)
 {
     unsigned char bytes[1000] = {0};
@@ -150,6 +169,7 @@ int main(void)
         cmocka_unit_test(test_new_block),
         cmocka_unit_test(test_last_thread_frees),
         cmocka_unit_test(test_buffer_grows_and_keeps_its_bytes),
+        cmocka_unit_test(test_buffer_drops_from_the_front),
         cmocka_unit_test(test_buffer_limit_is_exact),
         cmocka_unit_test(test_room_leaves_the_size),
         cmocka_unit_test(test_take_leaves_the_buffer_empty),

@@ -331,3 +331,39 @@ static inline size_t scene_files(const struct scene *s, const char *ending)
     pclose(list);
     return n;
 }
+
+/* A table with a snapshot in each lineage, and changes since. */
+static inline void scene_two(struct scene *s)
+{
+    struct error e;
+
+    scene_begin(s);
+    scene_start(s, &scene_tables[1], "rowwise_adagrad");
+    scene_push(s, 4);
+    assert_ok(scene_snapshot(s, 1, true, NULL, NULL, &e), e);
+    scene_push(s, 4);
+}
+
+/* What was there before the snapshot that failed is all there is, and good. */
+static inline void scene_expect_two(const struct scene *s)
+{
+    struct error e;
+
+    assert_int_equal(scene_files(s, ""), 2);
+    assert_ok(snapshot_verify(&s->newest[0], &e), e);
+    assert_ok(snapshot_verify(&s->newest[1], &e), e);
+}
+
+/* A later try takes what an earlier one had begun. */
+static inline void scene_expect_next(struct scene *s, bool whole)
+{
+    unsigned char *copy = malloc(s->table->region->size);
+    struct table *t;
+    struct error e;
+
+    assert_ok(scene_snapshot(s, 0, whole, copy, NULL, &e), e);
+    t = scene_open_snapshot(&s->newest[0]);
+    assert_memory_equal(t->region->data, copy, t->region->size);
+    table_close(t);
+    free(copy);
+}

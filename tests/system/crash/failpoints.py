@@ -23,7 +23,7 @@ def names():
 
 
 class Failpoints(Campaign):
-    """Lives with one failpoint armed."""
+    """Lives with one failpoint armed each."""
 
     def __init__(self, seed=1, **more):
         super().__init__(seed, operator=True, **more)
@@ -32,20 +32,22 @@ class Failpoints(Campaign):
     def hits(self):
         return len(self.note.read_text().splitlines()) if self.note.exists() else 0
 
-    def life(self, name, action):
-        """How often the point acted in one life."""
+    def life(self, name, action, seconds, places=PLACES):
+        """How often the point acted in one life, of so many seconds at most."""
         before = self.hits()
-        at = self.random.choice(PLACES)
+        at = self.random.choice(places)
         arm = {"EMBD_FAILPOINTS": f"{name}={action}@{at}", "EMBD_FAILPOINT_LOG": str(self.note)}
         self.count["rounds"] += 1
         for trainer in self.trainers:
             trainer.patient = {grpc.StatusCode.RESOURCE_EXHAUSTED}
+        if action != "kill":
+            self.saver.saved.clear()  # a snapshot that could not be read is not the newest one any more
         try:
             self.start(**arm)
         except RuntimeError:
             self.failed_start(name, action, before)
             return self.hits() - before
-        lives = self.push_for((0.3 if action == "kill" else 0.08) * SLOW)
+        lives = self.push_for(seconds * SLOW)
         if not lives and (action != "kill" or self.hits() == before):
             self.problems.append(f"{name}={action}@{at}: embd died by itself:\n{self.daemon.log_text()[-3000:]}")
         if lives and action == "kill" and self.hits() > before:
@@ -66,19 +68,38 @@ class Failpoints(Campaign):
 
 
 def hit(name, action, wanted, seed, report):
-    """Hit a point so many times, in campaigns that begin with nothing; the hits there were, and what went wrong."""
+    """Hit a point so many times, in campaigns that begin with nothing; the hits there were, and what went wrong. What
+    the daemon does only once a second is met in longer lives."""
     hits = tries = 0
-    while hits < wanted and tries < TRIES:
-        with Failpoints(seed + hits + tries) as campaign:
-            missed = 0
-            while hits < wanted and missed < TRIES and not campaign.problems and campaign.count["rounds"] < 25:
-                more = campaign.life(name, action)
-                hits, missed = hits + more, 0 if more else missed + 1
+    for seconds in (0.1, 1.5):
+        while hits < wanted:
             tries += 1
-            problems = campaign.finish()
-            if problems:
-                return hits, [f"{name}={action}: {problem}" for problem in problems]
-            report(campaign.count)
-        if not hits:
-            break
+            with Failpoints(seed + tries) as campaign:
+                missed, before = 0, hits
+                while hits < wanted and missed < TRIES and not campaign.problems and campaign.count["rounds"] < 25:
+                    more = campaign.life(name, action, seconds)
+                    hits, missed = hits + more, 0 if more else missed + 1
+                problems = campaign.finish()
+                if problems:
+                    return hits, [f"{name}={action}: {problem}" for problem in problems]
+                report(campaign.count)
+            if hits == before:
+                break
     return hits, []
+
+
+def hit_once(points, seed, report):
+    """Hit each of [(name, action)] once, many of them in one campaign. Those that were not met, and what went wrong."""
+    problems = []
+    for seconds, lives in ((0.1, 30), (0.1, 1), (0.1, 4), (1.5, 4)):  # in passing; at the first start; and late
+        unmet = []
+        while points and not problems:
+            some, points = points[:lives], points[lives:]
+            with Failpoints(seed) as campaign:
+                unmet += [point for point in some if not campaign.life(*point, seconds, (1,))]
+                problems += [f"in {', '.join('='.join(point) for point in some)}: {problem}"
+                             for problem in campaign.finish()]
+                report(campaign.count)
+            seed += 1
+        points = unmet
+    return points, problems

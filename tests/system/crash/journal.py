@@ -8,14 +8,17 @@
 The judge believes these files and nothing else."""
 import base64
 import json
+import threading
 
 
 class Journal:
     def __init__(self, path):
         self.path, self.file = path, open(path, "a", buffering=1 << 16)
+        self.lock = threading.Lock()  # a stream is written by one thread and read by another
 
     def write(self, **record):
-        self.file.write(json.dumps(record) + "\n")
+        with self.lock:
+            self.file.write(json.dumps(record) + "\n")
 
     def push(self, sequence, message):
         self.write(push=sequence, message=base64.b64encode(message).decode())

@@ -17,6 +17,7 @@ class Operator:
     def __init__(self, folder, seed=1):
         self.random, self.count, self.file = random.Random(seed), 0, "full.safetensors"
         self.refusals, self.problems = [], []
+        self.cycle = self.steps()  # goes on from life to life
         self.stop = threading.Event()
         assert (folder / self.file).exists()
 
@@ -34,8 +35,8 @@ class Operator:
     def live(self, address):
         channel = grpc.insecure_channel(address, CHANNEL)
         try:
-            for step in self.steps():
-                if self.stop.wait(self.random.random() * 0.02):
+            for step in self.cycle:
+                if self.stop.wait(self.random.random() * 0.01):
                     break
                 try:
                     self.count += 1

@@ -43,8 +43,9 @@ class Campaign:
         self.random = random.Random(seed)
         self.folder = self.top / "daemon"
         self.folder.mkdir()
-        self.daemon = Daemon(tables=write(self.top), folder=self.folder, config=CONFIG, start=False, import_dir=self.top,
-                             listen=f"unix:{self.top}/socket")
+        interval = () if power else ("hash", "fp16")  # a death of the daemon costs these nothing either
+        self.daemon = Daemon(tables=write(self.top, interval), folder=self.folder, config=CONFIG, start=False,
+                             import_dir=self.top, listen=f"unix:{self.top}/socket")
         (self.folder / "data").mkdir(mode=0o750)
         self.power = PowerCut(self.folder / "data", drop) if power else None
         self.environment = {}
@@ -137,7 +138,9 @@ class Campaign:
         except RuntimeError as error:
             self.problems.append(f"round {self.count['rounds']}: {error}")
             return
-        if not self.push_for(self.random.random() * 0.12 * SLOW):
+        # The daemon shortens its log and saves tables by itself only where it is left alone for a second.
+        most = 1.6 if self.random.random() < 0.05 else 0.12 * SLOW
+        if not self.push_for(self.random.random() * most):
             self.problems.append(f"embd died by itself:\n{self.daemon.log_text()[-3000:]}")
         self.end()
 
@@ -204,6 +207,10 @@ class Campaign:
     def close(self, keep=False):
         if self.daemon.process and self.daemon.process.poll() is None:
             self.daemon.kill()
+        if self.daemon.process:
+            self.daemon.log.close()
+        for trainer in self.trainers:
+            trainer.close()
         if self.power:
             self.power.close()
         if not keep:

@@ -12,7 +12,7 @@ admin = messages("embd")
 
 
 class Saver:
-    def __init__(self, seed=1, pause=0.02):
+    def __init__(self, seed=1, pause=0.005):
         self.random, self.pause = random.Random(seed), pause
         self.saved = {}     # table -> version that Save has answered last
         self.count = 0

@@ -46,13 +46,13 @@ def tables():
     return out
 
 
-def write(folder):
-    """Write the files; what Daemon takes as `tables`."""
+def write(folder, interval=()):
+    """Write the files; what Daemon takes as `tables`. Those named in `interval` are answered before they are synced."""
     out = {}
     for table in tables():
         path = folder / f"{table.name}.safetensors"
         tablefile.write(path, table.bytes)
-        out[table.name] = f"{path},{table.options}"
+        out[table.name] = f"{path},{table.options}" + (",durability=interval" if table.name in interval else "")
     return out
 
 
