@@ -96,9 +96,10 @@ MUST_CHECK enum status snapshot_open(struct table **out, const struct snapshot *
 MUST_CHECK enum status snapshot_verify(const struct snapshot *s, struct error *e);
 
 /* Delete what the two newest snapshots of the generation (the newest good one of each lineage; of
-   versions from `since` on) do not need: older chains, damaged ones, other generations. Where there
-   are no such two yet, only temporary files go. `since` is the version at which the table's present
-   content began. Files that are not named like ours stay. */
+   versions from `since` on) do not need: older chains, other generations. Damaged ones go when a
+   good one of their lineage is newer. Where there are no such two yet, only temporary files go.
+   `since` is the version at which the table's present content began. Files that are not named like
+   ours stay. */
 MUST_CHECK enum status snapshot_prune(const char *folder, uint64_t generation, uint64_t since,
                                       struct error *e);
 /* Delete the folder of a forgotten table with all files in it; a folder within it stays and is an

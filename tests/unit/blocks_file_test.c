@@ -29,7 +29,7 @@ static int make(struct unit_folder *folder, const struct table_file *f, bool sea
 
     header = n - f->zeros;
     if (seal)
-        header_seal(bytes, header);
+        assert_true(header_seal(bytes, header));
     unit_write(path, bytes, n);
     free(bytes);
     fd = open(path, O_RDONLY);

@@ -285,7 +285,7 @@ static void forge(const struct damage *d, const char *path, uint64_t index, cons
     snprintf(base, sizeof base, "%016llx", (unsigned long long)d->a[1].checksum);
     snprintf(sum, sizeof sum, "%016llx", (unsigned long long)hash_bytes(data, sizeof data));
     assert_ok(header_build(&header, &n, metadata, 9, tensor, place, 2, &e), e);
-    header_seal(header, n);
+    assert_true(header_seal(header, n));
     file = fopen(path, "wb");
     assert_non_null(file);
     assert_int_equal(fwrite(header, 1, n, file) + fwrite(data, 1, sizeof data, file),
