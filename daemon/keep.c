@@ -23,6 +23,7 @@ enum status keep_new(struct keep **out, struct entry *entry, const char *folder,
     k->since = entry->version;
     pthread_mutex_init(&k->lock, NULL); /* with default attributes it cannot fail */
     optimizer_settings_init(&k->settings);
+    optimizer_settings_init(&k->next_settings);
     st = keep_settings(k, e);
     if (st != ST_OK) {
         keep_free(k);
@@ -38,6 +39,7 @@ void keep_free(struct keep *k)
         return;
     pthread_mutex_destroy(&k->lock);
     optimizer_settings_done(&k->settings);
+    optimizer_settings_done(&k->next_settings);
     mem_free(k->kept);
     mem_free(k->folder);
     mem_free(k);

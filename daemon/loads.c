@@ -66,8 +66,9 @@ static void give_up(struct writer *w, struct order *o, enum status st)
                     "restore refused table=%s version=%" PRIu64 " status=%s error=%s", o->name,
                     o->at, status_name(st), o->error.text);
     } else if (st != ST_CANCELLED) {
-        log_limited(&limit, 5, LOG_INFO, "load refused table=%s file=%s status=%s error=%s",
-                    o->name, QUOTE(o->file), status_name(st), o->error.text);
+        log_limited(&limit, 5, LOG_INFO, "%s refused table=%s file=%s status=%s error=%s",
+                    o->kind == ORDER_RESTORE ? "restore" : "load", o->name,
+                    QUOTE(o->file ? o->file : ""), status_name(st), o->error.text);
     }
     order_answer(o, st);
 }

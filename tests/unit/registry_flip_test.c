@@ -3,7 +3,7 @@
  */
 #include <sys/wait.h>
 
-#include "tests/unit/push_log_scene.h"
+#include "tests/unit/log_push_scene.h"
 
 #define TEXT_MAX (1 << 17)
 

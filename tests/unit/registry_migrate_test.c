@@ -6,7 +6,7 @@
 
 #include "tests/unit/faulty_vfs.h"
 #include "tests/unit/log_1.h"
-#include "tests/unit/push_log_scene.h"
+#include "tests/unit/log_push_scene.h"
 
 static const char *const said =
     "9: ads /srv/\"ads\"\n\xc3\xa4 {\"memory\": \"copy\"} 1 -1 3 1 3 77, users "

@@ -4,7 +4,7 @@
 #include <endian.h>
 
 #include "storage/push_body.h"
-#include "tests/unit/push_log_scene.h"
+#include "tests/unit/log_push_scene.h"
 
 /* Swap the index of pushes for one that leaves out a row. */
 static void ruin_index(struct scene *s)
