@@ -183,7 +183,7 @@ static enum status copy(struct keep_description *out, struct optimizer_settings 
     size_t bytes = k->kept_count * sizeof *k->kept;
     struct kept *kept;
 
-    arena->cap += bytes + sizeof *kept;
+    arena->cap += bytes + 64;
     kept = arena_alloc(arena, k->kept_count, sizeof *kept);
     if (!kept)
         return error_memory(e, "the reply");
@@ -217,7 +217,7 @@ enum status keep_describe(struct keep_description *out, const struct entry *entr
     if (st != ST_OK)
         return st;
     n = strlen(text);
-    arena->cap += n + 16;
+    arena->cap += n + 64;
     out->optimizer = arena_text(arena, text, n);
     mem_free(text);
     return out->optimizer ? ST_OK : error_memory(e, "the reply");

@@ -7,6 +7,7 @@
 #undef _FILE_OFFSET_BITS /* both names of each function are defined here */
 #include <dlfcn.h>
 #include <errno.h>
+#include <execinfo.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdarg.h>
@@ -23,6 +24,8 @@
 #include "tests/preload/real.h"
 
 #define DESCRIPTORS 65536
+#define PLACES 16384 /* different stacks of allocations that are told apart */
+#define FRAMES 10    /* callers that make a stack */
 
 /* The order is that of KINDS in faults.py. */
 enum kind { NONE, WRITE, SYNC, RENAME, OPEN, SIZE, UNLINK, MAP, MEMORY, KINDS };
@@ -30,9 +33,11 @@ enum kind { NONE, WRITE, SYNC, RENAME, OPEN, SIZE, UNLINK, MAP, MEMORY, KINDS };
 struct faults {
     atomic_uint kind, ever;
     atomic_int error;
-    atomic_uint spare;
+    atomic_uint trace; /* note which allocations come from a place of their own */
     atomic_ullong at, failed;
     atomic_ullong count[KINDS];
+    atomic_ullong places;
+    unsigned long long place[PLACES]; /* the number of the first allocation from each place */
 };
 
 static struct faults *faults; /* NULL: the process is left alone */
@@ -228,6 +233,44 @@ OURS int unlink(const char *path)
 
 /* ---- Memory ---- */
 
+/* A session makes many thousand allocations, most of them from a place that made others before.
+   Their first ones are worth failing. */
+static void trace(void)
+{
+    static _Thread_local bool inside; /* backtrace() allocates the first time */
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    static uint64_t seen[4 * PLACES];
+    void *frame[FRAMES];
+    uint64_t hash = 14695981039346656037U;
+    int frames;
+
+    if (inside)
+        return;
+    inside = true;
+    frames = backtrace(frame, FRAMES);
+    for (int i = 0; i < frames; i++)
+        hash = (hash ^ (uintptr_t)frame[i]) * 1099511628211U;
+    pthread_mutex_lock(&lock);
+    for (size_t at = hash % (4 * PLACES); seen[at] != hash; at = (at + 1) % (4 * PLACES))
+        if (!seen[at] && faults->places < PLACES) {
+            seen[at] = hash;
+            faults->place[faults->places++] = faults->count[MEMORY];
+        } else if (!seen[at]) {
+            break;
+        }
+    pthread_mutex_unlock(&lock);
+    inside = false;
+}
+
+static bool memory_fails(void)
+{
+    bool failed = fails(MEMORY);
+
+    if (faults && faults->trace)
+        trace();
+    return failed;
+}
+
 OURS void *mmap(void *at, size_t n, int protection, int flags, int fd, off_t from)
 {
     if (fails(MAP))
@@ -241,21 +284,21 @@ OURS void *mmap64(void *at, size_t n, int protection, int flags, int fd, off64_t
 
 OURS void *malloc(size_t n)
 {
-    return fails(MEMORY) ? NULL : REAL(malloc)(n);
+    return memory_fails() ? NULL : REAL(malloc)(n);
 }
 OURS void *calloc(size_t count, size_t n)
 {
-    return fails(MEMORY) ? NULL : REAL(calloc)(count, n);
+    return memory_fails() ? NULL : REAL(calloc)(count, n);
 }
 OURS void *realloc(void *p, size_t n)
 {
-    return fails(MEMORY) ? NULL : REAL(realloc)(p, n);
+    return memory_fails() ? NULL : REAL(realloc)(p, n);
 }
 OURS int posix_memalign(void **p, size_t alignment, size_t n)
 {
-    return fails(MEMORY) ? ENOMEM : REAL(posix_memalign)(p, alignment, n);
+    return memory_fails() ? ENOMEM : REAL(posix_memalign)(p, alignment, n);
 }
 OURS void *aligned_alloc(size_t alignment, size_t n)
 {
-    return fails(MEMORY) ? NULL : REAL(aligned_alloc)(alignment, n);
+    return memory_fails() ? NULL : REAL(aligned_alloc)(alignment, n);
 }

@@ -19,9 +19,10 @@ FILES = KINDS[1:7]
 
 class Shared(ctypes.Structure):
     """struct faults of faults.c."""
-    _fields_ = [("kind", ctypes.c_uint), ("ever", ctypes.c_uint), ("error", ctypes.c_int), ("spare", ctypes.c_uint),
+    _fields_ = [("kind", ctypes.c_uint), ("ever", ctypes.c_uint), ("error", ctypes.c_int), ("trace", ctypes.c_uint),
                 ("at", ctypes.c_ulonglong), ("failed", ctypes.c_ulonglong),
-                ("count", ctypes.c_ulonglong * len(KINDS))]
+                ("count", ctypes.c_ulonglong * len(KINDS)), ("places", ctypes.c_ulonglong),
+                ("place", ctypes.c_ulonglong * 16384)]
 
 
 class Faults:
@@ -30,8 +31,8 @@ class Faults:
     def __init__(self, folder):
         self.folder = pathlib.Path(folder)
         fd, self.path = tempfile.mkstemp(prefix="embd-faults-")
-        os.truncate(fd, mmap.PAGESIZE)
-        self.memory = mmap.mmap(fd, mmap.PAGESIZE)
+        os.truncate(fd, ctypes.sizeof(Shared))
+        self.memory = mmap.mmap(fd, ctypes.sizeof(Shared))
         os.close(fd)
         self.shared = Shared.from_buffer(self.memory)
 
@@ -57,6 +58,15 @@ class Faults:
 
     def counts(self):
         return {kind: self.shared.count[i] for i, kind in enumerate(KINDS) if i}
+
+    def trace(self):
+        """Note from which places memory is allocated, from now on."""
+        self.shared.places, self.shared.trace = 0, 1
+
+    def places(self):
+        """The numbers of the allocations that were the first from their places (stacks of callers)."""
+        self.shared.trace = 0
+        return sorted(self.shared.place[:self.shared.places])
 
     def close(self):
         self.shared = None

@@ -308,41 +308,6 @@ static void test_open_addresses_need_a_word(void **state)
     config_free(c);
 }
 
-static void test_table_settings_keep_their_form(void **state)
-{
-    static const char *const memory[] = {"map", "copy", "lock"};
-    struct table_settings s, t;
-    char *json, want[64];
-    struct error e;
-
-    (void)state;
-    for (size_t i = 0; i < 3; i++) {
-        table_settings_init(&s);
-        assert_ok(table_settings_set(&s, "memory", memory[i], &e), e);
-        snprintf(want, sizeof want, "{\"memory\":\"%s\"}", memory[i]);
-        assert_ok(table_settings_write(&json, &s, NULL, &e), e);
-        assert_string_equal(json, want);
-        assert_ok(table_settings_read(&t, json, &e), e);
-        assert_true(table_settings_same(&t, &s));
-        mem_free(json);
-    }
-    table_settings_init(&s);
-    assert_ok(table_settings_set(&s, "learning_rate", "0.25", &e), e);
-    assert_ok(table_settings_set(&s, "durability", "interval", &e), e);
-    assert_ok(table_settings_set(&s, "optimizer", "adam", &e), e);
-    assert_ok(table_settings_write(&json, &s, NULL, &e), e);
-    assert_ok(table_settings_read(&t, json, &e), e);
-    assert_true(table_settings_same(&t, &s));
-    assert_true(t.interval);
-    mem_free(json);
-    assert_ok(table_settings_read(&t, "{}", &e), e);
-    assert_int_equal(t.memory, REGION_MAP);
-    assert_fails(table_settings_read(&t, "{", &e), ST_DATA_LOSS, e, "no JSON object");
-    assert_fails(table_settings_read(&t, "[]", &e), ST_DATA_LOSS, e, "no JSON object");
-    assert_fails(table_settings_read(&t, "{\"memory\":3}", &e), ST_INVALID, e, "memory");
-    assert_fails(table_settings_read(&t, "{\"learning\":\"x\"}", &e), ST_INVALID, e, "learning");
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -359,7 +324,6 @@ int main(void)
         cmocka_unit_test(test_files_that_cannot_be_read_are_named),
         cmocka_unit_test(test_addresses),
         cmocka_unit_test(test_open_addresses_need_a_word),
-        cmocka_unit_test(test_table_settings_keep_their_form),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -186,6 +186,8 @@ class Session:
     def close(self):
         if self.daemon.process and self.daemon.process.poll() is None:
             self.daemon.kill()
+        if self.daemon.process:
+            self.daemon.log.close()
         if self.faults:
             self.faults.close()
         shutil.rmtree(self.top, ignore_errors=True)
