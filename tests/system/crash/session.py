@@ -68,6 +68,7 @@ class Session:
         except grpc.RpcError as error:
             if error.code() == grpc.StatusCode.DEADLINE_EXCEEDED:
                 raise Wrong(f"{name} was not answered") from None
+            self.details = error.details()
             return error.code()
         finally:
             self.daemon.close_channels()
@@ -153,7 +154,8 @@ class Session:
             if self.push():
                 return True
         if not lasting:
-            raise Wrong(f"push {self.answered + 1} is still refused with {self.refused.name} when nothing fails any more")
+            raise Wrong(f"push {self.answered + 1} is still refused with {self.refused.name} when nothing fails any "
+                        f"more: {self.details}")
         if self.daemon.http("/readyz")[0] == 200:
             raise Wrong("pushes are refused and /readyz says that all is well")
         return False
