@@ -41,7 +41,7 @@ static void put_snapshot(struct sheet *sheet, const Embd__V1__TrainingRow *row, 
 /* What the snapshots of that time cost. */
 static void put_saves(struct sheet *sheet, const Embd__V1__TrainingRow *row)
 {
-    if (row->save_pause_us)
+    if (row->snapshots)
         sheet_us(sheet, (double)row->save_pause_us);
     else
         sheet_text(sheet, "");
