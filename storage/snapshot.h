@@ -20,9 +20,13 @@
 #include "table/image.h"
 #include "table/table.h"
 
+/* A damaged snapshot has as good as nothing of the log behind it; 0 is a first one's that no row of
+   the log speaks of. */
+#define SNAPSHOT_LSN_DAMAGED 1
+
 struct snapshot {
     uint64_t generation, version;
-    uint64_t lsn;     /* 0 if damaged: it has nothing of the log behind it */
+    uint64_t lsn;     /* SNAPSHOT_LSN_DAMAGED if damaged */
     unsigned lineage; /* 0 a, 1 b */
     bool whole;
     bool damaged;   /* its header, or a file of its chain, is no good: snapshot_open() says why */

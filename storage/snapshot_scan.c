@@ -270,7 +270,7 @@ enum status snapshot_scan(struct snapshot_scan *out, const char *folder, uint64_
 
         tie(&scan, l);
         l->s.damaged = l->trouble.text[0] != '\0';
-        l->s.lsn = l->s.damaged ? 0 : l->lsn;
+        l->s.lsn = l->s.damaged ? SNAPSHOT_LSN_DAMAGED : l->lsn;
     }
     *out = scan;
     return ST_OK;

@@ -144,6 +144,28 @@ static void test_saving_without_memory(void **state)
     end(&s);
 }
 
+/* Settings change, and with them what the log is held for, while the version stays. */
+static void test_saving_a_version_again(void **state)
+{
+    struct scene s;
+    struct entry *t;
+    struct error e;
+
+    (void)state;
+    begin(&s);
+    t = serve(&s);
+    push(&s, 1);
+    for (int i = 0; i < 5; i++) {
+        if (i < 3)
+            keep_changed(t->keep, registry_lsn(s.writer.registry));
+        assert_ok(saves_now(&s.writer, t, &e), e);
+        assert_int_equal(keep_newest(t->keep)->version, 1);
+    }
+    assert_true(keep_complete(t->keep));
+    assert_int_equal(files(&s), 2);
+    end(&s);
+}
+
 /* A start of the same data folder, with tables that the writer of the scene has left behind. */
 static enum status start(struct scene *s, struct writer *w, struct error *e)
 {
@@ -294,6 +316,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_registering_without_memory),
         cmocka_unit_test(test_saving_without_memory),
+        cmocka_unit_test(test_saving_a_version_again),
         cmocka_unit_test(test_starting_without_memory),
         cmocka_unit_test(test_orphans_are_weeded),
         cmocka_unit_test(test_rows_that_are_needed),

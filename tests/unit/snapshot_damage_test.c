@@ -75,7 +75,7 @@ static unsigned open_in_turn(struct damage *d, const char *path, unsigned lineag
             break;
         }
         refused++;
-        assert_true(!list[i].damaged || list[i].lsn == 0);
+        assert_true(!list[i].damaged || list[i].lsn == SNAPSHOT_LSN_DAMAGED);
         assert_int_equal(st, ST_DATA_LOSS);
         if (!strstr(e.text, path))
             fail_msg("\"%s\" does not name %s", e.text, path);

@@ -288,28 +288,37 @@ static inline void scene_push(struct scene *s, unsigned n)
     s->settings.step++;
 }
 
-/* Take a snapshot; `copy`, if not NULL, gets the memory at its instant. */
+/* The moment of a snapshot, its image begun; `copy`, if not NULL, gets the memory at that instant.
+ */
+static inline enum status scene_moment(struct scene *s, struct snapshot_moment *m, unsigned lineage,
+                                       bool whole, unsigned char *copy, struct error *e)
+{
+    *m = (struct snapshot_moment){.table = s->table,
+                                  .settings = &s->settings,
+                                  .generation = 3,
+                                  .version = s->version,
+                                  .lsn = s->lsn,
+                                  .lineage = lineage,
+                                  .base = whole ? NULL : &s->newest[lineage],
+                                  .context = s};
+    if (copy)
+        memcpy(copy, s->table->region->data, s->table->region->size);
+    return image_begin(&m->image, s->blocks, lineage, whole, e);
+}
+
+/* Take a snapshot. */
 static inline enum status scene_snapshot(struct scene *s, unsigned lineage, bool whole,
                                          unsigned char *copy,
                                          bool (*progress)(void *context, double done),
                                          struct error *e)
 {
-    struct snapshot_moment m = {.table = s->table,
-                                .settings = &s->settings,
-                                .generation = 3,
-                                .version = s->version,
-                                .lsn = s->lsn,
-                                .lineage = lineage,
-                                .base = whole ? NULL : &s->newest[lineage],
-                                .progress = progress,
-                                .context = s};
+    struct snapshot_moment m;
     struct snapshot made;
-    enum status st = image_begin(&m.image, s->blocks, lineage, whole, e);
+    enum status st = scene_moment(s, &m, lineage, whole, copy, e);
 
     if (st != ST_OK)
         return st;
-    if (copy)
-        memcpy(copy, s->table->region->data, s->table->region->size);
+    m.progress = progress;
     st = snapshot_write(s->name, &m, &made, e);
     image_end(m.image, st == ST_OK);
     if (st == ST_OK)
