@@ -55,8 +55,11 @@ MUST_CHECK enum status file_writer_put(struct file_writer *w, const void *data, 
                                        uint64_t offset, struct error *e);
 /* fdatasync of what was written. */
 MUST_CHECK enum status file_writer_sync(struct file_writer *w, struct error *e);
-/* Close the file and give it its name; nothing is synced. The writer is closed in any case. */
-MUST_CHECK enum status file_writer_place(struct file_writer *w, struct error *e);
+/* Close the file and give it its name; nothing is synced. The writer is closed in any case. On
+   success `*folder` is its folder for file_sync_opened(). */
+MUST_CHECK enum status file_writer_place(struct file_writer *w, int *folder, struct error *e);
+/* fsync of the open folder that holds `path`, and close it. */
+MUST_CHECK enum status file_sync_opened(int folder, const char *path, struct error *e);
 
 /* fsync of the folder that holds `path`. */
 MUST_CHECK enum status file_sync_folder(const char *path, struct error *e);

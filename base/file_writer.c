@@ -150,11 +150,28 @@ static enum status put_in_place(struct file_writer *w, struct error *e)
     return ST_OK;
 }
 
-enum status file_writer_place(struct file_writer *w, struct error *e)
+enum status file_writer_place(struct file_writer *w, int *folder, struct error *e)
 {
-    enum status st = put_in_place(w, e);
+    enum status st;
+    int opened = open_folder(w->path); /* before the rename, so that this can fail */
 
+    if (opened < 0)
+        st = error_errno(e, errno, "cannot open the folder of %s", QUOTE(w->path));
+    else
+        st = put_in_place(w, e);
+    if (st == ST_OK)
+        *folder = opened;
+    else if (opened >= 0)
+        close(opened);
     file_writer_abort(w);
+    return st;
+}
+
+enum status file_sync_opened(int folder, const char *path, struct error *e)
+{
+    enum status st = sync_folder(folder, path, e);
+
+    close(folder);
     return st;
 }
 

@@ -177,7 +177,7 @@ int embd_client_push_start(embd_client *client, embd_push *pushes, size_t count,
                            embd_call **call, char *error);
 
 /* A stream of pushes, which the daemon applies and answers in their order. The first one that is
-   refused ends the stream, and those behind it are not applied if they have a trainer. */
+   refused ends the stream, and none behind it is applied. */
 typedef struct embd_push_stream embd_push_stream;
 /* `timeout_ms` is for each answer that is waited for; 0: the client's. */
 int embd_push_stream_open(embd_client *client, int64_t timeout_ms, embd_push_stream **stream,

@@ -23,6 +23,7 @@ enum status keep_new(struct keep **out, struct entry *entry, const char *folder,
     k->since = entry->version;
     pthread_mutex_init(&k->lock, NULL); /* with default attributes it cannot fail */
     optimizer_settings_init(&k->settings);
+    optimizer_settings_init(&k->next_settings);
     st = keep_settings(k, e);
     if (st != ST_OK) {
         keep_free(k);
@@ -38,6 +39,7 @@ void keep_free(struct keep *k)
         return;
     pthread_mutex_destroy(&k->lock);
     optimizer_settings_done(&k->settings);
+    optimizer_settings_done(&k->next_settings);
     mem_free(k->kept);
     mem_free(k->folder);
     mem_free(k);
@@ -181,7 +183,7 @@ static enum status copy(struct keep_description *out, struct optimizer_settings 
     size_t bytes = k->kept_count * sizeof *k->kept;
     struct kept *kept;
 
-    arena->cap += bytes + sizeof *kept;
+    arena->cap += bytes + 64;
     kept = arena_alloc(arena, k->kept_count, sizeof *kept);
     if (!kept)
         return error_memory(e, "the reply");
@@ -215,7 +217,7 @@ enum status keep_describe(struct keep_description *out, const struct entry *entr
     if (st != ST_OK)
         return st;
     n = strlen(text);
-    arena->cap += n + 16;
+    arena->cap += n + 64;
     out->optimizer = arena_text(arena, text, n);
     mem_free(text);
     return out->optimizer ? ST_OK : error_memory(e, "the reply");

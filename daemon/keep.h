@@ -43,6 +43,8 @@ struct keep {
     uint64_t retry_us;     /* no save by itself before that (clock_now_us()) … */
     uint64_t patience_us;  /* … which grows with each failure; 0: the last one succeeded */
 
+    struct optimizer_settings next_settings; /* of the replay: see replay_options() */
+
     pthread_mutex_t lock; /* of what follows */
     struct kept *kept;    /* newest first */
     size_t kept_count;

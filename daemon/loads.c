@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Loads under way: checked when they come, opened by a few loaders in turn, served when they are
    back. The writer's. */
+#include <inttypes.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -60,9 +61,14 @@ static void give_up(struct writer *w, struct order *o, enum status st)
     if (o->reload) {
         w->reload_failed++;
         log_error("table stays as it was table=%s error=%s", o->name, o->error.text);
+    } else if (st != ST_CANCELLED && o->kind == ORDER_RESTORE) { /* which names no file */
+        log_limited(&limit, 5, LOG_INFO,
+                    "restore refused table=%s version=%" PRIu64 " status=%s error=%s", o->name,
+                    o->at, status_name(st), o->error.text);
     } else if (st != ST_CANCELLED) {
-        log_limited(&limit, 5, LOG_INFO, "load refused table=%s file=%s status=%s error=%s",
-                    o->name, QUOTE(o->file), status_name(st), o->error.text);
+        log_limited(&limit, 5, LOG_INFO, "%s refused table=%s file=%s status=%s error=%s",
+                    o->kind == ORDER_RESTORE ? "restore" : "load", o->name,
+                    QUOTE(o->file ? o->file : ""), status_name(st), o->error.text);
     }
     order_answer(o, st);
 }

@@ -53,15 +53,15 @@ void metrics_family(struct evbuffer *out, const char *name, const char *type, co
     evbuffer_add_printf(out, "# HELP embd_%s %s\n# TYPE embd_%s %s\n", name, help, name, type);
 }
 
-static void whole(struct evbuffer *out, const char *name, const char *type, const char *help,
-                  uint64_t value)
+void metrics_whole(struct evbuffer *out, const char *name, const char *type, const char *help,
+                   uint64_t value)
 {
     metrics_family(out, name, type, help);
     evbuffer_add_printf(out, "embd_%s %" PRIu64 "\n", name, value);
 }
 
-static void real(struct evbuffer *out, const char *name, const char *type, const char *help,
-                 double value)
+void metrics_real(struct evbuffer *out, const char *name, const char *type, const char *help,
+                  double value)
 {
     metrics_family(out, name, type, help);
     evbuffer_add_printf(out, "embd_%s %.6f\n", name, value);
@@ -75,18 +75,19 @@ static void write_daemon(struct evbuffer *out, const struct control *c)
     metrics_family(out, "build_info", "gauge", "Version of the daemon and instruction set in use.");
     evbuffer_add_printf(out, "embd_build_info{version=\"%s\",isa=\"%s\"} 1\n", PACKAGE_VERSION,
                         kernels->isa);
-    real(out, "uptime_seconds", "gauge", "Time since the start.",
-         (double)(clock_now_us() - server->start_us) / 1e6);
-    whole(out, "ready", "gauge", "1 while the daemon serves, 0 while it starts or stops.",
-          atomic_load(&server->ready) && !atomic_load(&server->draining));
-    whole(out, "log_trouble", "gauge",
-          "1 if log.db cannot be written, so that changes are refused.", c->log_troubled);
-    whole(out, "log_position", "gauge", "Position in the log of the last change served.",
-          lsn > c->catalog->lsn ? lsn : c->catalog->lsn);
-    whole(out, "catalog_number", "counter", "Number of the catalog: changes of it since the start.",
-          c->catalog->number);
-    whole(out, "statistics_trouble", "gauge", "1 while statistics cannot be written to stats.db.",
-          recorder_failing(c->recorder));
+    metrics_real(out, "uptime_seconds", "gauge", "Time since the start.",
+                 (double)(clock_now_us() - server->start_us) / 1e6);
+    metrics_whole(out, "ready", "gauge", "1 while the daemon serves, 0 while it starts or stops.",
+                  atomic_load(&server->ready) && !atomic_load(&server->draining));
+    metrics_whole(out, "log_trouble", "gauge",
+                  "1 if log.db cannot be written, so that changes are refused.", c->log_troubled);
+    metrics_whole(out, "log_position", "gauge", "Position in the log of the last change served.",
+                  lsn > c->catalog->lsn ? lsn : c->catalog->lsn);
+    metrics_whole(out, "catalog_number", "counter",
+                  "Number of the catalog: changes of it since the start.", c->catalog->number);
+    metrics_whole(out, "statistics_trouble", "gauge",
+                  "1 while statistics cannot be written to stats.db.",
+                  recorder_failing(c->recorder));
 }
 
 static void write_process(struct evbuffer *out)
@@ -94,16 +95,17 @@ static void write_process(struct evbuffer *out)
     struct process_usage u;
 
     process_look(&u);
-    whole(out, "process_resident_memory_bytes", "gauge", "Memory of the process, mapped files too.",
-          u.resident_bytes);
-    whole(out, "process_allocated_bytes", "gauge", "Memory handed out by the allocator.",
-          u.allocated_bytes);
-    whole(out, "process_open_files", "gauge", "Open file descriptors.", u.open_files);
-    whole(out, "process_max_open_files", "gauge", "Most file descriptors that may be open.",
-          u.most_open_files);
-    real(out, "process_cpu_seconds_total", "counter", "Processor time, user and system.", u.cpu_s);
-    whole(out, "process_major_page_faults_total", "counter",
-          "Page faults that had to wait for the disk.", u.major_faults);
+    metrics_whole(out, "process_resident_memory_bytes", "gauge",
+                  "Memory of the process, mapped files too.", u.resident_bytes);
+    metrics_whole(out, "process_allocated_bytes", "gauge", "Memory handed out by the allocator.",
+                  u.allocated_bytes);
+    metrics_whole(out, "process_open_files", "gauge", "Open file descriptors.", u.open_files);
+    metrics_whole(out, "process_max_open_files", "gauge", "Most file descriptors that may be open.",
+                  u.most_open_files);
+    metrics_real(out, "process_cpu_seconds_total", "counter", "Processor time, user and system.",
+                 u.cpu_s);
+    metrics_whole(out, "process_major_page_faults_total", "counter",
+                  "Page faults that had to wait for the disk.", u.major_faults);
 }
 
 static void write_connections(struct evbuffer *out, const struct server *server)
@@ -115,18 +117,19 @@ static void write_connections(struct evbuffer *out, const struct server *server)
         streams += atomic_load(&server->worker[i]->stream_count);
         inflight += atomic_load(&server->worker[i]->inflight_bytes);
     }
-    whole(out, "workers", "gauge", "Threads that serve connections.", server->worker_count);
-    whole(out, "connections", "gauge", "Open gRPC connections.", connections);
-    whole(out, "streams", "gauge", "Calls under way.", streams);
-    whole(out, "inflight_bytes", "gauge", "Bytes of requests and unsent replies.", inflight);
-    whole(out, "connections_total", "counter", "Connections that were accepted.",
-          atomic_load(&server->connections_total));
-    whole(out, "connections_refused_total", "counter",
-          "Connections that were closed at once, for want of room.",
-          atomic_load(&server->connections_refused));
-    whole(out, "connections_cut_total", "counter",
-          "Connections that were ended because the peer misbehaved.",
-          atomic_load(&server->connections_cut));
+    metrics_whole(out, "workers", "gauge", "Threads that serve connections.", server->worker_count);
+    metrics_whole(out, "connections", "gauge", "Open gRPC connections.", connections);
+    metrics_whole(out, "streams", "gauge", "Calls under way.", streams);
+    metrics_whole(out, "inflight_bytes", "gauge", "Bytes of requests and unsent replies.",
+                  inflight);
+    metrics_whole(out, "connections_total", "counter", "Connections that were accepted.",
+                  atomic_load(&server->connections_total));
+    metrics_whole(out, "connections_refused_total", "counter",
+                  "Connections that were closed at once, for want of room.",
+                  atomic_load(&server->connections_refused));
+    metrics_whole(out, "connections_cut_total", "counter",
+                  "Connections that were ended because the peer misbehaved.",
+                  atomic_load(&server->connections_cut));
 }
 
 /* ---- Tables. Their names need no escaping: see table_name_valid(). ---- */
@@ -176,8 +179,8 @@ static void write_tables(struct evbuffer *out, const struct catalog *c)
 
     for (size_t i = 0; i < c->count; i++)
         damaged += table_value(c->entry[i], METRIC_DAMAGED);
-    whole(out, "tables", "gauge", "Tables that are served, damaged ones too.", c->count);
-    whole(out, "tables_damaged", "gauge", "Tables that cannot be served.", damaged);
+    metrics_whole(out, "tables", "gauge", "Tables that are served, damaged ones too.", c->count);
+    metrics_whole(out, "tables_damaged", "gauge", "Tables that cannot be served.", damaged);
     for (unsigned m = 0; m < sizeof table_metrics / sizeof *table_metrics; m++) {
         metrics_family(out, table_metrics[m].name, "gauge", table_metrics[m].help);
         for (size_t i = 0; i < c->count; i++)
@@ -193,4 +196,5 @@ void metrics_write(struct evbuffer *out, const struct control *control)
     write_connections(out, control->server);
     write_tables(out, control->catalog);
     metrics_calls(out, control);
+    metrics_training(out, control);
 }

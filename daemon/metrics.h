@@ -3,6 +3,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct control;
 struct evbuffer;
@@ -14,5 +15,13 @@ void metrics_write(struct evbuffer *out, const struct control *control);
 
 /* metrics_calls.c: the part that is about calls. */
 void metrics_calls(struct evbuffer *out, const struct control *control);
+/* metrics_training.c: pushes, snapshots, the log. */
+void metrics_training(struct evbuffer *out, const struct control *control);
+
 /* HELP and TYPE of a family of metrics; `name` without the "embd_" before it. */
 void metrics_family(struct evbuffer *out, const char *name, const char *type, const char *help);
+/* A family of one number. */
+void metrics_whole(struct evbuffer *out, const char *name, const char *type, const char *help,
+                   uint64_t value);
+void metrics_real(struct evbuffer *out, const char *name, const char *type, const char *help,
+                  double value);

@@ -10,6 +10,7 @@
 #include "daemon/config.h"
 #include "daemon/counters.h"
 #include "daemon/process.h"
+#include "daemon/recorder_training.h"
 #include "daemon/server.h"
 #include "daemon/worker.h"
 
@@ -34,6 +35,7 @@ struct recorder {
     struct statistics *db;
     struct error trouble; /* why there is no db */
     const struct catalog *catalog;
+    struct training_recorder *training;
     struct record *record; /* [slots] */
     unsigned slots, used;
     struct pending *pending;
@@ -56,7 +58,8 @@ enum status recorder_new(struct recorder **out, struct server *server, struct er
     r->server = server;
     r->slots = SLOT_FIRST + (unsigned)config->max_tables;
     r->record = mem_zero(r->slots, sizeof *r->record);
-    if (!r->record) {
+    if (!r->record || training_recorder_new(&r->training, server, r->slots, e) != ST_OK) {
+        mem_free(r->record);
         mem_free(r);
         return error_memory(e, "statistics");
     }
@@ -80,6 +83,7 @@ void recorder_free(struct recorder *r)
             mem_free(r->record[slot].written[call]);
             mem_free(r->record[slot].before[call]);
         }
+    training_recorder_free(r->training);
     mem_free(r->record);
     mem_free(r->pending);
     mem_free(r);
@@ -149,6 +153,17 @@ bool recorder_totals(const struct recorder *r, unsigned slot, unsigned call,
     return out->count > 0;
 }
 
+void recorder_training(const struct recorder *r, const struct entry *entry,
+                       struct training_sums *out)
+{
+    training_recorder_totals(r->training, entry, out);
+}
+
+size_t recorder_refusals(struct recorder *r, const struct refusal **out)
+{
+    return training_recorder_refusals(r->training, out);
+}
+
 /* ---- Names ---- */
 
 /* Another name takes the slot over: from here on its counts begin at nothing. */
@@ -175,6 +190,7 @@ void recorder_take_catalog(struct recorder *r, const struct catalog *c)
 {
     bool flushed = false;
 
+    training_recorder_look(r->training);
     r->catalog = c;
     for (size_t i = 0; i < c->count; i++) {
         const struct entry *entry = c->entry[i];
@@ -187,12 +203,14 @@ void recorder_take_catalog(struct recorder *r, const struct catalog *c)
                 recorder_tick(r);
             flushed = true;
             begin_anew(r, entry->slot);
+            training_recorder_anew(r->training, entry->slot);
         }
         memcpy(record->name, entry->name, sizeof record->name);
         record->loaded_us = 0;
         if (entry->slot >= r->used)
             r->used = entry->slot + 1;
     }
+    training_recorder_take(r->training, c);
 }
 
 /* ---- Writing ---- */
@@ -310,8 +328,11 @@ static enum status make_room(struct recorder *r, struct error *e)
 
 static enum status write_all(struct recorder *r, int64_t now, struct error *e)
 {
-    bool memory = memory_due(r, now), new_minute = r->memory_minute != now / 60;
+    bool memory = memory_due(r, now), new_minute = r->memory_minute != now / 60, training;
     enum status st = ST_OK;
+
+    training_recorder_look(r->training);
+    training = training_recorder_due(r->training, now);
 
     r->pending_count = 0;
     for (unsigned slot = 0; slot < r->used; slot++)
@@ -319,16 +340,20 @@ static enum status write_all(struct recorder *r, int64_t now, struct error *e)
             st = note_change(r, slot, call, e);
     if (st == ST_OK)
         st = make_room(r, e);
-    if (st == ST_OK && (r->pending_count || memory)) {
+    if (st == ST_OK && (r->pending_count || memory || training)) {
         st = statistics_begin(r->db, e);
         if (st == ST_OK)
             st = write_calls(r, now, e);
         if (st == ST_OK && memory)
             st = write_memory(r, now, e);
+        if (st == ST_OK && training)
+            st = training_recorder_write(r->training, r->db, r, now, e);
         if (st == ST_OK)
             st = statistics_commit(r->db, e);
         if (st == ST_OK)
             settle(r, now, memory);
+        if (st == ST_OK && training)
+            training_recorder_settle(r->training, now);
     }
     if (st == ST_OK && (new_minute || r->folding))
         st = statistics_fold(r->db, now, &r->folding, e);

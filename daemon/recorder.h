@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From the workers' counters to stats.db: once a second, what has happened since the last time is
-   added to the row of its minute. What could not be written is kept and tried again. Knows which
-   name a slot belongs to. The main thread's. */
+/* From the workers' counters and the tables' gauges to stats.db: once a second, what has happened
+   since the last time is added to the row of its minute. What could not be written is kept and
+   tried again. Knows which name a slot belongs to. The main thread's. */
 #pragma once
 
 #include <stdbool.h>
@@ -11,8 +11,11 @@
 #include "storage/statistics.h"
 
 struct catalog;
+struct entry;
 struct recorder;
+struct refusal;
 struct server;
+struct training_sums;
 
 /* The workers' counters are there. A stats.db that cannot be opened is logged, and everything else
    goes on without it. */
@@ -37,3 +40,8 @@ const char *recorder_name(const struct recorder *r, unsigned slot);
 /* What happened under that name since the start; false if nothing did. */
 bool recorder_totals(const struct recorder *r, unsigned slot, unsigned call,
                      struct call_counts *out);
+/* The same of the pushes and snapshots of a trainable table; see training_recorder_totals(). */
+void recorder_training(const struct recorder *r, const struct entry *entry,
+                       struct training_sums *out);
+/* Refused pushes since the start; borrowed until the next call into the recorder. */
+size_t recorder_refusals(struct recorder *r, const struct refusal **out);

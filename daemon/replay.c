@@ -121,18 +121,44 @@ static enum status damage(struct replay *r, struct entry *entry, const struct er
     return st;
 }
 
+/* What becomes of the start when a table cannot go on: without memory it ends. */
+static enum status end(struct replay *r, struct entry *entry, enum status st,
+                       const struct error *trouble, struct error *e)
+{
+    if (st != ST_EXHAUSTED)
+        return damage(r, entry, trouble, e);
+    *e = *trouble;
+    return error_prefix(e, st, "table %s", entry->name);
+}
+
+/* Take the options that wait. */
+static enum status settle(struct entry *entry, struct error *e)
+{
+    struct optimizer_settings *next = &entry->keep->next_settings;
+    enum status st;
+
+    if (!next->optimizer)
+        return ST_OK;
+    next->step = training_settings(entry->training)->step;
+    st = training_set(entry->training, next, e);
+    optimizer_settings_done(next);
+    optimizer_settings_init(next);
+    return st == ST_OK ? keep_settings(entry->keep, e) : st;
+}
+
 static enum status apply(struct push **push, struct entry *entry, const struct push_row *row,
                          const struct push_table *t, struct error *e)
 {
     struct push_target *target;
-    enum status st = ST_OK;
+    enum status st;
 
     if (t->version != entry->version + 1)
         return error_set(e, ST_DATA_LOSS,
                          "the log goes on with version %" PRIu64
                          ", the newest good snapshot and the log lead to %" PRIu64,
                          t->version, (uint64_t)entry->version);
-    if (!*push)
+    st = settle(entry, e);
+    if (st == ST_OK && !*push)
         st = push_new(push, row->message, row->bytes, e);
     if (st == ST_OK)
         st = push_prepare_one(&target, *push, entry, e);
@@ -192,76 +218,45 @@ static enum status replay_push(struct replay *r, const struct logged *l, struct 
             continue;
         st = apply(&push, entry, l->push, t, &trouble);
         applied |= st == ST_OK;
-        if (st == ST_EXHAUSTED)
-            *e = trouble;
-        else if (st != ST_OK)
-            st = damage(r, entry, &trouble, e);
+        if (st != ST_OK)
+            st = end(r, entry, st, &trouble, e);
     }
     push_free(push);
     atomic_fetch_add(&r->opening->pushes, applied);
     return st;
 }
 
-static enum status set(struct replay *r, struct entry *entry,
-                       const struct optimizer_settings *settings, struct error *e)
+/* Options that were set after a snapshot. They wait for the next push that is applied, since they
+   may be of a content that has ended before. */
+static enum status replay_options(struct entry *entry, const struct logged *l, struct error *e)
 {
-    struct optimizer_settings now = *settings;
-    struct error trouble;
-    enum status st;
-
-    now.step = training_settings(entry->training)->step;
-    st = training_set(entry->training, &now, &trouble);
-    if (st == ST_OK)
-        return keep_settings(entry->keep, e);
-    if (st != ST_EXHAUSTED)
-        return damage(r, entry, &trouble, e);
-    *e = trouble;
-    return st;
-}
-
-/* Options that were set after a snapshot. */
-static enum status replay_options(struct replay *r, struct entry *entry, const struct logged *l,
-                                  struct error *e)
-{
+    struct keep *k = entry->keep;
     struct optimizer_settings settings;
     enum status st;
 
-    for (unsigned i = 0; i < LINEAGES; i++) {
-        struct keep_lineage *k = &entry->keep->lineage[i];
-
-        if (k->exists && !k->first && l->lsn > k->snapshot.lsn)
-            k->first = l->lsn;
-    }
+    for (unsigned i = 0; i < LINEAGES; i++)
+        if (k->lineage[i].exists && !k->lineage[i].first && l->lsn > k->lineage[i].snapshot.lsn)
+            k->lineage[i].first = l->lsn;
     if (l->lsn <= entry->table->lsn)
         return ST_OK;
     st = table_settings_trained(&settings, l->change->options, e);
     if (st != ST_OK)
-        return st == ST_NOT_FOUND ? ST_OK : st; /* of a life in which it was read-only */
-    st = set(r, entry, &settings, e);
-    optimizer_settings_done(&settings);
-    return st;
+        return st == ST_NOT_FOUND ? ST_OK : st; /* it was read-only then */
+    optimizer_settings_done(&k->next_settings);
+    k->next_settings = settings;
+    return ST_OK;
 }
 
-/* The content that the table has begins here: what was set before is not for it. Its first snapshot
-   does not know its place in the log. */
-static enum status replay_beginning(struct replay *r, struct entry *entry, const struct logged *l,
-                                    struct error *e)
+/* The content that the table has begins here, and its first snapshot does not know its place in the
+   log: nothing before is about it. */
+static void replay_beginning(struct keep *k, const struct logged *l)
 {
-    struct optimizer_settings settings;
-    enum status st;
-
-    if (l->change->version != entry->keep->since)
-        return ST_OK;
+    if (l->change->version != k->since)
+        return;
     for (unsigned i = 0; i < LINEAGES; i++)
-        entry->keep->lineage[i].first = 0;
-    if (entry->table->lsn)
-        return ST_OK;
-    st = optimizer_settings_read(&settings, entry->table->optimizer, 0, e);
-    if (st != ST_OK)
-        return st;
-    st = set(r, entry, &settings, e);
-    optimizer_settings_done(&settings);
-    return st;
+        k->lineage[i].first = 0;
+    optimizer_settings_done(&k->next_settings);
+    optimizer_settings_init(&k->next_settings);
 }
 
 static enum status replay_change(struct replay *r, const struct logged *l, struct error *e)
@@ -272,9 +267,9 @@ static enum status replay_change(struct replay *r, const struct logged *l, struc
     if (!entry || !entry->keep || entry->generation != c->generation)
         return ST_OK;
     if (l->kind == CHANGE_OPTIONS)
-        return replay_options(r, entry, l, e);
+        return replay_options(entry, l, e);
     if (l->kind == CHANGE_LOAD || l->kind == CHANGE_REPLACE)
-        return replay_beginning(r, entry, l, e);
+        replay_beginning(entry->keep, l);
     return ST_OK;
 }
 
@@ -306,6 +301,21 @@ static enum status on_row(void *context, const struct logged *l, struct error *e
     return st;
 }
 
+/* Options that were the last thing to happen. */
+static enum status settle_all(struct replay *r, struct error *e)
+{
+    enum status st = ST_OK;
+
+    for (size_t i = 0; i < r->w->catalog->count && st == ST_OK; i++) {
+        struct entry *entry = r->w->catalog->entry[i];
+        struct error trouble;
+
+        if (entry->keep && (st = settle(entry, &trouble)) != ST_OK)
+            st = end(r, entry, st, &trouble, e);
+    }
+    return st;
+}
+
 enum status replay_log(struct writer *w, struct error *e)
 {
     struct opening *o = &w->server->opening;
@@ -322,6 +332,8 @@ enum status replay_log(struct writer *w, struct error *e)
         opening_phase(o, OPENING_REPLAY, r.last - r.after);
         st = registry_replay(w->registry, r.after, on_row, &r, e);
     }
+    if (st == ST_OK)
+        st = settle_all(&r, e);
     mem_free(r.absent);
     atomic_store(&o->replay_us, clock_now_us() - r.begin_us);
     if (st == ST_DATA_LOSS) { /* a row: what comes behind it cannot be trusted */

@@ -76,7 +76,7 @@ static enum status open_newest(struct order *o, struct candidates *c, struct err
         any = true;
     }
     *e = first;
-    return ST_DATA_LOSS;
+    return any ? error_prefix(e, ST_DATA_LOSS, "none of its snapshots is good") : ST_DATA_LOSS;
 }
 
 /* The newest snapshot of the other lineage is kept as such; but what has changed since is not on

@@ -36,7 +36,10 @@ enum status saving_begin(struct saving **out, struct entry *entry, uint64_t lsn,
     unsigned turn = keep_turn(k);
     const struct keep_lineage *l = &k->lineage[turn];
     uint64_t whole_bytes = entry->table->header.data_bytes;
-    bool whole = !l->exists || l->stale || snapshot_fold(&l->snapshot, whole_bytes);
+    /* Another snapshot of the version that the lineage has (settings have changed since, and the
+       log is held for them) is whole, as it takes no name from the one it would go on from. */
+    bool whole = !l->exists || l->stale || l->snapshot.version == entry->version ||
+                 snapshot_fold(&l->snapshot, whole_bytes);
     struct saving *s = mem_zero(1, sizeof *s);
     uint64_t begin_us;
     enum status st;

@@ -28,10 +28,13 @@ struct server {
     struct writer *writer;                  /* owns log.db and every change of the catalog */
     atomic_uint_fast64_t lsn;               /* of the last push applied; the writer's */
     atomic_uint_fast64_t queued_push_bytes; /* memory of pushes that are not answered yet */
-    struct refusals *refusals;              /* of pushes; made with the writer */
-    struct mailbox main; /* the main thread's: statistics queries, adopted sockets */
-    uint64_t start_us;   /* clock_now_us() at start */
-    atomic_bool ready;   /* answers /readyz and health; written by the main thread */
+    /* How the log stands: where it ends, its rows and their bytes, the size of its files. Set by
+       the writer alone, at the end of the start and then once a second. */
+    atomic_uint_fast64_t log_lsn, log_rows, log_bytes, log_disk_bytes;
+    struct refusals *refusals; /* of pushes; made with the writer */
+    struct mailbox main;       /* the main thread's: statistics queries, adopted sockets */
+    uint64_t start_us;         /* clock_now_us() at start */
+    atomic_bool ready;         /* answers /readyz and health; written by the main thread */
     atomic_bool draining;
     struct opening opening; /* the start until `ready` */
     /* Counted where they happen, for /metrics: accepted; closed at once because of max_connections

@@ -82,6 +82,7 @@ static void query_message(struct call *call, const unsigned char *data, size_t n
     q->span = (enum span)request->span;
     q->histogram = request->histogram;
     q->memory = request->memory;
+    q->training = request->training;
     q->worker = w;
     q->call_id = call->id;
     q->mail.deliver = deliver_question;

@@ -13,6 +13,7 @@
 #include "daemon/recorder.h"
 #include "daemon/server.h"
 #include "daemon/services.h"
+#include "daemon/stats_training.h"
 #include "proto/embd.pb-c.h"
 
 /* Rows of one answer. A query keeps the main thread from statistics and health pages while it runs:
@@ -64,6 +65,7 @@ struct answer {
     struct row *rows, **last_row;
     struct memory_row *memory, **last_memory;
     size_t row_count, memory_count;
+    struct training_answer training;
     bool full; /* out of memory in a callback that cannot say so */
     struct error *e;
 };
@@ -192,7 +194,7 @@ static enum status lay_out(struct answer *a, Embd__V1__StatsResponse *reply)
             reply->bucket_us[i] = histogram_lower((unsigned)i);
         reply->n_bucket_us = HISTOGRAM_BUCKETS;
     }
-    return ST_OK;
+    return training_answer_lay_out(&a->training, reply, a->e);
 }
 
 static enum status pack(struct stats_query *q, struct answer *a, const struct server *server)
@@ -230,10 +232,13 @@ void stats_query_run(struct stats_query *q, struct control *control)
     a.last_row = &a.rows;
     a.last_memory = &a.memory;
     arena_init(&a.arena, ARENA_MOST);
+    training_answer_init(&a.training, &a.arena);
     if (st == ST_OK)
         st = statistics_query(db, &query, take_row, &a, &q->error);
     if (st == ST_OK && q->memory)
         st = statistics_query_memory(db, q->from_s, q->to_s, take_memory, &a, &q->error);
+    if (st == ST_OK && q->training)
+        st = training_answer_ask(&a.training, db, &query, control->server, &q->error);
     if (st == ST_OK)
         st = pack(q, &a, control->server);
     arena_done(&a.arena);

@@ -22,7 +22,7 @@ struct stats_query {
     char *table, *call; /* NULL: all */
     int64_t from_s, to_s;
     enum span span;
-    bool histogram, memory;
+    bool histogram, memory, training;
 
     enum status status;
     struct block *reply; /* with ST_OK: a packed StatsResponse, for call_reply() */

@@ -3,6 +3,7 @@
    log. The writer's. */
 #include "base/log.h"
 #include "base/text.h"
+#include "daemon/server.h"
 #include "daemon/writer_parts.h"
 
 /* Files looked at in a second: one stat(2) each, a few microseconds. */
@@ -41,10 +42,23 @@ void writer_checkpoint(struct writer *w, bool idle)
         log_debug("the log was not moved into its database error=%s", e.text);
 }
 
+void writer_measure(struct writer *w)
+{
+    struct server *server = w->server;
+
+    if (!w->registry)
+        return;
+    atomic_store(&server->log_lsn, registry_lsn(w->registry));
+    atomic_store(&server->log_rows, registry_lsn(w->registry) - registry_first(w->registry));
+    atomic_store(&server->log_bytes, registry_bytes(w->registry));
+    atomic_store(&server->log_disk_bytes, registry_disk_bytes(w->registry));
+}
+
 void watch_log(struct writer *w)
 {
     struct error e;
 
+    writer_measure(w);
     if (w->troubled || !w->registry)
         return;
     if (registry_trouble(w->registry, &e) != ST_OK)

@@ -216,6 +216,7 @@ static bool open_all(struct writer *w)
     w->opened.mail.deliver = control_take_tables;
     if (w->registry)
         atomic_store(&w->server->lsn, registry_lsn(w->registry));
+    writer_measure(w);
     w->serving = st == ST_OK; /* before anybody can read */
     w->stopping = !w->serving;
     if (w->serving)

@@ -175,5 +175,6 @@ bool log_turn(struct writer *w, bool idle);
 /* watch.c: once a second. */
 void watch_files(struct writer *w);
 void watch_log(struct writer *w);
+void writer_measure(struct writer *w); /* how the log stands, for those who ask */
 /* Move the log into its database, if there is nothing else to do or it has grown large. */
 void writer_checkpoint(struct writer *w, bool idle);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Bytes as what a server sends on a connection of the client's with two calls in flight: each call
-   ends at most once, with a status and a sentence, gets no more bytes than the prefix said, and
-   nothing is left behind. */
+/* Bytes as what a server sends on a connection of the client's with two calls and a stream in
+   flight: each call ends at most once, with a status and a sentence, gets no more bytes than the
+   prefix said, and nothing is left behind. */
 #include "client/session.h"
 
 #include <string.h>
@@ -9,12 +9,14 @@
 #include "base/memory.h"
 #include "fuzz/check.h"
 
-#define CALLS 2
+#define CALLS 3
+#define STREAM 2 /* its number */
 #define REPLY_MAX 4096
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
 struct sink_state {
+    bool streaming;
     uint64_t due, got;
     unsigned char reply[REPLY_MAX];
     bool ended;
@@ -25,6 +27,10 @@ static enum status sink_begin(void *context, uint32_t length, struct error *e)
     struct sink_state *s = context;
 
     (void)e;
+    if (s->streaming && s->ended) {
+        s->due = s->got = 0;
+        s->ended = false;
+    }
     CHECK(!s->due && !s->got && !s->ended && length <= REPLY_MAX);
     s->due = length;
     return ST_OK;
@@ -65,8 +71,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     struct call call[CALLS] = {{0}};
     const unsigned char bytes[GRPC_PREFIX + 3] = {0, 0, 0, 0, 3};
     const struct bytes request = {bytes, sizeof bytes};
-    struct parcel parcel[CALLS] = {{.piece = &request, .pieces = 1},
-                                   {.piece = &request, .pieces = 1}};
+    struct parcel parcel[] = {{.piece = &request, .pieces = 1}, {.piece = &request, .pieces = 1}};
     struct session s;
     struct error e;
     ssize_t used = 0;
@@ -76,7 +81,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         return 0;
     for (int i = 0; i < CALLS; i++) {
         call[i].path = "/fuzz.Fuzz/Do";
-        body_add(&call[i].body, &parcel[i]);
+        if (i != STREAM)
+            body_add(&call[i].body, &parcel[i]);
+        call[i].streaming = call[i].body.open = sink[i].streaming = i == STREAM;
         call[i].reply_max = REPLY_MAX;
         call[i].sink = (struct reply_sink){sink_begin, sink_add, sink_end, &sink[i]};
         CHECK(session_submit(&s, &call[i], "localhost", 1000000, &e) == ST_OK);
@@ -94,7 +101,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         over += call[i].over || call[i].refused;
         CHECK(!call[i].over || !call[i].refused);
         CHECK(!call[i].over || call[i].status == ST_OK || call[i].error.text[0]);
-        CHECK(!call[i].over || (call[i].status == ST_OK) == sink[i].ended);
+        CHECK(!call[i].over || i == STREAM || (call[i].status == ST_OK) == sink[i].ended);
     }
     CHECK(s.calls == CALLS - over);
     session_done(&s);

@@ -35,12 +35,29 @@ def session(name):
     return start + quiet.sent + out + fake.reply(3, b"second")
 
 
+def streams():
+    """What comes on the stream, which is the third call."""
+    def answers(*messages, last=b""):
+        body = b"".join(map(fake.message, messages))
+        return fake.headers(5, fake.head()) + fake.frame(fake.DATA, 0, 5, body) + last
+
+    yield "stream-answers", answers(b"one", b"", b"three", last=fake.trailers(5))
+    yield "stream-open", answers(b"one") + fake.frame(fake.DATA, 0, 5, fake.message(b"two")[:6])
+    yield "stream-cut", answers(b"one") + fake.frame(fake.DATA, 0, 5, b"\0\0") + fake.trailers(5)
+    yield "stream-status", answers(b"one", last=fake.trailers(5, "10", grpc_message="gap"))
+    yield "stream-reset", answers(b"one") + fake.frame(fake.RST, 0, 5, b"\0\0\0\7")
+    yield "stream-refused", fake.frame(fake.RST, 0, 5, b"\0\0\0\7")
+
+
 def main():
     folder = pathlib.Path(sys.argv[1])
     for target in ("client_session", "reply_reader"):
         (folder / f"{target}.in").mkdir(parents=True, exist_ok=True)
     for name in SCENARIOS:
         (folder / "client_session.in" / name.replace(":", "-").replace("%", "")).write_bytes(session(name))
+    for name, seed in streams():
+        start = fake.frame(fake.SETTINGS, 0, 0) + fake.frame(fake.SETTINGS, fake.ACK, 0)
+        (folder / "client_session.in" / name).write_bytes(start + fake.reply(1, b"first") + seed)
     goaway = fake.frame(fake.SETTINGS, 0, 0) + fake.frame(fake.GOAWAY, 0, 0, b"\0" * 8) + fake.reply(1, b"late")
     (folder / "client_session.in" / "goaway").write_bytes(goaway)
     for seed in sorted((HERE / "lookup_reply.in").iterdir()):

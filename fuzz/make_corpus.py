@@ -137,7 +137,8 @@ def arrays():
     yield "no_comma", npy('"<f4"', "(2,)", b"\0" * 8, tail="}")
 
 
-for name, data in tables():
-    write("table_file", name, data)
-for name, data in arrays():
-    write("npy", name, data)
+if __name__ == "__main__":
+    for name, data in tables():
+        write("table_file", name, data)
+    for name, data in arrays():
+        write("npy", name, data)

@@ -231,7 +231,7 @@ enum status registry_push_find(struct registry *r, const char *trainer, uint64_t
 {
     const struct position *last = registry_position(r, trainer);
     struct push_table next;
-    sqlite3_stmt *s;
+    sqlite3_stmt *s = NULL;
     struct row row;
     enum status st;
     bool found = false;

@@ -23,7 +23,9 @@ static const char *const statements[LOG_STATEMENTS] = {
     [LOG_ROWS] = "SELECT " ROW " FROM log ORDER BY lsn",
     [LOG_REPLAY] = "SELECT " ROW " FROM log WHERE lsn > ? ORDER BY lsn",
     [LOG_ADD] = "INSERT INTO log (" ROW ") VALUES (?, ?, ?, ?, ?, ?, ?)",
-    [LOG_OLDEST] = "SELECT lsn, checksum, length(body), kind, trainer, sequence, "
+    /* Of a text, length() would count the characters. */
+    [LOG_OLDEST] = "SELECT lsn, checksum, "
+                   "length(iif(kind = 6, body, CAST(body AS BLOB))), kind, trainer, sequence, "
                    "CASE kind WHEN 1 THEN body ->> '$.name' END, "
                    "CASE kind WHEN 1 THEN body ->> '$.generation' END FROM log "
                    "WHERE lsn > ? AND lsn <= ? ORDER BY lsn LIMIT ?",

@@ -20,9 +20,13 @@
 #include "table/image.h"
 #include "table/table.h"
 
+/* A damaged snapshot has as good as nothing of the log behind it; 0 is a first one's that no row of
+   the log speaks of. */
+#define SNAPSHOT_LSN_DAMAGED 1
+
 struct snapshot {
     uint64_t generation, version;
-    uint64_t lsn;     /* 0 if damaged: it has nothing of the log behind it */
+    uint64_t lsn;     /* SNAPSHOT_LSN_DAMAGED if damaged */
     unsigned lineage; /* 0 a, 1 b */
     bool whole;
     bool damaged;   /* its header, or a file of its chain, is no good: snapshot_open() says why */
@@ -96,9 +100,10 @@ MUST_CHECK enum status snapshot_open(struct table **out, const struct snapshot *
 MUST_CHECK enum status snapshot_verify(const struct snapshot *s, struct error *e);
 
 /* Delete what the two newest snapshots of the generation (the newest good one of each lineage; of
-   versions from `since` on) do not need: older chains, damaged ones, other generations. Where there
-   are no such two yet, only temporary files go. `since` is the version at which the table's present
-   content began. Files that are not named like ours stay. */
+   versions from `since` on) do not need: older chains, other generations. Damaged ones go when a
+   good one of their lineage is newer. Where there are no such two yet, only temporary files go.
+   `since` is the version at which the table's present content began. Files that are not named like
+   ours stay. */
 MUST_CHECK enum status snapshot_prune(const char *folder, uint64_t generation, uint64_t since,
                                       struct error *e);
 /* Delete the folder of a forgotten table with all files in it; a folder within it stays and is an

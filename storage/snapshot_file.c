@@ -196,6 +196,7 @@ enum status snapshot_file_place(struct snapshot_file *f, struct snapshot *s, str
 {
     struct stat file;
     enum status st;
+    int folder;
 
     if (fstat(f->writer.fd, &file) < 0)
         return failed(f, "look at", e);
@@ -203,12 +204,15 @@ enum status snapshot_file_place(struct snapshot_file *f, struct snapshot *s, str
     s->time_us = file.st_mtim.tv_sec * INT64_C(1000000) + file.st_mtim.tv_nsec / 1000;
     if (FAILPOINT("snapshot.rename.before"))
         return failed(f, "put in place", e);
-    st = file_writer_place(&f->writer, e);
+    st = file_writer_place(&f->writer, &folder, e);
     if (st != ST_OK)
         return st;
-    if (FAILPOINT("snapshot.folder_sync.before"))
-        return error_errno(e, errno, "cannot sync the folder of %s", QUOTE(s->path));
-    st = file_sync_folder(s->path, e);
+    if (FAILPOINT("snapshot.folder_sync.before")) {
+        st = error_errno(e, errno, "cannot sync the folder of %s", QUOTE(s->path));
+        close(folder);
+        return st;
+    }
+    st = file_sync_opened(folder, s->path, e);
     (void)FAILPOINT("snapshot.folder_sync.after");
     return st;
 }

@@ -83,8 +83,8 @@ enum status snapshot_header_build(unsigned char **out, size_t *n, struct snapsho
 
     checksum(h->checksum, sum);
     st = header_build(out, n, h->metadata, h->metadatas, h->tensor, h->place, h->tensors, e);
-    if (st == ST_OK)
-        header_seal(*out, *n);
+    if (st == ST_OK && !header_seal(*out, *n))
+        return error_set(e, ST_INTERNAL, "the header of a snapshot has no embd.header");
     return st;
 }
 

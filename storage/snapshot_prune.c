@@ -2,10 +2,10 @@
 /* Deleting what no one needs any more. */
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/failpoint.h"
@@ -23,14 +23,14 @@ struct pruning {
     const char *folder;
     uint64_t generation;
     struct snapshot_scan scan;
-    bool *needed; /* [scan.count] */
-    bool both;    /* lineages have a good snapshot */
+    bool *needed;                                 /* [scan.count] */
+    const struct snapshot_link *newest[LINEAGES]; /* good ones; NULL: none */
     struct doomed *doomed;
     size_t count, room;
 };
 
-/* Mark the chain of the newest good snapshot of a lineage; false if it has none. */
-static bool mark_newest(struct pruning *p, unsigned lineage, uint64_t since)
+/* Find the newest good snapshot of a lineage, if it has one, and mark its chain. */
+static void mark_newest(struct pruning *p, unsigned lineage, uint64_t since)
 {
     const struct snapshot_link *newest = NULL;
 
@@ -41,22 +41,32 @@ static bool mark_newest(struct pruning *p, unsigned lineage, uint64_t since)
             (!newest || snapshot_newer(l, newest)))
             newest = l;
     }
+    p->newest[lineage] = newest;
     for (const struct snapshot_link *l = newest; l;
          l = l->base == NO_LINK ? NULL : &p->scan.link[l->base])
         p->needed[l - p->scan.link] = true;
-    return newest != NULL;
+}
+
+/* What is called damaged may be an error of the disk that passes, so it goes only when a good
+   snapshot of a later version has taken its place. */
+static bool is_past(const struct snapshot_link *l, const struct snapshot_link *newest)
+{
+    return l->s.damaged ? l->s.version < newest->s.version : snapshot_newer(newest, l);
 }
 
 /* A file that came after the scan is not known, and stays. */
 static bool may_go(const struct pruning *p, const char *text, const struct snapshot_name *name)
 {
-    if (!p->both)
+    if (!p->newest[0] || !p->newest[1])
         return false;
     if (name->generation != p->generation)
         return true;
-    for (size_t i = 0; i < p->scan.count; i++)
-        if (!strcmp(strrchr(p->scan.link[i].s.path, '/') + 1, text))
-            return !p->needed[i];
+    for (size_t i = 0; i < p->scan.count; i++) {
+        const struct snapshot_link *l = &p->scan.link[i];
+
+        if (!strcmp(strrchr(l->s.path, '/') + 1, text))
+            return !p->needed[i] && is_past(l, p->newest[l->s.lineage]);
+    }
     return false;
 }
 
@@ -113,15 +123,18 @@ static int last_first(const void *a, const void *b)
 }
 
 /* Folders are not ours. */
-static enum status delete_file(int folder_fd, const char *folder, const char *text, struct error *e)
+static enum status delete_file(const char *folder, const char *text, struct error *e)
 {
-    if (unlinkat(folder_fd, text, 0) == 0 || errno == ENOENT || errno == EISDIR)
+    char path[PATH_MAX + NAME_MAX + 2];
+
+    snprintf(path, sizeof path, "%s/%s", folder, text);
+    if (unlink(path) == 0 || errno == ENOENT || errno == EISDIR)
         return ST_OK;
-    return error_errno(e, errno, "cannot delete %s/%s", folder, text);
+    return error_errno(e, errno, "cannot delete %s", path);
 }
 
 /* Go on after a failure; the first one is told. */
-static enum status delete_doomed(struct pruning *p, int folder_fd, struct error *e)
+static enum status delete_doomed(struct pruning *p, struct error *e)
 {
     enum status first = ST_OK;
 
@@ -134,7 +147,7 @@ static enum status delete_doomed(struct pruning *p, int folder_fd, struct error 
         if (FAILPOINT("snapshot.prune.unlink"))
             st = error_errno(&own, errno, "cannot delete %s/%s", p->folder, p->doomed[i].text);
         else
-            st = delete_file(folder_fd, p->folder, p->doomed[i].text, &own);
+            st = delete_file(p->folder, p->doomed[i].text, &own);
         if (st != ST_OK && first == ST_OK)
             first = error_set(e, st, "%s", own.text);
     }
@@ -144,7 +157,6 @@ static enum status delete_doomed(struct pruning *p, int folder_fd, struct error 
 static enum status prune(struct pruning *p, uint64_t since, struct error *e)
 {
     enum status st = snapshot_scan(&p->scan, p->folder, p->generation, e);
-    bool a, b;
     DIR *dir;
 
     if (st != ST_OK)
@@ -152,9 +164,8 @@ static enum status prune(struct pruning *p, uint64_t since, struct error *e)
     p->needed = mem_zero(p->scan.count, sizeof *p->needed);
     if (!p->needed)
         return error_memory(e, "snapshots");
-    a = mark_newest(p, 0, since);
-    b = mark_newest(p, 1, since);
-    p->both = a && b;
+    for (unsigned lineage = 0; lineage < LINEAGES; lineage++)
+        mark_newest(p, lineage, since);
     dir = opendir(p->folder);
     if (!dir && errno == ENOENT)
         return ST_OK;
@@ -162,7 +173,7 @@ static enum status prune(struct pruning *p, uint64_t since, struct error *e)
         return error_errno(e, errno, "cannot open the folder %s", QUOTE(p->folder));
     st = list_doomed(p, dir, e);
     if (st == ST_OK)
-        st = delete_doomed(p, dirfd(dir), e);
+        st = delete_doomed(p, e);
     closedir(dir);
     (void)FAILPOINT("snapshot.prune.after");
     return st;
@@ -193,7 +204,7 @@ enum status snapshot_forget(const char *folder, struct error *e)
         if (FAILPOINT("snapshot.forget.unlink"))
             st = error_errno(e, errno, "cannot delete %s/%s", folder, entry->d_name);
         else
-            st = delete_file(dirfd(dir), folder, entry->d_name, e);
+            st = delete_file(folder, entry->d_name, e);
     if (st == ST_OK && errno)
         st = error_errno(e, errno, "cannot read the folder %s", QUOTE(folder));
     closedir(dir);

@@ -167,26 +167,38 @@ static size_t find_version(const struct snapshot_scan *scan, unsigned lineage, u
     return from;
 }
 
-/* Find what a file of blocks goes on from; that one, of a lower version, has been tied before. */
-static void tie(struct snapshot_scan *scan, struct snapshot_link *l)
+/* The file of the lineage and version that a file of blocks goes on from: with its checksum, and
+   rather a good one; else a damaged one, whose checksum is not known. *any: there are others. */
+static const struct snapshot_link *find_base(const struct snapshot_scan *scan,
+                                             const struct snapshot_link *l, bool *any)
 {
-    const struct snapshot_link *base = NULL;
-    bool any = false;
+    const struct snapshot_link *base = NULL, *damaged = NULL;
 
-    l->culprit = (size_t)(l - scan->link);
-    if (l->s.whole || l->trouble.text[0])
-        return;
+    *any = false;
     for (size_t i = find_version(scan, l->s.lineage, l->base_version); i < scan->count; i++) {
         const struct snapshot_link *other = &scan->link[i];
 
         if (other->s.lineage != l->s.lineage || other->s.version != l->base_version)
             break;
-        any = true;
-        if (other->s.checksum == l->base_checksum && (!base || !other->trouble.text[0])) {
+        *any = true;
+        if (other->trouble.text[0])
+            damaged = other;
+        if (other->s.checksum == l->base_checksum && (!base || base->trouble.text[0]))
             base = other;
-            l->base = i;
-        }
     }
+    return base ? base : damaged;
+}
+
+/* Tie a file of blocks to the one before it, which, of a lower version, has been tied already. */
+static void tie(struct snapshot_scan *scan, struct snapshot_link *l)
+{
+    const struct snapshot_link *base;
+    bool any;
+
+    l->culprit = (size_t)(l - scan->link);
+    if (l->s.whole || l->trouble.text[0])
+        return;
+    base = find_base(scan, l, &any);
     if (!base)
         error_set(
             &l->trouble, ST_DATA_LOSS,
@@ -202,6 +214,7 @@ static void tie(struct snapshot_scan *scan, struct snapshot_link *l)
                   base->s.path);
     if (l->trouble.text[0])
         return;
+    l->base = (size_t)(base - scan->link);
     l->s.files = base->s.files + 1;
     l->s.chain_bytes = base->s.chain_bytes + l->s.bytes;
 }
@@ -257,7 +270,7 @@ enum status snapshot_scan(struct snapshot_scan *out, const char *folder, uint64_
 
         tie(&scan, l);
         l->s.damaged = l->trouble.text[0] != '\0';
-        l->s.lsn = l->s.damaged ? 0 : l->lsn;
+        l->s.lsn = l->s.damaged ? SNAPSHOT_LSN_DAMAGED : l->lsn;
     }
     *out = scan;
     return ST_OK;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* stats.db: its schema, its statements, and the writing of the current minute. */
+/* stats.db: its schema, and the writing of the current minute. */
 #include "storage/statistics.h"
 
 #include <string.h>
@@ -11,80 +11,11 @@ static const char stats_1[] =
 #include "storage/sql/stats_1.inc"
     ;
 
-static const char *const migrations[] = {stats_1};
+static const char stats_2[] =
+#include "storage/sql/stats_2.inc"
+    ;
 
-/* What happens when the row that is to be added is there. */
-#define ADD_USAGE                                                                                  \
-    "ON CONFLICT (seconds, start, table_id, call_id) DO UPDATE SET "                               \
-    "count = count + excluded.count, ids = ids + excluded.ids, "                                   \
-    "missing = missing + excluded.missing, sum_us = sum_us + excluded.sum_us, "                    \
-    "max_us = max(max_us, excluded.max_us) RETURNING id"
-#define ADD_COUNT "DO UPDATE SET count = count + excluded.count"
-#define SET_MEMORY                                                                                 \
-    "ON CONFLICT (seconds, start, table_id) DO UPDATE SET "                                        \
-    "private_bytes = excluded.private_bytes, mapped_bytes = excluded.mapped_bytes, "               \
-    "allocated_bytes = excluded.allocated_bytes"
-#define RAISE_MEMORY                                                                               \
-    "ON CONFLICT (seconds, start, table_id) DO UPDATE SET "                                        \
-    "private_bytes = max(private_bytes, excluded.private_bytes), "                                 \
-    "mapped_bytes = max(mapped_bytes, excluded.mapped_bytes), "                                    \
-    "allocated_bytes = max(allocated_bytes, excluded.allocated_bytes)"
-#define OLD_MEMORY "FROM memory WHERE seconds = 60 AND start < ?1 ORDER BY start, table_id LIMIT ?2"
-
-static const char *const statements[STATS_STATEMENTS] = {
-    [TABLE_ID] = "SELECT id FROM tables WHERE name = ?",
-    [TABLE_NEW] = "INSERT INTO tables (name) VALUES (?) RETURNING id",
-    [CALL_ID] = "SELECT id FROM calls WHERE name = ?",
-    [CALL_NEW] = "INSERT INTO calls (name) VALUES (?) RETURNING id",
-    [USAGE_ADD] = "INSERT INTO usage "
-                  "(seconds, start, table_id, call_id, count, ids, missing, sum_us, max_us) "
-                  "VALUES (60, ?, ?, ?, ?, ?, ?, ?, ?) " ADD_USAGE,
-    [BUCKET_ADD] = "INSERT INTO usage_bucket (usage_id, lower_us, upper_us, count) "
-                   "VALUES (?, ?, ?, ?) ON CONFLICT (usage_id, lower_us) " ADD_COUNT,
-    [ERROR_ADD] = "INSERT INTO usage_error (usage_id, status, count) VALUES (?, ?, ?) "
-                  "ON CONFLICT (usage_id, status) " ADD_COUNT,
-    [MEMORY_SET] = "INSERT INTO memory "
-                   "(seconds, start, table_id, private_bytes, mapped_bytes, allocated_bytes) "
-                   "VALUES (60, ?, ?, ?, ?, ?) " SET_MEMORY,
-    [USAGE_OLDEST] = "SELECT id FROM usage WHERE seconds = 60 AND start < ? ORDER BY start LIMIT 1",
-    [USAGE_TO_HOUR] = "INSERT INTO usage "
-                      "(seconds, start, table_id, call_id, count, ids, missing, sum_us, max_us) "
-                      "SELECT 3600, start - start % 3600, table_id, call_id, count, ids, missing, "
-                      "sum_us, max_us FROM usage WHERE id = ? " ADD_USAGE,
-    [BUCKETS_TO_HOUR] = "INSERT INTO usage_bucket (usage_id, lower_us, upper_us, count) "
-                        "SELECT ?2, lower_us, upper_us, count FROM usage_bucket "
-                        "WHERE usage_id = ?1 ON CONFLICT (usage_id, lower_us) " ADD_COUNT,
-    [ERRORS_TO_HOUR] = "INSERT INTO usage_error (usage_id, status, count) "
-                       "SELECT ?2, status, count FROM usage_error "
-                       "WHERE usage_id = ?1 ON CONFLICT (usage_id, status) " ADD_COUNT,
-    [USAGE_DROP] = "DELETE FROM usage WHERE id = ?", /* buckets and errors go with it */
-    [USAGE_EXPIRED] = "SELECT id FROM usage WHERE seconds = 3600 AND start < ? "
-                      "ORDER BY start LIMIT 1",
-    [MEMORY_TO_HOUR] = "INSERT INTO memory "
-                       "(seconds, start, table_id, private_bytes, mapped_bytes, allocated_bytes) "
-                       "SELECT 3600, start - start % 3600, table_id, private_bytes, mapped_bytes, "
-                       "allocated_bytes " OLD_MEMORY " " RAISE_MEMORY,
-    [MEMORY_DROP_FOLDED] = "DELETE FROM memory WHERE seconds = 60 AND (start, table_id) IN "
-                           "(SELECT start, table_id " OLD_MEMORY ")",
-    [MEMORY_DROP_EXPIRED] = "DELETE FROM memory WHERE seconds = 3600 AND (start, table_id) IN "
-                            "(SELECT start, table_id FROM memory WHERE seconds = 3600 AND "
-                            "start < ?1 ORDER BY start, table_id LIMIT ?2)",
-    /* ?3: the unit of time that a row of the answer is about, 0 for all; ?4: rows up to which
-       length are read. */
-    [USAGE_ROWS] = "SELECT iif(?3, u.start - u.start % ?3, 0) AS unit, t.name, c.name, u.id, "
-                   "u.start, u.seconds, u.count, u.ids, u.missing, u.sum_us, u.max_us "
-                   "FROM usage AS u JOIN tables AS t ON t.id = u.table_id "
-                   "JOIN calls AS c ON c.id = u.call_id "
-                   "WHERE u.seconds IN (60, ?4) AND u.start >= ?1 AND u.start < ?2 "
-                   "AND (?5 IS NULL OR t.name = ?5) AND (?6 IS NULL OR c.name = ?6) "
-                   "ORDER BY unit, t.name, c.name, u.start",
-    [USAGE_BUCKETS] = "SELECT lower_us, count FROM usage_bucket WHERE usage_id = ?",
-    [USAGE_ERRORS] = "SELECT status, count FROM usage_error WHERE usage_id = ?",
-    [MEMORY_ROWS] = "SELECT t.name, max(m.start), m.private_bytes, m.mapped_bytes, "
-                    "m.allocated_bytes FROM memory AS m JOIN tables AS t ON t.id = m.table_id "
-                    "WHERE m.seconds IN (60, 3600) AND m.start >= ?1 AND m.start < ?2 "
-                    "GROUP BY t.name ORDER BY t.name",
-};
+static const char *const migrations[] = {stats_1, stats_2};
 
 static const struct database_format stats_format = {
     .file = "stats.db",
@@ -96,7 +27,7 @@ static const struct database_format stats_format = {
     .busy_ms = 50,
     .migration = migrations,
     .migrations = sizeof migrations / sizeof migrations[0],
-    .statement = statements,
+    .statement = statistics_statements,
     .statements = STATS_STATEMENTS,
 };
 
@@ -165,15 +96,10 @@ static enum status name_id(struct statistics *s, enum stats_statement find,
     return one_number(s, statement, id, &found, e);
 }
 
-/* Counters are unsigned, SQLite's numbers are not. */
-static void bind_count(sqlite3_stmt *statement, int place, uint64_t count)
+enum status statistics_table_id(struct statistics *s, const char *table, int64_t *id,
+                                struct error *e)
 {
-    sqlite3_bind_int64(statement, place, count < INT64_MAX ? (int64_t)count : INT64_MAX);
-}
-
-static int64_t minute_of(int64_t time_s)
-{
-    return time_s - (time_s % MINUTE + MINUTE) % MINUTE;
+    return name_id(s, TABLE_ID, TABLE_NEW, table, id, e);
 }
 
 static enum status add_usage(struct statistics *s, int64_t time_s, int64_t table, int64_t call,
@@ -238,7 +164,7 @@ enum status statistics_add(struct statistics *s, int64_t time_s, const char *tab
     int64_t table_id = 0, call_id = 0, id = 0;
     enum status st;
 
-    if ((st = name_id(s, TABLE_ID, TABLE_NEW, table, &table_id, e)) == ST_OK &&
+    if ((st = statistics_table_id(s, table, &table_id, e)) == ST_OK &&
         (st = name_id(s, CALL_ID, CALL_NEW, call, &call_id, e)) == ST_OK &&
         (st = add_usage(s, time_s, table_id, call_id, counts, &id, e)) == ST_OK &&
         (st = add_buckets(s, id, &counts->latency, e)) == ST_OK)
@@ -255,7 +181,7 @@ enum status statistics_memory(struct statistics *s, int64_t time_s, const char *
     enum status st;
     int64_t id = 0;
 
-    if ((st = name_id(s, TABLE_ID, TABLE_NEW, table, &id, e)) == ST_OK) {
+    if ((st = statistics_table_id(s, table, &id, e)) == ST_OK) {
         statement = database_statement(s->db, MEMORY_SET);
         sqlite3_bind_int64(statement, 1, minute_of(time_s));
         sqlite3_bind_int64(statement, 2, id);

@@ -4,8 +4,8 @@
    in both or in neither: each call is one transaction. */
 #include "storage/statistics_parts.h"
 
-#define USAGE_ROWS_A_CALL 100 /* each with up to 280 buckets */
-#define MEMORY_ROWS_A_CALL 1000
+#define USAGE_ROWS_A_CALL 100  /* each with up to 280 buckets */
+#define PLAIN_ROWS_A_CALL 1000 /* of each other table */
 
 /* Any row that is older than `before`, if there is one. */
 static enum status find_old(struct statistics *s, enum stats_statement number, int64_t before,
@@ -68,21 +68,46 @@ static enum status fold_usage(struct statistics *s, int64_t minutes, int64_t hou
     return ST_OK;
 }
 
-static enum status fold_memory(struct statistics *s, int64_t minutes, int64_t hours, bool *more,
-                               struct error *e)
+/* A table whose rows stand for themselves, and how it is folded. */
+struct plain {
+    enum stats_statement to_hour, drop_folded, drop_expired;
+};
+
+static enum status fold_plain(struct statistics *s, const struct plain *p, int64_t minutes,
+                              int64_t hours, bool *more, struct error *e)
 {
     enum status st;
 
-    if ((st = run_with(s, MEMORY_TO_HOUR, minutes, MEMORY_ROWS_A_CALL, e)) != ST_OK ||
-        (st = run_with(s, MEMORY_DROP_FOLDED, minutes, MEMORY_ROWS_A_CALL, e)) != ST_OK)
+    if ((st = run_with(s, p->to_hour, minutes, PLAIN_ROWS_A_CALL, e)) != ST_OK ||
+        (st = run_with(s, p->drop_folded, minutes, PLAIN_ROWS_A_CALL, e)) != ST_OK)
         return st;
-    if (sqlite3_changes(s->db->db) == MEMORY_ROWS_A_CALL)
+    if (sqlite3_changes(s->db->db) == PLAIN_ROWS_A_CALL)
         *more = true;
-    if ((st = run_with(s, MEMORY_DROP_EXPIRED, hours, MEMORY_ROWS_A_CALL, e)) != ST_OK)
+    if ((st = run_with(s, p->drop_expired, hours, PLAIN_ROWS_A_CALL, e)) != ST_OK)
         return st;
-    if (sqlite3_changes(s->db->db) == MEMORY_ROWS_A_CALL)
+    if (sqlite3_changes(s->db->db) == PLAIN_ROWS_A_CALL)
         *more = true;
     return ST_OK;
+}
+
+static enum status fold_all(struct statistics *s, int64_t minutes, int64_t hours, bool *more,
+                            struct error *e)
+{
+    static const struct plain plain[] = {
+        {MEMORY_TO_HOUR, MEMORY_DROP_FOLDED, MEMORY_DROP_EXPIRED},
+        {TRAINING_TO_HOUR, TRAINING_DROP_FOLDED, TRAINING_DROP_EXPIRED},
+        {REFUSAL_TO_HOUR, REFUSAL_DROP_FOLDED, REFUSAL_DROP_EXPIRED},
+        {LOG_TO_HOUR, LOG_DROP_FOLDED, LOG_DROP_EXPIRED},
+    };
+    enum status st = fold_usage(s, minutes, hours, more, e);
+
+    for (size_t i = 0; i < sizeof plain / sizeof *plain && st == ST_OK; i++)
+        st = fold_plain(s, &plain[i], minutes, hours, more, e);
+    if (st == ST_OK)
+        st = run_with(s, START_DROP_EXPIRED, hours, PLAIN_ROWS_A_CALL, e);
+    if (st == ST_OK && sqlite3_changes(s->db->db) == PLAIN_ROWS_A_CALL)
+        *more = true;
+    return st;
 }
 
 /* The first second that is kept. */
@@ -100,8 +125,7 @@ enum status statistics_fold(struct statistics *s, int64_t time_s, bool *more, st
     *more = false;
     if ((st = database_begin(s->db, e)) != ST_OK)
         return st;
-    if ((st = fold_usage(s, minutes, hours, more, e)) == ST_OK &&
-        (st = fold_memory(s, minutes, hours, more, e)) == ST_OK)
+    if ((st = fold_all(s, minutes, hours, more, e)) == ST_OK)
         return database_commit(s->db, e);
     database_rollback(s->db);
     return st;

@@ -6,9 +6,6 @@
 #include "base/text.h"
 #include "storage/statistics_parts.h"
 
-/* Rows that one question may read, whatever comes out: half a second or so for whoever waits. */
-#define READ_MOST 100000
-
 /* The row that is being added up; its counts are s->sum. */
 struct answer {
     char table[256], call[256];
@@ -160,11 +157,8 @@ enum status statistics_query(struct statistics *s, const struct statistics_query
 
     sqlite3_bind_int64(rows, 1, query->from_s);
     sqlite3_bind_int64(rows, 2, query->to_s);
-    sqlite3_bind_int(rows, 3,
-                     query->span == SPAN_TOTAL    ? 0
-                     : query->span == SPAN_MINUTE ? MINUTE
-                                                  : HOUR);
-    sqlite3_bind_int(rows, 4, query->span == SPAN_MINUTE ? MINUTE : HOUR);
+    sqlite3_bind_int64(rows, 3, span_unit(query->span));
+    sqlite3_bind_int64(rows, 4, span_longest(query->span));
     bind_text(rows, 5, query->table);
     bind_text(rows, 6, query->call);
     st = step_through(s, rows, query, &to, e);

@@ -41,12 +41,16 @@ static void write_digits(unsigned char *to, uint64_t hash)
         to[i] = (unsigned char)"0123456789abcdef"[hash & 15];
 }
 
-void header_seal(unsigned char *header, size_t n)
+bool header_seal(unsigned char *header, size_t n)
 {
-    unsigned char *digits = header + (find_digits(header, n) - header);
+    const unsigned char *found = find_digits(header, n);
+    unsigned char *digits = found ? header + (found - header) : NULL;
 
+    if (!digits)
+        return false;
     memcpy(digits, HEADER_UNSEALED, DIGITS);
     write_digits(digits, hash_bytes(header, n));
+    return true;
 }
 
 enum status header_seal_check(bool *sealed, const unsigned char *header, size_t n, struct error *e)

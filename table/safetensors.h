@@ -72,9 +72,9 @@ MUST_CHECK enum status header_build(unsigned char **out, size_t *n, const struct
                                     const size_t *place, size_t count, struct error *e);
 
 /* Complete such bytes, whose metadata have embd.header = HEADER_UNSEALED: it becomes the XXH3-64 of
-   the header as it is now. */
+   the header as it is now. False if there is no such key. */
 #define HEADER_UNSEALED "0000000000000000"
-void header_seal(unsigned char *header, size_t n);
+bool header_seal(unsigned char *header, size_t n);
 
 /* A file being written. Tensors are laid out widest element first, then in the order given; the
    data area begins at a multiple of 64. */

@@ -164,6 +164,15 @@ const struct optimizer_settings *training_settings(const struct training *t)
     return &t->settings;
 }
 
+static bool has_tensor(const struct table *t, const char *name)
+{
+    for (size_t i = 0; i < t->part_count; i++)
+        for (unsigned k = 0; k < t->part[i].method->tensors_count; k++)
+            if (t->part[i].tensor[k].data && !strcmp(t->part[i].tensor[k].name, name))
+                return true;
+    return false;
+}
+
 enum status training_set(struct training *t, const struct optimizer_settings *settings,
                          struct error *e)
 {
@@ -175,6 +184,10 @@ enum status training_set(struct training *t, const struct optimizer_settings *se
                          "the optimizer is %s; it cannot be changed while it has "
                          "a state",
                          t->settings.optimizer->name);
+    for (size_t i = 0; i < settings->rates; i++)
+        if (!has_tensor(t->table, settings->rate[i].name))
+            return error_set(e, ST_INVALID, "tensors: there is no tensor %s",
+                             QUOTE(settings->rate[i].name));
     for (size_t i = 0; st == ST_OK && i < t->table->part_count; i++)
         st = optimizer_suits(settings, &t->table->part[i], e);
     if (st == ST_OK)

@@ -23,7 +23,8 @@ MUST_CHECK enum status training_new(struct training **out, struct table *t, stru
 void training_free(struct training *t); /* NULL is fine; no image may be open */
 
 const struct optimizer_settings *training_settings(const struct training *t);
-/* Other settings from the next push on; the optimizer itself stays, and so does `step`. Copied. */
+/* Other settings from the next push on; the optimizer itself stays, and so does `step`. Copied.
+   ST_INVALID for another optimizer, and for exceptions that name no tensor of the table. */
 MUST_CHECK enum status training_set(struct training *t, const struct optimizer_settings *settings,
                                     struct error *e);
 

@@ -62,10 +62,9 @@ struct update_limits {
     float max_norm; /* of a row's summed gradient (of a bag's, with pool_first), L2; 0: none */
 };
 
-/* What an update takes from its arena: so much for each id, and D float32 for each different row
-   and for each bag of a table with pool_first. A few pooled gradients may so become many rows: the
-   arena's cap is what bounds them. */
-#define UPDATE_ID_BYTES 112
+/* What an update takes from its arena: about 112 bytes for each id, 40 for each part of the table,
+   and D float32 for each different row and for each bag of a table with pool_first. A few pooled
+   gradients may so become many rows: the arena's cap is what bounds them. */
 
 /* Check the queries and sum them; memory from `arena`, which may be given up after a refusal.
    Refusals name the item and the rule: ST_INVALID (count of gradients, offsets, weights, enums, NaN

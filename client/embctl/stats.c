@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* embctl stats: what the daemon counted: calls, ids, errors, latency, memory. */
-#include <inttypes.h>
+/* embctl stats: what the daemon counted: calls, ids, errors, latency, pushes, memory. */
 #include <string.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/text.h"
@@ -11,6 +9,7 @@
 #include "client/embctl/print.h"
 #include "client/embctl/remote.h"
 #include "client/embctl/stats_json.h"
+#include "client/embctl/stats_training.h"
 
 static const struct option_decl options[] = {
     {"last", 'l', "TIME", "how far back, such as 10m, 1h or 7d (1h)"},
@@ -44,16 +43,6 @@ static void find_axis(const Embd__V1__StatsResponse *s, unsigned *first, unsigne
                 *last = k > *last ? k : *last;
             }
     }
-}
-
-static const char *time_format(char *out, size_t room, int64_t at_s)
-{
-    time_t t = (time_t)at_s;
-    struct tm tm;
-
-    if (!localtime_r(&t, &tm) || !strftime(out, room, "%F %H:%M", &tm))
-        snprintf(out, room, "%10" PRId64 " s", at_s); /* beyond the calendar */
-    return out;
 }
 
 static uint64_t error_count(const Embd__V1__StatsRow *row)
@@ -201,6 +190,9 @@ static int print_people(const struct arguments *a, const Embd__V1__StatsResponse
     print_errors(s, times);
     if (option_value(a, "histogram"))
         print_histograms(s, times);
+    print_training(s, times);
+    print_refusals(s, times);
+    print_log(s);
     print_memory(s);
     return finish_output();
 }
@@ -230,7 +222,7 @@ static int run(const struct arguments *a)
     request.from = clock_wall_s() - (int64_t)(last_us / 1000000);
     request.from -= request.from % 60; /* rows begin with a minute */
     request.span = (Embd__V1__StatsSpan)which;
-    request.histogram = request.memory = true;
+    request.histogram = request.memory = request.training = true;
     done = remote_ask(&r, a, "/embd.v1.Stats/Query", &request.base,
                       &embd__v1__stats_response__descriptor, &s);
     if (done == EXIT_DONE)
@@ -242,8 +234,14 @@ static int run(const struct arguments *a)
 const struct command command_stats = {
     .name = "stats",
     .operands = "[TABLE]",
-    .help = "Show calls, errors, latency and memory",
-    .more = "The table \"?\" stands for names that no table has, \"*\" for calls about none.\n",
+    .help = "Show calls, errors, latency, pushes and memory",
+    .more = "The table \"?\" stands for names that no table has, \"*\" for calls about none. Of "
+            "training, "
+            "kept are the\nelements that stayed as they were, not to become infinite; unsaved the "
+            "pushes "
+            "that the newest snapshot\ndoes not have; pause how long a snapshot held pushes up; "
+            "written "
+            "the bytes of snapshots for each byte\nthat pushes changed.\n",
     .remote = true,
     .operands_most = 1,
     .options = options,

@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Statistics as JSON. No state. */
+/* Statistics as JSON, and times in words. No state. */
 #include "client/embctl/stats_json.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <time.h>
 
 #include "base/status.h"
 #include "client/embctl/document.h"
+#include "client/embctl/stats_training.h"
 
 static void put_row(struct document *j, const Embd__V1__StatsRow *row)
 {
@@ -63,6 +68,7 @@ int stats_json(const Embd__V1__StatsResponse *s, int64_t from_s)
         doc_close(&j);
     }
     doc_close(&j);
+    json_training(&j, s);
     doc_close(&j);
     return doc_finish(&j);
 }
@@ -79,5 +85,15 @@ const char *span_format(char out[32], uint64_t us)
         snprintf(out, 32, "%u min %u s", (unsigned)(s / 60), (unsigned)(s % 60));
     else
         snprintf(out, 32, "%u s", (unsigned)s);
+    return out;
+}
+
+const char *time_format(char *out, size_t room, int64_t at_s)
+{
+    time_t t = (time_t)at_s;
+    struct tm tm;
+
+    if (!localtime_r(&t, &tm) || !strftime(out, room, "%F %H:%M", &tm))
+        snprintf(out, room, "%10" PRId64 " s", at_s); /* beyond the calendar */
     return out;
 }

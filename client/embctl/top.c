@@ -129,7 +129,7 @@ static int run(const struct arguments *a)
 const struct command command_top = {
     .name = "top",
     .operands = "",
-    .help = "Watch the tables: calls, latency, memory; q quits",
+    .help = "Watch the tables: calls, latency, pushes, memory; q quits",
     .more = "Rates and latencies are those of the last five looks.\n",
     .remote = true,
     .options = options,

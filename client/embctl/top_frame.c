@@ -45,7 +45,7 @@ static void put_rate(struct sheet *s, double rate, enum style style)
 static void print_title(const struct top *t, const struct sample *now, const struct rates *all,
                         const char *clear)
 {
-    char up[32], calls[32], ids[32], memory[32];
+    char up[32], calls[32], ids[32], pushes[32], memory[32];
 
     printf("%sembd", style(STYLE_BOLD));
     putchar(' ');
@@ -54,9 +54,14 @@ static void print_title(const struct top *t, const struct sample *now, const str
            span_format(up, now->stats->uptime_us), style(STYLE_BOLD),
            rate_format(calls, all->calls), style(STYLE_NONE), style(STYLE_BOLD),
            rate_format(ids, all->ids), style(STYLE_NONE));
+    if (now->stats->n_training)
+        printf("   %s%s%s pushes/s", style(STYLE_BOLD), rate_format(pushes, all->pushes),
+               style(STYLE_NONE));
     for (size_t i = 0; i < now->stats->n_memory; i++)
         if (!now->stats->memory[i]->table[0])
             printf("   %s resident", format_bytes(memory, now->stats->memory[i]->private_bytes));
+    if (now->stats->n_training && now->stats->log)
+        printf("   %s log", format_bytes(memory, now->stats->log->bytes));
     printf("%s\n", clear);
     if (t->failed)
         printf("%s%s%s", style(STYLE_RED), t->error.text, style(STYLE_NONE));
@@ -94,6 +99,10 @@ static void add_line(struct sheet *s, const struct top *t, const struct line *li
     sheet_bytes(s, table->parameter_bytes);
     put_rate(s, r->calls, STYLE_NONE);
     put_rate(s, r->ids, STYLE_NONE);
+    if (table->trainable)
+        put_rate(s, r->pushes, STYLE_NONE);
+    else
+        sheet_text(s, "");
     put_rate(s, r->errors, STYLE_RED);
     sheet_us(s, latency_quantile(&r->latency, 0.5));
     sheet_us(s, latency_quantile(&r->latency, 0.99));
@@ -104,11 +113,17 @@ static void add_line(struct sheet *s, const struct top *t, const struct line *li
 void top_frame(const struct top *t, unsigned height, const char *clear)
 {
     static const struct column columns[] = {
-        {"table", false},   {"method", false},
-        {"rows", true},     {"size", true},
-        {"calls/s", true},  {"ids/s", true},
-        {"errors/s", true}, {"p50", true},
-        {"p99", true},      {"calls/s before now", false},
+        {"table", false},
+        {"method", false},
+        {"rows", true},
+        {"size", true},
+        {"calls/s", true},
+        {"ids/s", true},
+        {"pushes/s", true},
+        {"errors/s", true},
+        {"p50", true},
+        {"p99", true},
+        {"calls/s before now", false},
     };
     const struct sample *now = top_at(t, 0), *before = NULL;
     size_t n = now->list->n_tables, shown;

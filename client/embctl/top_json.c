@@ -11,6 +11,7 @@ static void put_rates(struct document *j, const struct rates *r)
     doc_real(j, "calls_per_s", r->calls);
     doc_real(j, "ids_per_s", r->ids);
     doc_real(j, "errors_per_s", r->errors);
+    doc_real(j, "pushes_per_s", r->pushes);
     doc_real(j, "p50_us", latency_quantile(&r->latency, 0.5));
     doc_real(j, "p99_us", latency_quantile(&r->latency, 0.99));
 }
@@ -31,6 +32,8 @@ int top_json(const struct top *t)
     for (size_t i = 0; i < now->stats->n_memory; i++)
         if (!now->stats->memory[i]->table[0])
             doc_u64(&j, "resident_bytes", now->stats->memory[i]->private_bytes);
+    if (now->stats->log)
+        doc_u64(&j, "log_bytes", now->stats->log->bytes);
     doc_array(&j, "tables");
     for (size_t i = 0; i < now->list->n_tables; i++) {
         doc_object(&j, NULL);

@@ -12,7 +12,7 @@ const struct sample *top_at(const struct top *t, size_t back)
 }
 
 struct totals {
-    uint64_t calls, ids, errors, bucket[RATE_BUCKETS];
+    uint64_t calls, ids, errors, pushes, bucket[RATE_BUCKETS];
 };
 
 static void add_up(struct totals *sum, const struct sample *s, const char *name)
@@ -30,6 +30,9 @@ static void add_up(struct totals *sum, const struct sample *s, const char *name)
         for (size_t k = 0; k < row->n_buckets && k < RATE_BUCKETS; k++)
             sum->bucket[k] += row->buckets[k];
     }
+    for (size_t i = 0; i < s->stats->n_training; i++)
+        if (!name || !strcmp(s->stats->training[i]->table, name))
+            sum->pushes += s->stats->training[i]->pushes;
 }
 
 static uint64_t since(uint64_t now, uint64_t before)
@@ -50,6 +53,7 @@ void rates_between(struct rates *r, const struct sample *now, const struct sampl
     r->calls = (double)since(a.calls, b.calls) / seconds;
     r->ids = (double)since(a.ids, b.ids) / seconds;
     r->errors = (double)since(a.errors, b.errors) / seconds;
+    r->pushes = (double)since(a.pushes, b.pushes) / seconds;
     n = n < RATE_BUCKETS ? n : RATE_BUCKETS;
     for (size_t i = 0; i < n; i++) {
         r->bound[i] = now->stats->bucket_us[i];

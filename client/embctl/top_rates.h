@@ -8,7 +8,7 @@
 #define RATE_BUCKETS 512 /* more than any daemon has */
 
 struct rates {
-    double calls, ids, errors; /* a second */
+    double calls, ids, errors, pushes; /* a second */
     uint64_t bound[RATE_BUCKETS], bucket[RATE_BUCKETS];
     struct latency latency; /* of the calls between the samples; points to the above */
 };

@@ -47,7 +47,7 @@ enum status top_sample(struct top *t, struct error *e)
     enum status st;
 
     stats.from = t->from_s;
-    stats.histogram = stats.memory = true;
+    stats.histogram = stats.memory = stats.training = true;
     st = remote_call(&t->remote, "/embd.v1.Tables/List", &list.base,
                      &embd__v1__list_response__descriptor, &made.list, e);
     if (st == ST_OK)

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """An HTTP/2 server that speaks frames by hand, so that it can break every rule.
 
-Usage: fake_server.py SOCKET. Prints "ready". What it does to a call is named by the call: the table's
-name of a LookupRequest, or the text that a request consists of otherwise. One thread a connection.
+Usage: fake_server.py SOCKET. Prints "ready". What it does to a call is named by the call: the name of
+the (first) table of a LookupRequest or PushRequest, or the text that a request consists of otherwise. Each
+message of a PushStream is named like that, with "stream_" before it. One thread a connection.
 """
 import collections
 import os
@@ -11,9 +12,8 @@ import struct
 import sys
 import threading
 
-DATA, HEADERS, RST, SETTINGS, PUSH, PING, GOAWAY, WINDOW, CONTINUATION = 0, 1, 3, 4, 5, 6, 7, 8, 9
-END_STREAM, END_HEADERS, PADDED, ACK = 1, 4, 8, 1
-REFUSED, CANCEL = 7, 8
+import hpack
+from fake_frames import *  # noqa: F401,F403 pylint: disable=wildcard-import,unused-wildcard-import
 
 counts = collections.Counter()  # how often a scenario was asked for
 seen = []  # what clients sent that they need not: resets and settings
@@ -21,118 +21,11 @@ held = {}  # calls that wait for another one
 lock = threading.Lock()
 
 
-def frame(kind, flags, stream, payload=b""):
-    return struct.pack(">I", len(payload))[1:] + struct.pack(">BBI", kind, flags, stream) + payload
-
-
-def field(name, value):
-    """A header field, literal and not indexed, without Huffman coding."""
-    out = b"\0"
-    for text in (name.encode(), value if isinstance(value, bytes) else value.encode()):
-        n = len(text)
-        if n < 127:
-            out += bytes([n])
-        else:  # HPACK's integers with a prefix of 7 bits
-            out += b"\x7f"
-            n -= 127
-            while n > 127:
-                out += bytes([n & 127 | 128])
-                n >>= 7
-            out += bytes([n])
-        out += text
-    return out
-
-
-def fields(**named):
-    return b"".join(field(name.replace("_", "-"), value) for name, value in named.items())
-
-
-def head(status="200", content_type="application/grpc"):
-    out = field(":status", status)
-    return out + field("content-type", content_type) if content_type else out
-
-
-def headers(stream, block, end=False):
-    return frame(HEADERS, END_HEADERS | (END_STREAM if end else 0), stream, block)
-
-
-def trailers(stream, status="0", **more):
-    return headers(stream, fields(grpc_status=status, **more), end=True)
-
-
-def message(payload, flag=0, length=None):
-    return struct.pack(">BI", flag, len(payload) if length is None else length) + payload
-
-
-def reply(stream, payload):
-    """A faultless reply."""
-    return (headers(stream, head()) + frame(DATA, 0, stream, message(payload))
-            + trailers(stream))
-
-
-def failure(stream, status, **more):
-    return headers(stream, head() + fields(grpc_status=status, **more), end=True)
-
-
-def varint(n):
-    out = b""
-    while n > 127:
-        out += bytes([n & 127 | 128])
-        n >>= 7
-    return out + bytes([n])
-
-
-def read_varint(data, at):
-    n = shift = 0
-    while True:
-        n |= (data[at] & 127) << shift
-        shift += 7
-        at += 1
-        if data[at - 1] < 128:
-            return n, at
-
-
-def parse(data):
-    """The fields of a protobuf message: a list of (number, value)."""
-    out, at = [], 0
-    while at < len(data):
-        tag, at = read_varint(data, at)
-        value, at = read_varint(data, at)
-        if tag & 7 == 2:
-            value, at = data[at:at + value], at + value
-        out.append((tag >> 3, value))
-    return out
-
-
-def run(number, data):
-    return varint(number << 3 | 2) + varint(len(data)) + data
-
-
-def lookup_response(request, dim=4):
-    """What embd would answer if row i were i, i + 0.25, i + 0.5, …"""
-    out = b""
-    for number, value in parse(request):
-        if number != 1:
-            continue
-        ids = dict(parse(value)).get(2, b"")
-        ids = struct.unpack("<%dq" % (len(ids) // 8), ids)
-        rows = b"".join(struct.pack("<%df" % dim, *(i + j / 4 for j in range(dim))) for i in ids)
-        unknown = b"".join(struct.pack("<I", i) for i, row in enumerate(ids) if row < 0)
-        out += run(1, b"\x08" + varint(dim) + b"\x10" + varint(len(ids)) + run(3, rows)
-                   + b"\x28\x07" + (run(6, unknown) if unknown else b""))
-    return out
-
-
-def name_of(body):
-    if body[:1] == b"\x0a":
-        return dict(parse(dict(parse(body))[1]))[1].decode()
-    return body.decode()
-
-
 class Connection(threading.Thread):
     def __init__(self, sock):
         super().__init__(daemon=True)
-        self.sock, self.bodies = sock, {}
+        self.sock, self.bodies, self.decoder = sock, {}, hpack.Decoder()
+        self.streams = {}  # messages of a stream that wait for an answer
 
     def read(self, n):
         data = b""
@@ -173,15 +66,35 @@ class Connection(threading.Thread):
             seen.append("reset %d" % struct.unpack(">I", payload)[0])
         elif kind == HEADERS:
             self.bodies[stream] = b""
+            if (":path", "/embd.v1.Embedding/PushStream") in self.decoder.decode(payload):
+                self.streams[stream] = []
+                self.send(headers(stream, head()))
         elif kind == DATA:
+            if stream not in self.bodies:
+                return  # it has ended for us
             self.bodies[stream] += payload
             for where in (0, stream):
                 self.send(frame(WINDOW, 0, where, struct.pack(">I", n)) if n else b"")
-            if flags & END_STREAM:
+            if stream in self.streams:
+                self.take_messages(stream)
+                if flags & END_STREAM and stream in self.bodies and not self.streams[stream]:
+                    self.send(trailers(stream))
+            elif flags & END_STREAM:
                 self.answer(stream, self.bodies.pop(stream)[5:])
 
-    def answer(self, stream, body):
-        name = name_of(body)
+    def take_messages(self, stream):
+        body = self.bodies[stream]
+        while len(body) >= 5 and len(body) >= 5 + struct.unpack(">I", body[1:5])[0]:
+            end = 5 + struct.unpack(">I", body[1:5])[0]
+            self.streams[stream].append(body[5:end])
+            self.answer(stream, body[5:end], "stream_")
+            body = body[end:]
+            if stream not in self.bodies:
+                return
+            self.bodies[stream] = body
+
+    def answer(self, stream, body, prefix=""):
+        name = prefix + name_of(body)
         with lock:
             counts[name] += 1
         words = name.split(":")
@@ -190,6 +103,8 @@ class Connection(threading.Thread):
         out = scenario(self, stream, body, *words[1:])
         if out:
             self.send(out)
+        if out and prefix and ends(out):
+            self.bodies.pop(stream)
 
 
 # ---- faultless ----
@@ -263,6 +178,75 @@ def do_release(c, stream, body):
     for other in sorted(held, reverse=True):
         out += held.pop(other)
     return out
+
+
+def do_gradient(c, stream, body):
+    return reply(stream, push_response(body))
+
+
+def do_versions(c, stream, body):
+    """One version too many."""
+    return reply(stream, push_response(body) + b"\x10\x01")
+
+
+# ---- streams: what becomes of one message ----
+
+def do_stream_gradient(c, stream, body):
+    c.streams[stream].remove(body)
+    return frame(DATA, 0, stream, message(push_response(body)))
+
+
+def do_stream_hold(c, stream, body):
+    """Answered after the push "release"."""
+
+
+def do_stream_release(c, stream, body):
+    """All that waits, in one piece, and the last byte by itself."""
+    out = b"".join(message(push_response(one)) for one in c.streams[stream])
+    c.streams[stream] = []
+    return frame(DATA, 0, stream, out[:-1]) + frame(DATA, 0, stream, out[-1:])
+
+
+def do_stream_leave(c, stream, body):
+    return trailers(stream)
+
+
+def do_stream_status(c, stream, body, status, text):
+    return trailers(stream, status, grpc_message=text)
+
+
+def do_stream_twice(c, stream, body):
+    return do_stream_gradient(c, stream, body) + frame(DATA, 0, stream, message(push_response(body)))
+
+
+def do_stream_versions(c, stream, body):
+    return frame(DATA, 0, stream, message(push_response(body) + b"\x10\x01"))
+
+
+def do_stream_rubbish(c, stream, body):
+    return frame(DATA, 0, stream, message(b"\xff"))
+
+
+def do_stream_truncated(c, stream, body):
+    return frame(DATA, 0, stream, message(push_response(body))[:-1]) + trailers(stream)
+
+
+def do_stream_length(c, stream, body, length):
+    return frame(DATA, 0, stream, message(b"", length=int(length)))
+
+
+def do_stream_reset(c, stream, body, code):
+    return do_reset(c, stream, body, code)
+
+
+def do_stream_refuse(c, stream, body, times, key):
+    if counts["stream_refuse:%s:%s" % (times, key)] <= int(times):
+        return frame(RST, 0, stream, struct.pack(">I", REFUSED))
+    return do_stream_gradient(c, stream, body)
+
+
+def do_stream_close(c, stream, body):
+    c.hang_up()
 
 
 # ---- statuses ----

@@ -308,30 +308,6 @@ static void test_open_addresses_need_a_word(void **state)
     config_free(c);
 }
 
-static void test_table_settings_keep_their_form(void **state)
-{
-    static const char *const memory[] = {"map", "copy", "lock"};
-    char json[TABLE_SETTINGS_JSON], want[TABLE_SETTINGS_JSON];
-    struct table_settings s, t;
-    struct error e;
-
-    (void)state;
-    for (size_t i = 0; i < 3; i++) {
-        table_settings_init(&s);
-        assert_ok(table_settings_set(&s, "memory", memory[i], &e), e);
-        snprintf(want, sizeof want, "{\"memory\":\"%s\"}", memory[i]);
-        assert_string_equal(table_settings_write(&s, json), want);
-        assert_ok(table_settings_read(&t, json, &e), e);
-        assert_int_equal(t.memory, s.memory);
-    }
-    assert_ok(table_settings_read(&t, "{}", &e), e);
-    assert_int_equal(t.memory, REGION_MAP);
-    assert_fails(table_settings_read(&t, "{", &e), ST_DATA_LOSS, e, "no JSON object");
-    assert_fails(table_settings_read(&t, "[]", &e), ST_DATA_LOSS, e, "no JSON object");
-    assert_fails(table_settings_read(&t, "{\"memory\":3}", &e), ST_INVALID, e, "memory");
-    assert_fails(table_settings_read(&t, "{\"learning\":\"x\"}", &e), ST_INVALID, e, "learning");
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -348,7 +324,6 @@ int main(void)
         cmocka_unit_test(test_files_that_cannot_be_read_are_named),
         cmocka_unit_test(test_addresses),
         cmocka_unit_test(test_open_addresses_need_a_word),
-        cmocka_unit_test(test_table_settings_keep_their_form),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,6 +14,8 @@ struct faulty_file {
 
 static sqlite3_vfs *below, layer;
 static struct faulty *armed;
+static void (*called)(void *context);
+static void *called_with;
 
 static bool strikes(enum faulty_operation operation, sqlite3_file *file)
 {
@@ -26,6 +28,10 @@ static bool strikes(enum faulty_operation operation, sqlite3_file *file)
     if (armed->hits > 0 && !armed->for_ever)
         return false;
     armed->hits++;
+    if (called) {
+        called(called_with);
+        return false;
+    }
     if (file)
         ((struct faulty_file *)file)->error_number = armed->error_number;
     return true;
@@ -172,4 +178,11 @@ void faulty_install(void)
 void faulty_arm(struct faulty *f)
 {
     armed = f;
+    called = NULL;
+}
+
+void faulty_call(void (*call)(void *context), void *context)
+{
+    called = call;
+    called_with = context;
 }

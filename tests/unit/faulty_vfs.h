@@ -28,3 +28,5 @@ struct faulty {
 void faulty_install(void);
 /* From now on; NULL: no faults. Borrowed, its counts change. */
 void faulty_arm(struct faulty *f);
+/* Instead of failing, the operation goes on after `call`, until the next faulty_arm(). */
+void faulty_call(void (*call)(void *context), void *context);

@@ -9,6 +9,7 @@
 #include "tests/unit/bytes.h"
 
 #define LIMIT ((size_t)1 << 20)
+#define MANY_BYTES 4096 /* from here on an array is a piece of its own */
 
 /* A request with every field: rows, weighted bags, packed halves, a push of nothing. */
 static int64_t ids[] = {0, 5, -1, INT64_MAX, INT64_MIN, 5};
@@ -263,6 +264,52 @@ static void test_amplifiers_meet_the_cap(void **state)
     free(m);
 }
 
+/* In pieces, large arrays are sent from where they are, and the bytes are the same. */
+static void test_pieces_are_the_message(void **state)
+{
+    static unsigned char large[3][MANY_BYTES];
+    struct table_push push[3] = {
+        {.table = {"a", 1}, .ids = {large[0], MANY_BYTES}, .gradients = {large[1], MANY_BYTES}},
+        {.table = {"b", 1}, .ids = {large[0], MANY_BYTES - 8}, .weights = {large[2], 4}},
+        {.table = {"c", 1}, .offsets = {large[0], MANY_BYTES}, .packed = {large[2], MANY_BYTES}},
+    };
+    struct push_request r = {
+        .trainer = {"t", 1}, .sequence = 7, .push = push, .count = 3, .has_rate = true};
+    struct bytes piece[9];
+    unsigned char *whole, *gathered, *head;
+    size_t size = push_request_size(&r), pieces, head_bytes, n = 0;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof large; i++)
+        large[i / MANY_BYTES][i % MANY_BYTES] = (unsigned char)(i * 7);
+    head_bytes = push_request_gather_size(&r, &pieces);
+    assert_int_equal(pieces, 9); /* four arrays that are large enough, and what is around them */
+    assert_int_equal(head_bytes, size - 4 * MANY_BYTES);
+    whole = malloc(size);
+    gathered = malloc(size);
+    head = malloc(head_bytes);
+    assert_true(whole && gathered && head);
+    push_request_write(&r, whole);
+    push_request_gather(&r, head, piece);
+    assert_ptr_equal(piece[0].data, head);
+    assert_ptr_equal(piece[1].data, large[0]);
+    assert_ptr_equal(piece[3].data, large[1]);
+    for (size_t i = 0; i < pieces; i++) {
+        if (piece[i].size)
+            memcpy(gathered + n, piece[i].data, piece[i].size);
+        n += piece[i].size;
+    }
+    assert_int_equal(n, size);
+    assert_memory_equal(gathered, whole, size);
+
+    r.count = 0;
+    assert_int_equal(push_request_gather_size(&r, &pieces), push_request_size(&r));
+    assert_int_equal(pieces, 1);
+    free(whole);
+    free(gathered);
+    free(head);
+}
+
 /* What a trainer repeats is told from what it changed by all 128 bits of the message's hash. */
 static void test_content_is_xxh3_of_the_message(void **state)
 {
@@ -312,6 +359,7 @@ int main(void)
         cmocka_unit_test(test_every_flipped_bit_reads_as_protobuf_c_reads_it),
         cmocka_unit_test(test_arrays_in_pieces_are_joined),
         cmocka_unit_test(test_amplifiers_meet_the_cap),
+        cmocka_unit_test(test_pieces_are_the_message),
         cmocka_unit_test(test_content_is_xxh3_of_the_message),
 #ifdef EMBD_DEVELOPER
         cmocka_unit_test(test_no_memory_is_a_status),

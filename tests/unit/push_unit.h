@@ -149,7 +149,7 @@ static inline const char *replayed(struct registry *r, uint64_t after, struct to
 
 /* ---- A folder for each test ---- */
 
-static inline int setup(void **state)
+static inline int make_folder(void **state)
 {
     struct unit_folder *f = calloc(1, sizeof *f);
 
@@ -158,7 +158,7 @@ static inline int setup(void **state)
     return 0;
 }
 
-static inline int teardown(void **state)
+static inline int remove_folder(void **state)
 {
     unit_folder_remove(*state);
     free(*state);

@@ -310,7 +310,7 @@ static void test_lives_of_a_table_are_kept_apart(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, make_folder, remove_folder)
         TEST(test_group_is_one_transaction_in_order),
         TEST(test_earlier_push_is_found),
         TEST(test_what_does_not_follow_is_not_written),

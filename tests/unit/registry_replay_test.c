@@ -165,6 +165,7 @@ static void test_replay_hands_over_whole_tables(void **state)
         sample("ads", "/srv/\"x\"\n\xc3\xa4", "{\"memory\": \"copy\",\"a\":[1,\"b\"]}");
     struct registry *r = open_ok(folder_of(state));
     struct error e;
+    bool more;
 
     t.trainable = true;
     t.header_hash = 0xfedcba9876543211;
@@ -180,6 +181,8 @@ static void test_replay_hands_over_whole_tables(void **state)
         assert_int_equal(registry_find(r, "ads")->header_hash, 0xfedcba9876543211);
         r = reopen(r, state);
     }
+    assert_ok(registry_shorten(r, 2, &more, &e), e);
+    assert_int_equal(registry_bytes(r), 0); /* the path has more bytes than characters */
     registry_close(r);
 }
 
@@ -220,7 +223,7 @@ static void test_replay_ends_when_it_is_told(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, make_folder, remove_folder)
         TEST(test_log_is_shortened_from_the_front),       TEST(test_shortening_takes_bounded_steps),
         TEST(test_file_of_a_shortened_log_stops_growing), TEST(test_people_can_read_the_log),
         TEST(test_replay_hands_over_whole_tables),        TEST(test_replay_ends_when_it_is_told),

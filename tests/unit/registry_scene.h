@@ -30,7 +30,8 @@ static inline void make_changes(const char *folder, struct scene *s)
     registry_close(r);
 }
 
-static inline int setup(void **state)
+/* A folder with what `make` leaves in its log. */
+static inline struct scene *scene_new(void (*make)(const char *folder, struct scene *s))
 {
     struct scene *s = calloc(1, sizeof *s);
 
@@ -40,8 +41,13 @@ static inline int setup(void **state)
     snprintf(s->mark, sizeof s->mark, "%s/log.mark", s->folder.path);
     snprintf(s->old, sizeof s->old, "%s/old", s->folder.path);
     assert_int_equal(mkdir(unit_path(&s->folder, "live"), 0700), 0);
-    make_changes(unit_path(&s->folder, "live"), s);
-    *state = s;
+    make(unit_path(&s->folder, "live"), s);
+    return s;
+}
+
+static inline int setup(void **state)
+{
+    *state = scene_new(make_changes);
     return 0;
 }
 
@@ -85,4 +91,67 @@ static inline void keep(struct scene *s, struct copy *c)
     c->data[0] = bytes_of(s->db, &c->size[0]);
     c->data[1] = bytes_of(s->wal, &c->size[1]);
     c->data[2] = bytes_of(s->mark, &c->size[2]);
+}
+
+/* Put back what keep() has taken. */
+static inline void restore(struct scene *s, const struct copy *c)
+{
+    unit_write(s->db, c->data[0], c->size[0]);
+    if (c->size[1])
+        unit_write(s->wal, c->data[1], c->size[1]);
+    else
+        unlink(s->wal);
+    unit_write(s->mark, c->data[2], c->size[2]);
+}
+
+static inline void check_untouched(struct scene *s, struct copy *c, const char *name)
+{
+    struct copy now;
+
+    keep(s, &now);
+    for (int i = 0; i < 3; i++) {
+        if (now.size[i] != c->size[i] || memcmp(now.data[i], c->data[i], c->size[i]))
+            fail_msg("%s: file %d was touched", name, i);
+        free(now.data[i]);
+        free(c->data[i]);
+    }
+}
+
+/* What is wrong with a log, and what is said of it. */
+struct ruin {
+    const char *name;
+    void (*how)(struct scene *s); /* or, on the settled log, */
+    const char *sql;
+    enum status st;
+    const char *words;
+};
+
+/* Ruin a log in a folder of its own and open it twice: both times it is refused, and nothing is
+   touched. */
+static inline void check_ruin(const struct ruin *ruin,
+                              void (*make)(const char *folder, struct scene *s))
+{
+    struct scene *s = scene_new(make);
+    struct registry *r = NULL;
+    struct copy before;
+    struct error e;
+    void *own = s;
+
+    if (ruin->sql) {
+        settle(s);
+        sql_run(s->db, ruin->sql);
+    } else {
+        ruin->how(s);
+    }
+    keep(s, &before);
+    for (int again = 0; again < 2; again++) {
+        enum status st = registry_open(&r, s->folder.path, &e);
+
+        if (st != ruin->st)
+            fail_msg("%s: %s (%s)", ruin->name, status_name(st), st == ST_OK ? "" : e.text);
+        if (!strstr(e.text, ruin->words))
+            fail_msg("%s: \"%s\" does not say \"%s\"", ruin->name, e.text, ruin->words);
+    }
+    check_untouched(s, &before, ruin->name);
+    teardown(&own);
 }

@@ -288,28 +288,37 @@ static inline void scene_push(struct scene *s, unsigned n)
     s->settings.step++;
 }
 
-/* Take a snapshot; `copy`, if not NULL, gets the memory at its instant. */
+/* The moment of a snapshot, its image begun; `copy`, if not NULL, gets the memory at that instant.
+ */
+static inline enum status scene_moment(struct scene *s, struct snapshot_moment *m, unsigned lineage,
+                                       bool whole, unsigned char *copy, struct error *e)
+{
+    *m = (struct snapshot_moment){.table = s->table,
+                                  .settings = &s->settings,
+                                  .generation = 3,
+                                  .version = s->version,
+                                  .lsn = s->lsn,
+                                  .lineage = lineage,
+                                  .base = whole ? NULL : &s->newest[lineage],
+                                  .context = s};
+    if (copy)
+        memcpy(copy, s->table->region->data, s->table->region->size);
+    return image_begin(&m->image, s->blocks, lineage, whole, e);
+}
+
+/* Take a snapshot. */
 static inline enum status scene_snapshot(struct scene *s, unsigned lineage, bool whole,
                                          unsigned char *copy,
                                          bool (*progress)(void *context, double done),
                                          struct error *e)
 {
-    struct snapshot_moment m = {.table = s->table,
-                                .settings = &s->settings,
-                                .generation = 3,
-                                .version = s->version,
-                                .lsn = s->lsn,
-                                .lineage = lineage,
-                                .base = whole ? NULL : &s->newest[lineage],
-                                .progress = progress,
-                                .context = s};
+    struct snapshot_moment m;
     struct snapshot made;
-    enum status st = image_begin(&m.image, s->blocks, lineage, whole, e);
+    enum status st = scene_moment(s, &m, lineage, whole, copy, e);
 
     if (st != ST_OK)
         return st;
-    if (copy)
-        memcpy(copy, s->table->region->data, s->table->region->size);
+    m.progress = progress;
     st = snapshot_write(s->name, &m, &made, e);
     image_end(m.image, st == ST_OK);
     if (st == ST_OK)
@@ -330,4 +339,40 @@ static inline size_t scene_files(const struct scene *s, const char *ending)
     assert_int_equal(fscanf(list, "%zu", &n), 1);
     pclose(list);
     return n;
+}
+
+/* A table with a snapshot in each lineage, and changes since. */
+static inline void scene_two(struct scene *s)
+{
+    struct error e;
+
+    scene_begin(s);
+    scene_start(s, &scene_tables[1], "rowwise_adagrad");
+    scene_push(s, 4);
+    assert_ok(scene_snapshot(s, 1, true, NULL, NULL, &e), e);
+    scene_push(s, 4);
+}
+
+/* What was there before the snapshot that failed is all there is, and good. */
+static inline void scene_expect_two(const struct scene *s)
+{
+    struct error e;
+
+    assert_int_equal(scene_files(s, ""), 2);
+    assert_ok(snapshot_verify(&s->newest[0], &e), e);
+    assert_ok(snapshot_verify(&s->newest[1], &e), e);
+}
+
+/* A later try takes what an earlier one had begun. */
+static inline void scene_expect_next(struct scene *s, bool whole)
+{
+    unsigned char *copy = malloc(s->table->region->size);
+    struct table *t;
+    struct error e;
+
+    assert_ok(scene_snapshot(s, 0, whole, copy, NULL, &e), e);
+    t = scene_open_snapshot(&s->newest[0]);
+    assert_memory_equal(t->region->data, copy, t->region->size);
+    table_close(t);
+    free(copy);
 }

@@ -3,7 +3,7 @@
    tried as if nothing had been. */
 #include <errno.h>
 
-#include "storage/statistics.h"
+#include "storage/statistics_training.h"
 #include "tests/unit/faulty_vfs.h"
 #include "tests/unit/storage_unit.h"
 
@@ -11,6 +11,10 @@
 
 static enum status transaction(struct statistics *s, struct error *e)
 {
+    static const struct training_sums sums = {.pushes = 3};
+    static const struct training_state state = {.version = 3};
+    static const struct log_state log = {.lsn = 3};
+    static const struct start_record start = {.time_s = NOON, .version = "1"};
     struct memory_counts memory = {1, 2, 3};
     struct call_counts c = {.count = 1, .ids = 2};
     enum status st;
@@ -21,7 +25,11 @@ static enum status transaction(struct statistics *s, struct error *e)
     if ((st = statistics_begin(s, e)) != ST_OK ||
         (st = statistics_add(s, NOON, "ads", "Lookup", &c, e)) != ST_OK ||
         (st = statistics_add(s, NOON, "users", "Lookup", &c, e)) != ST_OK ||
-        (st = statistics_memory(s, NOON, "ads", &memory, e)) != ST_OK)
+        (st = statistics_memory(s, NOON, "ads", &memory, e)) != ST_OK ||
+        (st = statistics_training(s, NOON, "new", &sums, &state, e)) != ST_OK ||
+        (st = statistics_refusal(s, NOON, "a", ST_INVALID, "norm", 5, e)) != ST_OK ||
+        (st = statistics_log(s, NOON, &log, e)) != ST_OK ||
+        (st = statistics_start(s, &start, e)) != ST_OK)
         return st;
     return statistics_commit(s, e);
 }
@@ -36,17 +44,34 @@ static enum status sum_up(void *context, const struct statistics_row *row)
     return ST_OK;
 }
 
-/* `n` transactions have taken place: two calls and fourteen latencies each. */
+static enum status add_pushes(void *context, const struct training_row *row)
+{
+    *(uint64_t *)context += row->sums->pushes;
+    return ST_OK;
+}
+
+static enum status add_refusals(void *context, const struct refusal_row *row)
+{
+    *(uint64_t *)context += row->count;
+    return ST_OK;
+}
+
+/* `n` transactions have taken place: two calls, fourteen latencies, three pushes and five refusals
+   each. */
 static void check_sums(struct statistics *s, unsigned n)
 {
     struct statistics_query q = {NULL, NULL, 0, INT64_MAX, SPAN_TOTAL, 10};
-    uint64_t sum[3] = {0, 0, 0};
+    uint64_t sum[3] = {0, 0, 0}, pushes = 0, refusals = 0;
     struct error e;
 
     assert_ok(statistics_query(s, &q, sum_up, sum, &e), e);
     assert_int_equal(sum[0], 2 * n);
     assert_int_equal(sum[1], 14 * n);
     assert_int_equal(sum[2], 2 * n);
+    assert_ok(statistics_query_training(s, &q, add_pushes, &pushes, &e), e);
+    assert_ok(statistics_query_refusals(s, &q, add_refusals, &refusals, &e), e);
+    assert_int_equal(pushes, 3 * n);
+    assert_int_equal(refusals, 5 * n);
 }
 
 static void test_transaction_is_whole_or_nothing(void **state)
@@ -127,6 +152,10 @@ static void test_fold_is_whole_or_nothing(void **state)
         check_sums(s, 1);
         assert_string_equal(sql_text(unit_path(&f, "stats.db"), "SELECT min(seconds) FROM usage"),
                             "3600");
+        assert_string_equal(sql_text(unit_path(&f, "stats.db"),
+                                     "SELECT min(t.seconds) || ' ' || min(r.seconds) || ' ' || "
+                                     "min(l.seconds) FROM training AS t, refusal AS r, log AS l"),
+                            "3600 3600 3600");
         statistics_close(s);
         unit_folder_remove(&f);
         if (!fault.hits)

@@ -92,6 +92,27 @@ static void test_jobs_take_turns_in_order(void **state)
     assert_string_equal(order, "abcaca");
 }
 
+/* One at the front goes on and on; the others are not forgotten. */
+static void test_a_job_at_the_front(void **state)
+{
+    struct house *h = *state;
+    struct worker *w = h->worker[0];
+    struct letter a = {{.run = write_letter}, w, 'a', 1}, b = {{.run = write_letter}, w, 'b', 1},
+                  c = {{.run = write_letter}, w, 'c', 1};
+
+    order[0] = '\0';
+    worker_enqueue(w, &a.job);
+    worker_enqueue(w, &b.job);
+    worker_enqueue_first(w, &c.job);
+    worker_enqueue_first(w, &b.job); /* is queued already */
+    assert_int_equal(w->job_count, 3);
+    worker_turn(w, true);
+    assert_string_equal(order, "cab");
+    worker_enqueue_first(w, &a.job);
+    worker_dequeue(w, &a.job);
+    assert_int_equal(w->job_count, 0);
+}
+
 static void test_a_job_that_is_taken_out_does_not_run(void **state)
 {
     struct house *h = *state;
@@ -166,6 +187,25 @@ static void test_a_catalog_is_taken_and_wakes_who_waits(void **state)
     assert_int_equal(mailbox_deliver(&h->mailbox, &mails), 2);
     worker_unwait(w, &p.waiter);
     worker_unwait(w, &q.waiter);
+}
+
+/* From another thread; however often, who waits is woken once, and again by what comes later. */
+static void test_rousing_wakes_who_waits(void **state)
+{
+    struct house *h = *state;
+    struct worker *w = h->worker[0];
+    struct patient p = {{.wake = wake}, w, NULL, NULL, 0};
+
+    worker_wait(w, &p.waiter);
+    worker_rouse(w);
+    worker_rouse(w);
+    assert_int_equal(p.woken, 0);
+    worker_turn(w, true);
+    assert_int_equal(p.woken, 1);
+    worker_rouse(w);
+    worker_turn(w, true);
+    assert_int_equal(p.woken, 2);
+    worker_unwait(w, &p.waiter);
 }
 
 static void test_workers_that_run_or_have_left_take_catalogs(void **state)
@@ -286,8 +326,10 @@ int main(void)
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         CASE(test_jobs_take_turns_in_order),
+        CASE(test_a_job_at_the_front),
         CASE(test_a_job_that_is_taken_out_does_not_run),
         CASE(test_a_catalog_is_taken_and_wakes_who_waits),
+        CASE(test_rousing_wakes_who_waits),
         CASE(test_workers_that_run_or_have_left_take_catalogs),
         CASE(test_catalogs_that_race_with_the_end_are_taken),
         CASE(test_draining_wakes_who_waits),
