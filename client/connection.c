@@ -201,7 +201,8 @@ void connection_flush(struct connection *c)
         if ((size_t)n >= c->out_end - c->out_start) {
             n -= (ssize_t)(c->out_end - c->out_start);
             c->out_start = c->out_end = 0;
-            c->frame += n;
+            if (n) /* only then there is a frame */
+                c->frame += n;
             c->frame_bytes -= (size_t)n;
         } else {
             c->out_start += (size_t)n;

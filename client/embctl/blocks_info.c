@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "client/embctl/file_info.h"
+#include "client/embctl/info.h"
 #include "client/embctl/print.h"
 
 enum status blocks_open(struct blocks_file *f, int *out, const char *path, struct error *e)
@@ -61,11 +62,12 @@ const char *blocks_summary(char *out, size_t room, const struct blocks_file *f)
 
 void print_blocks(unsigned width, const struct blocks_file *f)
 {
-    char a[32], b[32];
+    char a[32], b[32], optimizer[512];
 
     print_pair(width, "blocks", "%s of %zu bytes, %s", format_count(a, f->count), BLOCK_BYTES,
                format_bytes(b, f->count * BLOCK_BYTES));
-    print_pair(width, "optimizer", "%s", f->moment.optimizer);
+    print_pair(width, "optimizer", "%s",
+               optimizer_format(optimizer, sizeof optimizer, f->moment.optimizer));
     print_pair(width, "version", "%" PRIu64 ", generation %" PRIu64 ", lsn %" PRIu64,
                f->moment.applied, f->moment.generation, f->moment.lsn);
     print_pair(width, "goes on", "from version %" PRIu64 ", checksum %016" PRIx64, f->base_version,

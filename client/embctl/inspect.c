@@ -17,7 +17,7 @@
 static void print_table(const struct table *t)
 {
     const char *checksum = header_metadata(&t->header, "embd.checksum");
-    char a[32], b[32], fields[200];
+    char a[32], b[32], fields[200], optimizer[512];
 
     print_pair(WIDTH, "method", "%s: %s", t->method->name, t->method->title);
     print_pair(WIDTH, "rows", "%s × %s", format_count(a, t->rows), format_count(b, t->dim));
@@ -31,7 +31,8 @@ static void print_table(const struct table *t)
         print_pair(WIDTH, "fields", "%s",
                    fields_format(fields, sizeof fields, t->field_rows, t->field_count));
     print_pair(WIDTH, "config", "%s", t->config);
-    print_pair(WIDTH, "optimizer", "%s", t->optimizer ? t->optimizer : "none");
+    print_pair(WIDTH, "optimizer", "%s",
+               t->optimizer ? optimizer_format(optimizer, sizeof optimizer, t->optimizer) : "none");
     print_pair(WIDTH, "version", "%" PRIu64 ", generation %" PRIu64 ", lsn %" PRIu64, t->applied,
                t->generation, t->lsn);
     if (t->origin[0])

@@ -242,6 +242,7 @@ static void trace(void)
     static uint64_t seen[4 * PLACES];
     void *frame[FRAMES];
     uint64_t hash = 14695981039346656037U;
+    size_t at;
     int frames;
 
     if (inside)
@@ -251,13 +252,13 @@ static void trace(void)
     for (int i = 0; i < frames; i++)
         hash = (hash ^ (uintptr_t)frame[i]) * 1099511628211U;
     pthread_mutex_lock(&lock);
-    for (size_t at = hash % (4 * PLACES); seen[at] != hash; at = (at + 1) % (4 * PLACES))
-        if (!seen[at] && faults->places < PLACES) {
-            seen[at] = hash;
-            faults->place[faults->places++] = faults->count[MEMORY];
-        } else if (!seen[at]) {
-            break;
-        }
+    at = hash % (4 * PLACES);
+    while (seen[at] && seen[at] != hash)
+        at = (at + 1) % (4 * PLACES);
+    if (!seen[at] && faults->places < PLACES) {
+        seen[at] = hash;
+        faults->place[faults->places++] = faults->count[MEMORY];
+    }
     pthread_mutex_unlock(&lock);
     inside = false;
 }
@@ -271,15 +272,26 @@ static bool memory_fails(void)
     return failed;
 }
 
+/* jemalloc 5.3 itself does not live through it when it gets no memory for a new thread's arena;
+   what it gives to us fails by MEMORY. */
+static bool by_jemalloc(void *caller)
+{
+    Dl_info info;
+
+    return faults && dladdr(caller, &info) && info.dli_fname && strstr(info.dli_fname, "jemalloc");
+}
+
 OURS void *mmap(void *at, size_t n, int protection, int flags, int fd, off_t from)
 {
-    if (fails(MAP))
+    if (!by_jemalloc(__builtin_return_address(0)) && fails(MAP))
         return MAP_FAILED;
     return (void *)syscall(SYS_mmap, at, n, protection, flags, fd, from);
 }
 OURS void *mmap64(void *at, size_t n, int protection, int flags, int fd, off64_t from)
 {
-    return mmap(at, n, protection, flags, fd, from);
+    if (!by_jemalloc(__builtin_return_address(0)) && fails(MAP))
+        return MAP_FAILED;
+    return (void *)syscall(SYS_mmap, at, n, protection, flags, fd, from);
 }
 
 OURS void *malloc(size_t n)

@@ -221,11 +221,40 @@ def test_stats(e):
     e.fails(2, "--last", "stats", "--last", "yesterday")
 
 
+def test_stats_of_training(e):
+    e.asked("Query")
+    text = e.text("stats")
+    (asked,) = e.asked("Query")
+    assert asked.training
+    assert re.search(r"\ntraining +version +pushes +/s +kept +saved +age +unsaved +pause +written\n"
+                     r"words +41,000 +36,000 +10\.0 +0 +40,500 +35 s +500 +830 us +3\.00 ×\n", text), text
+    assert re.search(r"\nrefused +status +reason +pushes\n\(none\) +NOT_FOUND +not_found +2\n"
+                     r"\(others\) +ABORTED +gap +40\nctr-1 +INVALID_ARGUMENT +not_finite +7\n", text), text
+    assert "\nthe log: 600 rows, 5.00 MiB; 2.00 KiB of pushes wait; the start read 1,200 rows in 420 ms\n" in text, text
+    e.daemon.kept = 12
+    assert re.search(r"\nwords +41,000 +36,000 +10\.0 +12 +40,500 ", e.text("stats", "words"))
+    text = e.text("stats", "keyed")
+    assert "training" not in text and "refused" not in text and "the log" not in text, text
+    text = e.text("stats", "--span", "hour")
+    assert re.search(r"\nfrom +training +version.*\n20\d\d-\d\d-\d\d \d\d:\d\d +words +41,000", text), text
+    found = e.document("stats")
+    (row,) = found["training"]
+    assert (row["table"], row["pushes"], row["rows"], row["kept"], row["snapshot_version"]) == (
+        "words", 36000, 350000, 12, 40500)
+    assert (row["save_us"], row["save_pause_us"], row["snapshot_time"]) == (52000, 830, 1767225565)
+    assert [(r["trainer"], r["status"], r["reason"], r["count"]) for r in found["refusals"]] == [
+        (None, "NOT_FOUND", "not_found", 2), ("*", "ABORTED", "gap", 40), ("ctr-1", "INVALID_ARGUMENT", "not_finite", 7)]
+    assert found["log"] == {"lsn": 41020, "rows": 600, "bytes": 5 << 20, "disk_bytes": 9 << 20, "queued_bytes": 2048,
+                            "replay_us": 420000, "replay_rows": 1200, "replay_pushes": 1100}
+    e.daemon.kept = 0
+
+
 def test_top(e):
     text = e.text("top")
     assert text.startswith(f"embd 0.1.0 at {e.daemon.address}   up 1 h 0 min   0 calls/s") and "words  int8" in text
     found = e.document("top", "--interval", "100ms")
     assert [t["table"] for t in found["tables"]] == ["keyed", "words"] and found["resident_bytes"] == 50 << 20
+    assert found["pushes_per_s"] == 0 and found["log_bytes"] == 5 << 20
     assert found["calls_per_s"] == 0 and found["tables"][1]["p99_us"] == 0 and found["seconds"] >= 0.1
     e.fails(2, "100ms or more", "top", "--interval", "10ms")
     ours, theirs = pty.openpty()
@@ -270,6 +299,7 @@ def main():
         test_load_and_unload(e)
         test_health(e)
         test_stats(e)
+        test_stats_of_training(e)
         test_top(e)
         test_failures_on_the_way(e)
     return 0

@@ -78,6 +78,7 @@ class Daemon(grpc.GenericRpcHandler):
         self.waiting, self.go = threading.Event(), threading.Event()
         self.trainers = {}  # name: contents of its pushes, in order
         self.lsn = 10
+        self.kept = 0  # elements, as the statistics tell
         self.tables = {name: self.info(name) for name in ("keyed", "words")}
         self.server = grpc.server(concurrent.futures.ThreadPoolExecutor(8),
                                   options=[("grpc.max_receive_message_length", 1 << 26),
@@ -276,6 +277,18 @@ class Daemon(grpc.GenericRpcHandler):
             if request.memory:
                 reply.memory.add(table=table, start=1767225600, private_bytes=4096,
                                  mapped_bytes=108000)
+        if request.training and request.table in ("", "words"):
+            reply.training.add(table="words", start=1767222000, seconds=3600, pushes=36000, ids=360000, rows=350000,
+                               kept=self.kept, changed_bytes=1 << 20, snapshots=2, snapshot_bytes=3 << 20,
+                               save_us=52000, save_pause_us=830, version=41000, snapshot_version=40500,
+                               snapshot_time=1767225660 - 95, memory_bytes=1 << 16)
+        if request.training and not request.table:
+            reply.log.CopyFrom(pb.LogInfo(lsn=41020, rows=600, bytes=5 << 20, disk_bytes=9 << 20, queued_bytes=2048,
+                                          replay_us=420000, replay_rows=1200, replay_pushes=1100))
+            for trainer, status, reason, count in (("", 5, "not_found", 2), ("*", 10, "gap", 40),
+                                                   ("ctr-1", 3, "not_finite", 7)):
+                reply.refusals.add(trainer=trainer, status=status, reason=reason, start=1767222000, seconds=3600,
+                                   count=count)
         if request.memory:
             reply.memory.add(start=1767225600, private_bytes=50 << 20, mapped_bytes=216000,
                              allocated_bytes=30 << 20)

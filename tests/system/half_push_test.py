@@ -34,7 +34,6 @@ class Halves(unittest.TestCase):
     def check(self, daemon, seconds, pushers, readers):
         done = subprocess.run([program("tests/system/half_push"), daemon.address, "t", str(ROWS), str(DIM),
                                str(seconds), str(pushers), str(readers)], capture_output=True, text=True)
-        print(done.stdout.strip(), flush=True)
         return done
 
     def test_none_is_seen(self):
@@ -47,6 +46,7 @@ class Halves(unittest.TestCase):
             done = self.check(daemon, SECONDS, 2, 4)
             over.set()
             saver.join()
+            print(done.stdout.strip(), flush=True)
             self.assertEqual(done.returncode, 0, done.stderr)
             self.assertNotIn(" 0 lookups", done.stdout)
 

@@ -577,6 +577,59 @@ def test_start_with_a_cut_off_save(folder):
         assert not (names & left) - {path.name for path in files(daemon, "t").values()}, (names, left)
 
 
+def test_everything_at_once(folder):
+    """Pushes, lookups, descriptions, saves, restores, replacements and reloads of one table, and no answer is wrong."""
+    write(folder / "t.st")
+    config = lambda rate: f'table t {{\n file = "{folder / "t.st"}"\n optimizer = adam\n learning_rate = {rate}\n}}\n'  # noqa: E731
+    with Daemon(config=config(0.1), import_dir=folder) as daemon:
+        stop, wrong, counts = threading.Event(), [], {}
+        text = (daemon.folder / "embd.conf").read_text()
+
+        def repeat(name, act, allowed=()):
+            mine = Client(daemon)
+            while not stop.is_set():
+                reply = act(mine)
+                if isinstance(reply, tuple) and reply[0] not in allowed:
+                    wrong.append((name, reply))
+                    return
+                counts[name] = counts.get(name, 0) + (not isinstance(reply, tuple))
+
+        def reload(_):
+            rate = 0.1 + 0.1 * (counts.get("reload", 0) % 2)
+            (daemon.folder / "new.conf").write_text(text.replace("= 0.1", f"= {rate}"))
+            (daemon.folder / "new.conf").rename(daemon.folder / "embd.conf")  # it may be read at any time
+            daemon.hangup()
+            stop.wait(0.05)
+
+        busy = (Code.UNAVAILABLE, Code.ABORTED)
+        push = pb.TablePush(table="t", ids=[1, 2, 3], gradients=[0.5] * (3 * DIM))
+        acts = {"push": (lambda c: c.push(pushes=[push]), busy), "reload": (reload, ()),
+                "lookup": (lambda c: c.lookup(lookups=[pb.TableLookup(table="t", ids=range(ROWS))]), ()),
+                "describe": (lambda c: c.describe(table="t"), ()), "list": (lambda c: c.list(), ()),
+                "save": (lambda c: c.save(table="t"), busy),
+                "restore": (lambda c: stop.wait(0.1) or c.restore(table="t"), busy)}
+        threads = [threading.Thread(target=repeat, args=(name, *act)) for name, act in acts.items()]
+        for thread in threads:
+            thread.start()
+        enough = lambda: wrong or all(counts.get(name, 0) >= 10 for name in acts) and counts["push"] > 500  # noqa: E731
+        try:
+            wait_for(f"ten of each, {counts}", enough, 120)
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join()
+        assert not wrong, wrong
+        c = Client(daemon)
+        wait_for("the last reload", lambda: not isinstance(c.save(table="t"), tuple))
+        before = c.values("t"), c.settings("t")
+        assert daemon.stop() == 0  # sanitizers have their say
+        daemon.config = (daemon.folder / "embd.conf").read_text()
+        daemon.import_dir = None
+        daemon.start()
+        c = Client(daemon)
+        assert (c.values("t"), c.settings("t")) == before
+
+
 def main():
     run(globals())
 

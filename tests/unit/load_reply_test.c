@@ -48,8 +48,8 @@ static void test_right_replies_pass(void **state)
     for (uint32_t format = 0; format < 4; format++) {
         struct load_plan plan = plan_of(2, format);
         struct table_vectors v[] = {
-            {8, 5, format != 0, 5 * row[format], 77, missing, 2, NULL, {0}, {0}},
-            {3, 2, format != 0, 2 * other[format], 0, NULL, 0, NULL, {0}, {0}}};
+            {8, 5, format != 0, 5 * row[format], 77, missing, 2, NULL, {0}, {0}, {0}},
+            {3, 2, format != 0, 2 * other[format], 0, NULL, 0, NULL, {0}, {0}, {0}}};
         size_t n;
         unsigned char *reply = make(v, 2, 1u << 20, &n);
 
@@ -207,8 +207,8 @@ static void test_what_passes_is_an_answer(void **state)
 {
     static const uint32_t missing[] = {3};
     struct load_plan plan = plan_of(2, 1);
-    struct table_vectors v[] = {{8, 5, true, 80, 77, missing, 1, NULL, {0}, {0}},
-                                {3, 2, true, 12, 5, NULL, 0, NULL, {0}, {0}}};
+    struct table_vectors v[] = {{8, 5, true, 80, 77, missing, 1, NULL, {0}, {0}, {0}},
+                                {3, 2, true, 12, 5, NULL, 0, NULL, {0}, {0}, {0}}};
     int passed = 0;
     struct random r;
     size_t n;

@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From gauges and refusals to stats.db, without a daemon: what is counted when tables come, are
    pushed to, are replaced and go, and when the file cannot be written for a while. */
+#include "base/block.h"
 #include "base/memory.h"
 #include "daemon/config.h"
+#include "daemon/control.h"
 #include "daemon/counters.h"
 #include "daemon/recorder.h"
 #include "daemon/refusals.h"
 #include "daemon/server.h"
+#include "daemon/stats_query.h"
+#include "proto/embd.pb-c.h"
+#include "proto/grpc.h"
 #include "storage/statistics_training.h"
 #include "table/catalog.h"
 #include "tests/unit/storage_unit.h"
@@ -258,6 +263,64 @@ static void test_counts_survive_a_file_that_is_held(void **state)
     end(&s);
 }
 
+/* The answer to a question about a table (NULL: all), yours to free. */
+static Embd__V1__StatsResponse *answer(struct scene *s, const char *table, enum status *st)
+{
+    struct control control = {.server = &s->server, .recorder = s->recorder};
+    Embd__V1__StatsResponse *reply = NULL;
+    struct stats_query *q = NULL;
+    struct error e;
+
+    *st = stats_query_new(&q, table ? table : "", "", &e);
+    if (*st != ST_OK)
+        return NULL;
+    q->to_s = INT64_MAX;
+    q->training = q->memory = true;
+    stats_query_run(q, &control);
+    *st = q->status;
+    if (*st == ST_OK)
+        reply = embd__v1__stats_response__unpack(NULL, q->reply->size - GRPC_PREFIX,
+                                                 q->reply->data + GRPC_PREFIX);
+    stats_query_free(q);
+    return reply;
+}
+
+static void test_question_is_answered(void **state)
+{
+    Embd__V1__StatsResponse *reply;
+    struct training_gauges *g;
+    struct scene s;
+    enum status st;
+
+    (void)state;
+    begin(&s);
+    g = serve(&s, "ads", SLOT_FIRST, 1, 0)->gauges;
+    serve(&s, "words", SLOT_FIRST + 1, 2, 0);
+    g->pushes = 4;
+    refusals_count(s.server.refusals, "a", ST_INVALID, "norm");
+    s.server.log_bytes = 123;
+    s.server.limits.max_reply_bytes = 1 << 20;
+    recorder_tick(s.recorder);
+    reply = answer(&s, "words", &st);
+    assert_non_null(reply);
+    assert_int_equal(reply->n_training, 1);
+    assert_string_equal(reply->training[0]->table, "words");
+    assert_int_equal(reply->n_refusals, 0);
+    assert_null(reply->log);
+    embd__v1__stats_response__free_unpacked(reply, NULL);
+    reply = answer(&s, NULL, &st);
+    assert_non_null(reply);
+    assert_int_equal(reply->n_training, 2);
+    assert_string_equal(reply->training[0]->table, "ads");
+    assert_int_equal(reply->training[0]->pushes, 4);
+    assert_int_equal(reply->n_refusals, 1);
+    assert_string_equal(reply->refusals[0]->reason, "norm");
+    assert_int_equal(reply->refusals[0]->status, ST_INVALID);
+    assert_int_equal(reply->log->bytes, 123);
+    embd__v1__stats_response__free_unpacked(reply, NULL);
+    end(&s);
+}
+
 #ifdef EMBD_DEVELOPER
 static void test_failing_allocations_are_survived(void **state)
 {
@@ -284,6 +347,31 @@ static void test_failing_allocations_are_survived(void **state)
     }
     end(&s);
 }
+
+static void test_question_survives_failing_allocations(void **state)
+{
+    Embd__V1__StatsResponse *reply;
+    bool failed = true;
+    struct scene s;
+    enum status st;
+
+    (void)state;
+    begin(&s);
+    serve(&s, "ads", SLOT_FIRST, 1, 0);
+    refusals_count(s.server.refusals, "a", ST_INVALID, "norm");
+    s.server.limits.max_reply_bytes = 1 << 20;
+    recorder_tick(s.recorder);
+    for (uint64_t n = 1; failed; n++) {
+        mem_fail_at(n, false);
+        reply = answer(&s, NULL, &st);
+        failed = mem_failed();
+        mem_fail_at(0, false);
+        assert_int_equal(st, failed ? ST_EXHAUSTED : ST_OK);
+        assert_true(failed == !reply);
+        embd__v1__stats_response__free_unpacked(reply, NULL);
+    }
+    end(&s);
+}
 #endif
 
 int main(void)
@@ -294,8 +382,10 @@ int main(void)
         cmocka_unit_test(test_all_gauges_come_through),
         cmocka_unit_test(test_refusals_are_written_once),
         cmocka_unit_test(test_counts_survive_a_file_that_is_held),
+        cmocka_unit_test(test_question_is_answered),
 #ifdef EMBD_DEVELOPER
         cmocka_unit_test(test_failing_allocations_are_survived),
+        cmocka_unit_test(test_question_survives_failing_allocations),
 #endif
     };
 

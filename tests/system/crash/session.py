@@ -68,6 +68,7 @@ class Session:
         except grpc.RpcError as error:
             if error.code() == grpc.StatusCode.DEADLINE_EXCEEDED:
                 raise Wrong(f"{name} was not answered") from None
+            self.details = error.details()
             return error.code()
         finally:
             self.daemon.close_channels()
@@ -153,7 +154,8 @@ class Session:
             if self.push():
                 return True
         if not lasting:
-            raise Wrong(f"push {self.answered + 1} is still refused with {self.refused.name} when nothing fails any more")
+            raise Wrong(f"push {self.answered + 1} is still refused with {self.refused.name} when nothing fails any "
+                        f"more: {self.details}")
         if self.daemon.http("/readyz")[0] == 200:
             raise Wrong("pushes are refused and /readyz says that all is well")
         return False
@@ -166,6 +168,8 @@ class Session:
             self.faults.disarm()
         self.daemon.start()
         position = self.call("Embedding", "Position", pb.PositionRequest(trainer="trainer"), pb.PositionResponse)
+        if not isinstance(position, pb.PositionResponse):
+            raise Wrong(f"after a restart Position is refused with {position.name}: {self.details}")
         if not self.answered <= position.sequence <= self.sent:
             raise Wrong(f"the trainer stands at {position.sequence}; {self.answered} was answered, {self.sent} sent")
         self.answered = self.sent = position.sequence
