@@ -41,12 +41,15 @@ static void put_snapshot(struct sheet *sheet, const Embd__V1__TrainingRow *row, 
 /* What the snapshots of that time cost. */
 static void put_saves(struct sheet *sheet, const Embd__V1__TrainingRow *row)
 {
+    double written =
+        row->changed_bytes ? (double)row->snapshot_bytes / (double)row->changed_bytes : 0;
+
     if (row->snapshots)
         sheet_us(sheet, (double)row->save_pause_us);
     else
         sheet_text(sheet, "");
     if (row->snapshots && row->changed_bytes)
-        sheet_format(sheet, "%.2f ×", (double)row->snapshot_bytes / (double)row->changed_bytes);
+        sheet_format(sheet, "%.*f ×", written < 10 ? 2 : written < 100, written);
     else
         sheet_text(sheet, "");
 }

@@ -32,6 +32,7 @@ class Faults(unittest.TestCase):
                     return session.run(variant, n)
                 except (Wrong, RuntimeError) as error:
                     problems.append(f"{variant}, number {n}: {error}")
+                    print(problems[-1], flush=True)
                     return True
 
         for variant in VARIANTS:

@@ -126,8 +126,14 @@ def test_batches_go_in_order(e, a):
     process = subprocess.run([EMBCTL, *map(str, push)], stderr=theirs, env=e.environment, capture_output=False,
                              stdout=subprocess.DEVNULL, check=False)
     os.close(theirs)
-    shown = os.read(ours, 65536).decode()
+    shown = b""
+    try:
+        while part := os.read(ours, 65536):
+            shown += part
+    except OSError:  # all of it has been read
+        pass
     os.close(ours)
+    shown = shown.decode()
     assert process.returncode == 0 and "push " in shown and " %" in shown and shown.endswith("\r\033[K"), shown
 
 

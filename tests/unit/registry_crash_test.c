@@ -57,8 +57,10 @@ static void test_answered_changes_survive_kill_9(void **state)
         assert_int_equal(pipe(tell), 0);
         child = fork();
         assert_true(child >= 0);
-        if (child == 0)
+        if (child == 0) {
+            close(tell[0]);
             change_until_killed(folder, tell[1], round);
+        }
         close(tell[1]);
         at_least = answered + 3 + round * 2;
         while (read(tell[0], &answered, sizeof answered) == sizeof answered)

@@ -67,8 +67,10 @@ static void test_answered_pushes_survive_kill_9(void **state)
         assert_int_equal(pipe(tell), 0);
         child = fork();
         assert_true(child >= 0);
-        if (child == 0)
+        if (child == 0) {
+            close(tell[0]);
             push_until_killed(folder, tell[1], round);
+        }
         close(tell[1]);
         while (read(tell[0], &told, sizeof told) == sizeof told) {
             answered[told >> 56] = told & 0xffffff;

@@ -243,6 +243,7 @@ static void test_unsynced_group_is_there_and_the_mark_waits(void **state)
     struct registry *r = open_with_tables(state);
     static const uint64_t marked[] = {2, 4, 6, 7};
     char mark[128] = "";
+    uint64_t said;
     struct error e;
     FILE *file;
 
@@ -251,10 +252,14 @@ static void test_unsynced_group_is_there_and_the_mark_waits(void **state)
     check_position(r, "a", 2, 4);
     for (int step = 0; step < 4; step++) {
         file = fopen(unit_path(*state, "log.mark"), "r");
-        assert_non_null(fgets(mark, sizeof mark, file));
+        for (said = 0; fgets(mark, sizeof mark, file);) { /* the better of two lines */
+            uint64_t lsn = strtoull(mark + 4, NULL, 10);
+
+            said = lsn > said ? lsn : said;
+        }
         fclose(file);
         /* The mark may never be ahead of what a power cut leaves. */
-        assert_int_equal(strtoull(mark + 4, NULL, 10), marked[step]);
+        assert_int_equal(said, marked[step]);
         if (step == 0) {
             assert_ok(registry_sync(r, &e), e);
         } else if (step == 1) {

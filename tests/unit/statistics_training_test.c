@@ -1,148 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Pushes, refused pushes, the log and starts in stats.db: adding, folding, asking, what people
-   read, and files of version 1. */
-#include "storage/statistics_training.h"
-#include "tests/unit/statistics_unit.h"
+/* Pushes, refused pushes, the log and starts in stats.db: adding, asking, what people read, and
+   files of version 1. */
+#include "tests/unit/statistics_training_unit.h"
 
 static const char stats_1[] =
 #include "storage/sql/stats_1.inc"
     ;
-
-/* `n` pushes, and a save that took n * 100 us; all other numbers follow from `n`. */
-static struct training_sums sums_of(uint64_t n)
-{
-    return (struct training_sums){.pushes = n,
-                                  .ids = n * 10,
-                                  .rows = n * 8,
-                                  .skipped = n * 2,
-                                  .kept = n * 3,
-                                  .saturated = n * 4,
-                                  .clipped = n * 5,
-                                  .changed_bytes = n * 1000,
-                                  .snapshots = 1,
-                                  .snapshot_bytes = n * 1500,
-                                  .save_us = n * 100,
-                                  .save_pause_us = n * 7};
-}
-
-static void train(struct scene *scene, int64_t time_s, const char *table, uint64_t n,
-                  uint64_t version)
-{
-    struct training_state state = {version, version / 2, NOON - 100, 4096};
-    struct training_sums sums = sums_of(n);
-    struct error e;
-
-    assert_ok(statistics_begin(scene->s, &e), e);
-    assert_ok(statistics_training(scene->s, time_s, table, &sums, &state, &e), e);
-    assert_ok(statistics_commit(scene->s, &e), e);
-}
-
-static void refuse(struct scene *scene, int64_t time_s, const char *trainer, enum status status,
-                   const char *reason, uint64_t count)
-{
-    struct error e;
-
-    assert_ok(statistics_begin(scene->s, &e), e);
-    assert_ok(statistics_refusal(scene->s, time_s, trainer, status, reason, count, &e), e);
-    assert_ok(statistics_commit(scene->s, &e), e);
-}
-
-static void set_log(struct scene *scene, int64_t time_s, const struct log_state *log)
-{
-    struct error e;
-
-    assert_ok(statistics_begin(scene->s, &e), e);
-    assert_ok(statistics_log(scene->s, time_s, log, &e), e);
-    assert_ok(statistics_commit(scene->s, &e), e);
-}
-
-static void start(struct scene *scene, int64_t time_s, uint64_t damaged)
-{
-    struct start_record r = {time_s, "1.2", 100, 50, 9, 8, 7, 6, damaged};
-    struct error e;
-
-    assert_ok(statistics_begin(scene->s, &e), e);
-    assert_ok(statistics_start(scene->s, &r, &e), e);
-    assert_ok(statistics_commit(scene->s, &e), e);
-}
-
-static void fold(struct scene *scene, int64_t time_s)
-{
-    struct error e;
-    bool more = true;
-
-    while (more)
-        assert_ok(statistics_fold(scene->s, time_s, &more, &e), e);
-}
-
-static const char *sql(struct scene *scene, const char *text)
-{
-    return sql_text(unit_path(&scene->folder, "stats.db"), text);
-}
-
-/* ---- Answers as text ---- */
-
-static enum status write_training(void *context, const struct training_row *row)
-{
-    const struct training_sums *s = row->sums;
-    struct text *t = context;
-    size_t n = strlen(t->text);
-
-    /* What sums_of() made of the pushes is added up like them. */
-    assert_int_equal(s->ids, s->pushes * 10);
-    assert_int_equal(s->rows, s->pushes * 8);
-    assert_int_equal(s->skipped, s->pushes * 2);
-    assert_int_equal(s->kept, s->pushes * 3);
-    assert_int_equal(s->saturated, s->pushes * 4);
-    assert_int_equal(s->clipped, s->pushes * 5);
-    assert_int_equal(s->changed_bytes, s->pushes * 1000);
-    assert_int_equal(s->snapshot_bytes, s->pushes * 1500);
-    assert_int_equal(s->save_pause_us * 100, s->save_us * 7);
-    assert_int_equal(row->state->snapshot_version, row->state->version / 2);
-    assert_int_equal(row->state->snapshot_s, NOON - 100);
-    assert_int_equal(row->state->memory_bytes, 4096);
-    snprintf(t->text + n, sizeof t->text - n,
-             "%" PRId64 "+%u %s %" PRIu64 "/%" PRIu64 " v%" PRIu64 " %" PRIu64 "us;",
-             row->start_s - NOON, row->seconds, row->table, s->pushes, s->snapshots,
-             row->state->version, s->save_us);
-    return ++t->rows == t->stop_after ? ST_CANCELLED : ST_OK;
-}
-
-static const char *ask_training(struct scene *scene, enum span span, const char *table,
-                                int64_t from, int64_t to)
-{
-    static struct text t;
-    struct statistics_query q = {table, NULL, NOON + from, NOON + to, span, 1000};
-    struct error e;
-
-    memset(&t, 0, sizeof t);
-    assert_ok(statistics_query_training(scene->s, &q, write_training, &t, &e), e);
-    return t.text;
-}
-
-static enum status write_refusal(void *context, const struct refusal_row *row)
-{
-    struct text *t = context;
-    size_t n = strlen(t->text);
-
-    snprintf(t->text + n, sizeof t->text - n, "%" PRId64 "+%u '%s' %s %s %" PRIu64 ";",
-             row->start_s - NOON, row->seconds, row->trainer, status_name(row->status), row->reason,
-             row->count);
-    return ++t->rows == t->stop_after ? ST_CANCELLED : ST_OK;
-}
-
-static const char *ask_refusals(struct scene *scene, enum span span, int64_t from, int64_t to)
-{
-    static struct text t;
-    struct statistics_query q = {NULL, NULL, NOON + from, NOON + to, span, 1000};
-    struct error e;
-
-    memset(&t, 0, sizeof t);
-    assert_ok(statistics_query_refusals(scene->s, &q, write_refusal, &t, &e), e);
-    return t.text;
-}
-
-/* ---- Tests ---- */
 
 static void test_pushes_of_a_minute_add_up(void **state)
 {
@@ -201,88 +64,6 @@ static void test_refusals_add_up_by_trainer_and_reason(void **state)
     assert_string_equal(sql(scene, "SELECT count(*) || ' ' || sum(count) FROM refusal"), "4 17");
     fold(scene, NOON + 4 * DAY);
     assert_string_equal(sql(scene, "SELECT count(*) FROM refusal"), "0");
-}
-
-static void test_old_pushes_become_hours_and_nothing_is_lost(void **state)
-{
-    struct scene *scene = *state;
-    char hours[2048];
-
-    for (int i = 0; i < 24; i++) { /* every ten minutes */
-        train(scene, NOON + i * 600, "ads", (uint64_t)(i % 5 + 1), (uint64_t)i + 1);
-        train(scene, NOON + i * 600, "words", 2, 100);
-    }
-    strcpy(hours, ask_training(scene, SPAN_HOUR, NULL, 0, 4 * 3600));
-    open_with(scene, 3600, DAY);
-    for (int64_t now = NOON; now < NOON + 6 * 3600; now += 60) {
-        fold(scene, now);
-        assert_string_equal(ask_training(scene, SPAN_HOUR, NULL, 0, 4 * 3600), hours);
-    }
-    assert_string_equal(sql(scene, "SELECT group_concat(DISTINCT seconds) || ' ' || count(*) || ' '"
-                                   " || sum(pushes) FROM training"),
-                        "3600 8 118");
-    fold(scene, NOON + DAY + 1);
-    assert_string_equal(sql(scene, "SELECT count(*) FROM training"), "6");
-    fold(scene, NOON + 2 * DAY);
-    assert_string_equal(sql(scene, "SELECT count(*) FROM training"), "0");
-}
-
-static void test_log_is_the_last_of_its_minute_and_the_peak_of_its_hour(void **state)
-{
-    static const char all[] =
-        "SELECT group_concat((start - 1700049600) || '+' || seconds || ' ' || "
-        "lsn || '/' || rows || '/' || bytes || '/' || disk_bytes || '/' || "
-        "queued_bytes, ';') FROM (SELECT * FROM log ORDER BY start)";
-    struct scene *scene = *state;
-
-    set_log(scene, NOON, &(struct log_state){10, 9, 900, 4096, 500});
-    set_log(scene, NOON + 30, &(struct log_state){20, 5, 500, 8192, 100});
-    set_log(scene, NOON + 60, &(struct log_state){21, 6, 600, 8000, 0});
-    assert_string_equal(sql(scene, all), "0+60 20/5/500/8192/500;60+60 21/6/600/8000/0");
-    open_with(scene, 600, DAY);
-    fold(scene, NOON + 3600);
-    assert_string_equal(sql(scene, all), "0+3600 21/6/600/8192/500");
-    fold(scene, NOON + DAY + 1);
-    assert_string_equal(sql(scene, "SELECT count(*) FROM log"), "0");
-}
-
-static void test_starts_are_kept_as_long_as_hours(void **state)
-{
-    struct scene *scene = *state;
-
-    start(scene, NOON, 0);
-    start(scene, NOON, 1); /* in one second */
-    start(scene, NOON + 3600, 2);
-    open_with(scene, 600, DAY);
-    fold(scene, NOON + DAY);
-    assert_string_equal(sql(scene, "SELECT count(*) FROM starts"), "3");
-    fold(scene, NOON + DAY + 1);
-    assert_string_equal(sql(scene, "SELECT start_utc || ' ' || version || ' ' || opening_us || ' ' "
-                                   "|| replay_us || ' ' || replay_rows || ' ' || pushes || ' ' || "
-                                   "lsn || ' ' || tables || ' ' || damaged FROM starts"),
-                        "2023-11-15 13:00:00 1.2 100 50 9 8 7 6 2");
-}
-
-static void test_folding_is_done_in_portions(void **state)
-{
-    struct scene *scene = *state;
-    struct error e;
-    bool more;
-
-    sql_run(unit_path(&scene->folder, "stats.db"),
-            "WITH RECURSIVE n(i) AS (VALUES (0) UNION ALL SELECT i + 1 FROM n WHERE i < 2499) "
-            "INSERT INTO refusal SELECT 60, 1700049600 + i % 50 * 60, 't' || i, 3, 'norm', 2 FROM "
-            "n");
-    open_with(scene, 600, 10 * DAY);
-    for (int left = 1500;; left -= 1000) {
-        assert_ok(statistics_fold(scene->s, NOON + 7200, &more, &e), e);
-        assert_int_equal(atoi(sql(scene, "SELECT count(*) FROM refusal WHERE seconds = 60")),
-                         left > 0 ? left : 0);
-        assert_string_equal(sql(scene, "SELECT sum(count) FROM refusal"), "5000");
-        assert_int_equal(more, left > 0);
-        if (!more)
-            break;
-    }
 }
 
 static void test_answers_know_their_limits(void **state)
@@ -428,16 +209,9 @@ static void test_file_of_version_1_goes_on(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_pushes_of_a_minute_add_up),
-        TEST(test_refusals_add_up_by_trainer_and_reason),
-        TEST(test_old_pushes_become_hours_and_nothing_is_lost),
-        TEST(test_log_is_the_last_of_its_minute_and_the_peak_of_its_hour),
-        TEST(test_starts_are_kept_as_long_as_hours),
-        TEST(test_folding_is_done_in_portions),
-        TEST(test_answers_know_their_limits),
-        TEST(test_counters_above_63_bits_stop_at_the_top),
-        TEST(test_views_are_readable),
-        TEST(test_table_without_a_snapshot_has_no_age),
+        TEST(test_pushes_of_a_minute_add_up), TEST(test_refusals_add_up_by_trainer_and_reason),
+        TEST(test_answers_know_their_limits), TEST(test_counters_above_63_bits_stop_at_the_top),
+        TEST(test_views_are_readable),        TEST(test_table_without_a_snapshot_has_no_age),
         TEST(test_file_of_version_1_goes_on),
     };
 

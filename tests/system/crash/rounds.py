@@ -7,6 +7,7 @@ import pathlib
 import random
 import shutil
 import signal
+import subprocess
 import tempfile
 import time
 
@@ -84,18 +85,23 @@ class Campaign:
         channel.close()
         return lsn
 
-    def push_for(self, seconds):
-        """Let everybody work while the daemon lives, for so long at most. Whether it still lives."""
+    def push_for(self, seconds, until=lambda: False):
+        """Let everybody work while the daemon lives, for so long at most, or `until` so. Whether it still lives."""
         for actor in self.actors:
             actor.start(self.daemon.address)
+        return self.wait(seconds, until)
+
+    def wait(self, seconds, until=None):
+        """Whether the daemon still lives after so long."""
         deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
+        while True:
+            left = deadline - time.monotonic()
             try:
-                self.daemon.process.wait(max(0, deadline - time.monotonic()))
+                self.daemon.process.wait(max(0, min(left, 0.02) if until else left))
                 return False
-            except Exception:  # subprocess.TimeoutExpired
-                pass
-        return True
+            except subprocess.TimeoutExpired:
+                if left <= 0 or (until and until()):
+                    return True
 
     def end(self, expected=()):
         """Kill it, and see what the others say. Refusals before that are to have one of the `expected` codes."""

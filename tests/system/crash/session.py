@@ -168,6 +168,8 @@ class Session:
             self.faults.disarm()
         self.daemon.start()
         position = self.call("Embedding", "Position", pb.PositionRequest(trainer="trainer"), pb.PositionResponse)
+        if not isinstance(position, pb.PositionResponse):
+            raise Wrong(f"after a restart Position is refused with {position.name}: {self.details}")
         if not self.answered <= position.sequence <= self.sent:
             raise Wrong(f"the trainer stands at {position.sequence}; {self.answered} was answered, {self.sent} sent")
         self.answered = self.sent = position.sequence
