@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +22,8 @@ static bool on;
 static char root[PATH_MAX];
 static size_t root_length;
 static const char *drop;
+static useconds_t slow; /* a sync takes up to so long */
+static atomic_uint syncs;
 static int folder_fd = -1, events_fd = -1;
 static pthread_mutex_t order = PTHREAD_MUTEX_INITIALIZER; /* of folder events */
 static pthread_mutex_t table = PTHREAD_MUTEX_INITIALIZER;
@@ -47,6 +50,8 @@ static void start(void)
         shadow_die(r);
     root_length = strlen(root);
     drop = getenv("EMBD_POWERCUT_DROP");
+    if (getenv("EMBD_POWERCUT_SLOW"))
+        slow = (useconds_t)atoi(getenv("EMBD_POWERCUT_SLOW"));
     folder_fd = raw_openat(AT_FDCWD, shadow, O_PATH | O_DIRECTORY, 0);
     if (folder_fd < 0)
         shadow_die(shadow);
@@ -247,6 +252,8 @@ void shadow_sync(struct shadow *s, int fd)
 
     if (s->dropped)
         return;
+    if (slow) /* so that the power is often cut between a write and its sync */
+        usleep((useconds_t)(atomic_fetch_add(&syncs, 1) * 7919 % slow));
     in = open_again(fd);
     pthread_mutex_lock(&s->lock); /* to the end: whoever comes second must not return before it */
     out = open_shadow(s->inode, 0);

@@ -58,7 +58,7 @@ class PowerCut:
     def environment(self, base=None):
         env = dict(os.environ if base is None else base)
         env.update(LD_PRELOAD=library("powercut"), EMBD_POWERCUT_ROOT=str(self.folder),
-                   EMBD_POWERCUT_SHADOW=str(self.shadow))
+                   EMBD_POWERCUT_SHADOW=str(self.shadow), EMBD_POWERCUT_SLOW="1000")
         if self.drop:
             env["EMBD_POWERCUT_DROP"] = self.drop
         return env

@@ -118,6 +118,8 @@ class Campaign:
     def after_death(self):
         if self.daemon.process.returncode != -signal.SIGKILL:
             self.problems.append(f"embd ended with {self.daemon.process.returncode}:\n{self.daemon.log_text()[-3000:]}")
+        if SANITIZED and "Sanitizer" in self.daemon.log_text():
+            self.problems.append(self.daemon.log_text()[-6000:])
         for actor in self.actors:
             self.problems += actor.problems
             actor.problems.clear()
