@@ -49,11 +49,6 @@ enum status data_folder_open(int *lock, const char *path, struct error *e)
     if (folder < 0)
         return error_errno(e, errno, "cannot open the data folder %s", QUOTE(path));
     st = lock_folder(folder, lock, path, e);
-    if (st == ST_OK && mkdirat(folder, "tables", 0700) < 0 && errno != EEXIST) {
-        st = error_errno(e, errno, "cannot make %s/tables", QUOTE(path));
-        close(*lock);
-        *lock = -1;
-    }
     close(folder);
     return st;
 }

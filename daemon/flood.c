@@ -14,6 +14,7 @@
    for the connection, and a PING. */
 #define CALL_EARNS 8
 #define DATA_EARNS 4
+#define EARNED_MOST 65536 /* taken at once they are some ten milliseconds of work */
 
 void bucket_fill(struct bucket *b, uint64_t burst, uint64_t now_us)
 {
@@ -52,10 +53,15 @@ void flood_start(struct flood *f, const struct limits *l, uint64_t now_us)
     bucket_fill(&f->resets, l->max_resets, now_us);
     bucket_fill(&f->own_resets, FAULT_BURST, now_us);
     bucket_fill(&f->invalid, FAULT_BURST, now_us);
+    f->earned = 0;
 }
 
 bool flood_control(struct flood *f, const struct limits *l, uint64_t now_us)
 {
+    if (f->earned) {
+        f->earned--;
+        return true;
+    }
     return bucket_take(&f->controls, l->max_controls_rate, l->max_controls_rate, now_us);
 }
 
@@ -74,14 +80,21 @@ bool flood_invalid(struct flood *f, uint64_t now_us)
     return bucket_take(&f->invalid, FAULT_BURST, FAULT_RATE, now_us);
 }
 
-void flood_earn_call(struct flood *f, const struct limits *l)
+static void earn(struct flood *f, uint64_t frames)
 {
-    bucket_give(&f->controls, l->max_controls_rate, CALL_EARNS);
+    f->earned += frames;
+    if (f->earned > EARNED_MOST)
+        f->earned = EARNED_MOST;
 }
 
-void flood_earn_data(struct flood *f, const struct limits *l)
+void flood_earn_call(struct flood *f)
 {
-    bucket_give(&f->controls, l->max_controls_rate, DATA_EARNS);
+    earn(f, CALL_EARNS);
+}
+
+void flood_earn_data(struct flood *f)
+{
+    earn(f, DATA_EARNS);
 }
 
 void flood_earn_answer(struct flood *f)

@@ -22,6 +22,7 @@ void bucket_give(struct bucket *b, uint64_t burst, uint64_t tokens);
 struct limits;
 struct flood {
     struct bucket controls, resets, own_resets, invalid;
+    uint64_t earned; /* control frames that may come before `controls` is asked */
 };
 
 void flood_start(struct flood *f, const struct limits *l, uint64_t now_us);
@@ -34,9 +35,10 @@ bool flood_own_reset(struct flood *f, uint64_t now_us);
 /* A frame that breaks the rules. */
 bool flood_invalid(struct flood *f, uint64_t now_us);
 /* Honest traffic earns control frames (window updates, PINGs that measure the path): a new call, a
-   DATA frame from us; and an answered call earns a reset by us. */
-void flood_earn_call(struct flood *f, const struct limits *l);
-void flood_earn_data(struct flood *f, const struct limits *l);
+   DATA frame from us; and an answered call earns a reset by us. What was earned is kept for a peer
+   that was held up and answers a long stream's frames all at once. */
+void flood_earn_call(struct flood *f);
+void flood_earn_data(struct flood *f);
 void flood_earn_answer(struct flood *f);
 
 /* Bytes that a peer must take within a time limit to count as reading at all. One byte now and then

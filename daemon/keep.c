@@ -164,15 +164,19 @@ struct kept kept_of(const struct snapshot *s)
     return kept;
 }
 
-enum status kept_from(struct kept **out, const struct snapshot *list, size_t count, struct error *e)
+enum status kept_from(struct kept **out, size_t *kept, const struct snapshot *list, size_t count,
+                      struct error *e)
 {
-    struct kept *kept = mem_zero(count, sizeof *kept);
+    struct kept *made = mem_zero(count, sizeof *made);
+    size_t n = 0;
 
-    if (!kept)
+    if (!made)
         return error_memory(e, "list of snapshots");
     for (size_t i = 0; i < count; i++)
-        kept[i] = kept_of(&list[i]);
-    *out = kept;
+        if (!list[i].damaged)
+            made[n++] = kept_of(&list[i]);
+    *out = made;
+    *kept = n;
     return ST_OK;
 }
 

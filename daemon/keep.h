@@ -75,10 +75,11 @@ bool keep_complete(const struct keep *k);
 void keep_list(struct keep *k, struct kept *list, size_t count);
 /* … and the settings as they are now (copied). */
 MUST_CHECK enum status keep_settings(struct keep *k, struct error *e);
-/* From a snapshot to what is told of it; and a list of them, `*out` is yours (mem_free). */
+/* From a snapshot to what is told of it; and those of a list that are not damaged, `*out` is yours
+   (mem_free). */
 struct kept kept_of(const struct snapshot *s);
-MUST_CHECK enum status kept_from(struct kept **out, const struct snapshot *list, size_t count,
-                                 struct error *e);
+MUST_CHECK enum status kept_from(struct kept **out, size_t *kept, const struct snapshot *list,
+                                 size_t count, struct error *e);
 
 struct keep_description {
     const struct kept *kept; /* in the arena, as all of it */

@@ -164,6 +164,7 @@ static enum status place(struct writer *w, struct order *o)
     o->replaces = r && r->served;
     o->generation = o->replaces ? r->generation : registry_lives(w->registry, o->name) + 1;
     o->old = entry ? entry->version : o->replaces ? r->version : 0;
+    o->since = o->replaces ? r->version : 0;
     return ST_OK;
 }
 

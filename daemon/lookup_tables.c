@@ -16,8 +16,8 @@ enum status lookup_tables_compare(struct lookup_call *c, struct error *e)
 
     if (!first)
         return error_memory(e, "the call's tables");
-    st = names_compare(first, &c->request.lookup->table, sizeof *c->request.lookup, count,
-                       &c->call->arena, e);
+    st = names_compare(first, count ? &c->request.lookup->table : NULL, sizeof *c->request.lookup,
+                       count, &c->call->arena, e);
     if (st != ST_OK)
         return st;
     for (size_t i = 0; i < count; i++) {

@@ -10,6 +10,6 @@
 #include "proto/bytes.h"
 
 /* `first[i]` becomes the place of the first name that is equal to the i-th. The names are `stride`
-   bytes apart. ST_EXHAUSTED if the arena is full. */
+   bytes apart; `name` may be NULL if there are none. ST_EXHAUSTED if the arena is full. */
 MUST_CHECK enum status names_compare(uint32_t *first, const struct bytes *name, size_t stride,
                                      size_t n, struct arena *arena, struct error *e);

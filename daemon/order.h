@@ -61,7 +61,8 @@ struct order {
     char *folder;          /* of the name's snapshots; NULL: whatever it is, it is not trained */
     uint64_t generation;   /* of the life that this load begins or goes on with */
     bool replaces;         /* a served table, which … */
-    uint64_t old;          /* … is at this version and takes no pushes meanwhile */
+    uint64_t old;          /* … is at this version and takes no pushes meanwhile, … */
+    uint64_t since;        /* … and whose content began at this one */
     struct snapshot first; /* the first of the new content */
     struct training *training; /* of `table`; NULL: it is read-only */
     uint64_t header_hash;      /* of the file, which … */

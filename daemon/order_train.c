@@ -11,6 +11,12 @@
 #include "daemon/order.h"
 #include "table/training.h"
 
+/* The first snapshot of a content that never came to the log is none: see saving_weed(). */
+static bool is_wanted(const struct order *o, const struct snapshot *s)
+{
+    return (o->at ? s->version == o->at : !s->damaged) && (s->lsn || s->version <= o->since);
+}
+
 enum status order_open_snapshot(struct order *o)
 {
     struct table_options options = {
@@ -21,7 +27,7 @@ enum status order_open_snapshot(struct order *o)
 
     if (st != ST_OK)
         return st;
-    while (i < count && o->at && list[i].version != o->at)
+    while (i < count && !is_wanted(o, &list[i]))
         i++;
     if (i == count)
         st = error_set(&o->error, ST_NOT_FOUND,
@@ -92,8 +98,6 @@ static enum status write_first(struct order *o, const struct optimizer_settings 
         st = error_errno(&o->error, errno, "cannot write the first snapshot");
     if (st == ST_OK)
         st = snapshot_start(o->folder, o->table, &start, &o->first, &o->error);
-    if (st == ST_OK && table_damaged(o->table))
-        st = error_set(&o->error, ST_DATA_LOSS, "%s changed while it was read", QUOTE(o->file));
     return st;
 }
 

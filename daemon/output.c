@@ -98,7 +98,7 @@ int output_send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8
     s->unsent -= n;
     c->queued -= n;
     progress_add(&s->writing, n, c->heard_us);
-    flood_earn_data(&c->flood, c->transport->limits);
+    flood_earn_data(&c->flood);
     if (m->offset == m->block->size) {
         s->first = m->next;
         if (!s->first)

@@ -77,8 +77,8 @@ static enum status gather(struct push *p, struct error *e)
     p->versions = arena_zero(&p->arena, count, sizeof *p->versions);
     if (!p->target_of || !p->query || !p->item || !p->versions)
         return error_memory(e, "the push's tables");
-    st = names_compare(p->target_of, &p->request.push->table, sizeof *p->request.push, count,
-                       &p->arena, e);
+    st = names_compare(p->target_of, count ? &p->request.push->table : NULL,
+                       sizeof *p->request.push, count, &p->arena, e);
     if (st != ST_OK)
         return st;
     number_tables(p);

@@ -65,7 +65,8 @@ static enum status look_at_absent(struct replay *r, const struct registered *t, 
     if (st != ST_OK)
         return st;
     for (size_t i = count; i-- > 0;)
-        version[list[i].lineage] = list[i].version;
+        if (!list[i].damaged)
+            version[list[i].lineage] = list[i].version;
     mem_free(list);
     *a = (struct absent){t->name, t->generation, version[0] < version[1] ? version[0] : version[1]};
     r->absents++;

@@ -89,7 +89,8 @@ static void take_lineages(struct keep *k, const struct candidates *c)
     for (size_t i = 0; i < c->opened; i++)
         stale |= c->list[i].lineage == opened->lineage;
     for (size_t i = c->opened + 1; i < c->count; i++)
-        if (c->list[i].lineage != opened->lineage && c->list[i].version >= c->since) {
+        if (c->list[i].lineage != opened->lineage && c->list[i].version >= c->since &&
+            !c->list[i].damaged) {
             keep_take(k, &c->list[i], true, 0);
             break;
         }
@@ -124,10 +125,11 @@ static enum status serve(struct writer *w, struct order *o, const struct candida
     struct entry *entry;
     struct kept *kept;
     enum status st;
+    size_t n;
 
     check_log(w, s);
     o->version = s->version;
-    st = kept_from(&kept, c->list, c->count, e);
+    st = kept_from(&kept, &n, c->list, c->count, e);
     if (st != ST_OK)
         return st;
     st = serve_revived(w, o, &entry, e);
@@ -136,7 +138,7 @@ static enum status serve(struct writer *w, struct order *o, const struct candida
         return st;
     }
     entry->keep->since = c->since;
-    keep_list(entry->keep, kept, c->count);
+    keep_list(entry->keep, kept, n);
     take_lineages(entry->keep, c);
     log_info("table opened table=%s snapshot=%s version=%" PRIu64 " lsn=%" PRIu64, entry->name,
              QUOTE(s->path), s->version, s->lsn);

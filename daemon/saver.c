@@ -58,6 +58,7 @@ enum status saving_begin(struct saving **out, struct entry *entry, uint64_t lsn,
     st = optimizer_settings_copy(&s->settings, training_settings(entry->training), e);
     if (!whole)
         s->base = l->snapshot;
+    s->other = k->lineage[!turn].exists ? k->lineage[!turn].snapshot.version : UINT64_MAX;
     s->moment = (struct snapshot_moment){.table = entry->table,
                                          .settings = &s->settings,
                                          .generation = entry->generation,
@@ -79,6 +80,19 @@ enum status saving_begin(struct saving **out, struct entry *entry, uint64_t lsn,
     return ST_OK;
 }
 
+/* Somebody may have taken files from the folder: without them a snapshot is none. */
+static void find_lost(struct saving *s, const struct snapshot *list, size_t count)
+{
+    unsigned mine = s->written.lineage;
+
+    s->lost[mine] = true;
+    s->lost[!mine] = s->other != UINT64_MAX;
+    for (size_t i = 0; i < count; i++)
+        if (!list[i].damaged &&
+            list[i].version == (list[i].lineage == mine ? s->written.version : s->other))
+            s->lost[list[i].lineage] = false;
+}
+
 static enum status list_kept(struct saving *s, struct error *e)
 {
     struct snapshot *list = NULL;
@@ -86,9 +100,9 @@ static enum status list_kept(struct saving *s, struct error *e)
     enum status st = snapshot_list(&list, &count, s->entry->keep->folder, s->moment.generation, e);
 
     if (st == ST_OK)
-        st = kept_from(&s->kept, list, count, e);
+        find_lost(s, list, count);
     if (st == ST_OK)
-        s->kept_count = count;
+        st = kept_from(&s->kept, &s->kept_count, list, count, e);
     mem_free(list);
     return st;
 }
@@ -117,6 +131,11 @@ void saving_run(struct saving *s)
     listed = list_kept(s, s->pruned == ST_OK ? &s->prune_error : NULL);
     if (s->pruned == ST_OK)
         s->pruned = listed;
+    if (s->lost[s->written.lineage])
+        s->status =
+            error_set(&s->error, ST_DATA_LOSS,
+                      "files that %s goes on from are gone; the next snapshot will be whole",
+                      QUOTE(s->written.path));
 }
 
 static void *run(void *saving)
@@ -153,8 +172,11 @@ void saving_end(struct saving *s)
     if (s->status == ST_OK) {
         count(k->entry->gauges, s);
         keep_take(k, &s->written, false, s->first);
-        if (s->kept)
-            keep_list(k, s->kept, s->kept_count);
+    }
+    for (unsigned i = 0; i < LINEAGES; i++)
+        k->lineage[i].exists = k->lineage[i].exists && !s->lost[i];
+    if (s->kept) {
+        keep_list(k, s->kept, s->kept_count);
         s->kept = NULL;
     }
     saving_free(s);

@@ -23,6 +23,7 @@ struct saving {
     struct snapshot_moment moment;
     struct optimizer_settings settings;
     struct snapshot base;
+    uint64_t other; /* version of the other lineage's newest snapshot, UINT64_MAX: it has none */
     uint64_t since; /* what prune must keep: keep->since */
     uint64_t first; /* the first row of the log that has changed the table since the instant: the
                        writer's, also while the saver runs; see keep_changed() */
@@ -32,7 +33,8 @@ struct saving {
     enum status status;
     struct error error;
     struct snapshot written;
-    struct kept *kept; /* all snapshots there are now, NULL if they could not be listed */
+    bool lost[LINEAGES]; /* the lineage's newest snapshot, or what it goes on from, is gone */
+    struct kept *kept;   /* all snapshots there are now, NULL if they could not be listed */
     size_t kept_count;
     enum status pruned; /* what became of tidying up, which is no failure of the save */
     struct error prune_error;

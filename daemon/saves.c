@@ -170,8 +170,8 @@ static void saved(struct mail *mail, void *receiver)
     *link = s->next;
     w->saving_count--;
     finish(w, s);
+    loads_next(w); /* one may have waited for the table's folder, and goes before the next save */
     saves_next(w);
-    loads_next(w); /* one may have waited for the table's folder */
 }
 
 void saves_next(struct writer *w)
@@ -321,12 +321,13 @@ void saves_stop(struct writer *w)
 static bool is_due(const struct writer *w, const struct keep *k, uint64_t hold_most)
 {
     const struct snapshot *newest = keep_newest(k);
-    int64_t age_us = clock_wall_us() - newest->time_us;
     uint64_t hold = keep_hold(k);
+    int64_t age_us;
 
     for (unsigned i = 0; i < LINEAGES; i++)
         if (!k->lineage[i].exists)
             return true;
+    age_us = clock_wall_us() - newest->time_us;
     if (k->lineage[newest->lineage].first &&
         (age_us < 0 || (uint64_t)age_us >= w->config->snapshot_interval))
         return true;

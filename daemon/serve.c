@@ -56,11 +56,12 @@ static enum status build_training(struct entry *entry, const struct order *o, st
     st = keep_new(&entry->keep, entry, o->folder, e);
     if (st == ST_OK && o->first.path[0]) {
         struct kept *kept;
+        size_t count;
 
-        st = kept_from(&kept, &o->first, 1, e);
+        st = kept_from(&kept, &count, &o->first, 1, e);
         if (st != ST_OK)
             return st;
-        keep_list(entry->keep, kept, 1);
+        keep_list(entry->keep, kept, count);
         keep_take(entry->keep, &o->first, false, 0);
     }
     return st;

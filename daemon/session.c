@@ -86,7 +86,7 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
     switch (frame->hd.type) {
     case NGHTTP2_HEADERS:
         if (s && frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
-            flood_earn_call(&c->flood, c->transport->limits);
+            flood_earn_call(&c->flood);
             request_begin(s);
         }
         end = frame->hd.flags & NGHTTP2_FLAG_END_STREAM;

@@ -113,6 +113,7 @@ class Daemon:
             if line and "\n" in text[line.end():line.end() + 1]:
                 break
             if self.process.poll() is not None:
+                text = self.log_bytes()[self.log_begin:].decode(errors="replace")  # its last words
                 raise RuntimeError(f"embd ended with {self.process.returncode}:\n{text}")
             if time.monotonic() > deadline:
                 self.kill()

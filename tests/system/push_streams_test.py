@@ -209,16 +209,16 @@ class Waiting(Base):
             self.assertEqual(self.value(), (-at, at))
 
     def test_a_deadline_counts_too(self):
-        with self.daemon(failpoints="push.commit.after=sleep:1000@1") as daemon:
+        with self.daemon(failpoints="push.commit.after=sleep:2500@1") as daemon:
             self.connect(daemon)
-            call = self.push.future(one(trainer="a", sequence=1), timeout=0.4)
+            call = self.push.future(one(trainer="a", sequence=1), timeout=1.5)
             self.wait_for_point("push.commit.after")
             self.refused(call.result, Code.DEADLINE_EXCEEDED, "")
             self.assertTrue(self.push(one(trainer="a", sequence=1), timeout=30).duplicate)
             self.assertEqual(self.value(), (-1, 1))
 
     def test_too_much_is_queued(self):
-        with self.daemon(SMALL, "push.commit.before=sleep:1500@1") as daemon:
+        with self.daemon(SMALL, "push.commit.before=sleep:2500@1") as daemon:
             self.connect(daemon)
             first = self.push.future(one())
             self.wait_for_point("push.commit.before")

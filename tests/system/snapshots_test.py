@@ -149,6 +149,27 @@ def test_saves_that_fail(folder):
         assert Client(daemon).values("t") == before
 
 
+def test_files_that_go(folder):
+    """A snapshot is none without the files that it goes on from: that is noticed, and a whole one is written."""
+    write(folder / "t.st", rows=4000)
+    with served(folder) as daemon:
+        c = Client(daemon)
+        both_lineages(daemon)
+        c.ones("t")
+        c.save(table="t")
+        (daemon.folder / "data/tables/t").rename(folder / "gone")
+        (daemon.folder / "data/tables/t").mkdir(mode=0o700)
+        c.ones("t")
+        expect(c.save(table="t"), Code.DATA_LOSS, "the next snapshot will be whole")
+        assert c.save(table="t").snapshot.whole
+        wait_for("two of them", lambda: {key[2] for key, path in files(daemon, "t").items()
+                                         if path.suffix == ".safetensors"} == {"a", "b"})
+        before = c.values("t")
+        daemon.kill()
+        daemon.start()
+        assert Client(daemon).values("t") == before
+
+
 def test_saves_by_themselves(folder):
     """A second snapshot right after the first; then by age; and the log is shortened behind the older one."""
     with served(folder, config="snapshot_interval = 1s\n") as daemon:

@@ -91,8 +91,8 @@ def write(path, value=0.0, rows=ROWS, dim=DIM, **more):
 
 def files(daemon, table):
     """The files of a table's snapshots: {(generation, version, lineage): path}."""
-    out = {}
-    for path in sorted((daemon.folder / "data/tables" / table).iterdir()):
+    out, folder = {}, daemon.folder / "data/tables" / table
+    for path in sorted(folder.iterdir()) if folder.exists() else ():
         if path.suffix in (".safetensors", ".blocks"):
             generation, version, lineage = path.stem.split("-")
             out[int(generation), int(version), lineage] = path
@@ -111,6 +111,7 @@ def run(tests):
     """All functions that are called test_… (or those named as arguments), each with a folder of its own."""
     import sys
     import tempfile
+    assert set(sys.argv[1:]) <= set(tests), sys.argv
     for name, test in sorted(tests.items()):
         if name.startswith("test_") and name in (sys.argv[1:] or [name]):
             with tempfile.TemporaryDirectory() as folder:

@@ -7,6 +7,7 @@ import pathlib
 import random
 import shutil
 import signal
+import socket
 import sys
 import time
 
@@ -173,8 +174,10 @@ def test_replay_shows_and_ends_when_told(folder):
     daemon, before = logged_pushes(folder, 200)
     with daemon:
         daemon.kill()
-        environment = dict(os.environ, EMBD_FAILPOINTS="replay.row=sleep:20")
-        daemon.environment = environment
+        manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        manager.bind(str(folder / "notify"))
+        daemon.environment = dict(os.environ, EMBD_FAILPOINTS="replay.row=sleep:20",
+                                  NOTIFY_SOCKET=str(folder / "notify"))
         daemon.spawn()
         address = lambda: [line.split("http=")[1].split()[0] for line in daemon.log_text()[daemon.log_begin:].splitlines()
                            if "opening the tables http=" in line]  # noqa: E731
@@ -190,6 +193,9 @@ def test_replay_shows_and_ends_when_told(folder):
         wait_for("progress", look)
         assert daemon.http("/livez")[0] == 200 and "embd_ready 0" in daemon.http("/metrics")[1]
         wait_for("a line of progress", lambda: "info replaying the log: " in daemon.log_text())
+        manager.settimeout(20)
+        told = manager.recv(200).decode()  # so that it does not take the start for hung
+        assert told.startswith("STATUS=replaying the log: ") and "\nEXTEND_TIMEOUT_USEC=" in told, told
         begin = time.monotonic()
         daemon.process.send_signal(signal.SIGHUP)  # is for later
         daemon.process.terminate()

@@ -45,6 +45,9 @@ static void test_defaults_are_those_of_the_design(void **state)
     assert_int_equal(c->max_header_bytes, 1u << 20);
     assert_int_equal(c->max_header_tokens, 100000);
     assert_int_equal(c->max_wait, 1000000);
+    assert_int_equal(c->max_queued_push_bytes, 256u << 20);
+    assert_int_equal(c->max_trainers, 10000);
+    assert_true(c->max_gradient_norm == 1e6);
     assert_false(c->insecure);
     assert_true(c->reflection);
     assert_true(config_workers(c) >= 1);
@@ -79,7 +82,7 @@ static void test_file_sets_options_and_tables(void **state)
                "listen = {127.0.0.1:0, 'unix:/run/e.sock', [::1]:5}\r\n"
                "/* one\n   more = 3 */ max_ids = 10\n"
                "max_request_bytes = \"16 MiB\" max_wait=250ms\n"
-               "insecure = on log_level = debug isa = scalar\n"
+               "insecure = on log_level = debug isa = scalar max_gradient_norm = 2.5e-3\n"
                "http = ''\n"
                "table ads { file = /t/ads.safetensors }\n"
                "table \"b-2.x\" {\n\tfile = '/t/b 2'\n\tmemory = lock replace = yes }");
@@ -92,6 +95,7 @@ static void test_file_sets_options_and_tables(void **state)
     assert_int_equal(c->max_ids, 10);
     assert_int_equal(c->max_request_bytes, 16u << 20);
     assert_int_equal(c->max_wait, 250000);
+    assert_true(c->max_gradient_norm == 2.5e-3);
     assert_true(c->insecure);
     assert_int_equal(c->log_level, LOG_DEBUG);
     assert_string_equal(c->isa, "scalar");

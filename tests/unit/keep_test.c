@@ -112,12 +112,13 @@ static void describe(struct scene *s, const char *durability, size_t count, cons
 
 static void test_what_is_told(void **state)
 {
-    struct snapshot list[2] = {snapshot_of(9, 1, 2), snapshot_of(7, 0, 1)};
+    struct snapshot list[3] = {snapshot_of(9, 1, 2), snapshot_of(8, 0, 2), snapshot_of(7, 0, 1)};
     struct optimizer_settings other;
     struct scene s;
     struct entry *a;
     struct kept *kept;
     struct error e;
+    size_t count;
 
     (void)state;
     scene_begin(&s);
@@ -127,8 +128,10 @@ static void test_what_is_told(void **state)
     pushes_finish(&s.writer);
     scene_applied(&s, false, 1, 0);
     describe(&s, "always", 0, "\"step\":1");
-    assert_ok(kept_from(&kept, list, 2, &e), e);
-    keep_list(a->keep, kept, 2);
+    list[1].damaged = true;
+    assert_ok(kept_from(&kept, &count, list, 3, &e), e);
+    assert_int_equal(count, 2);
+    keep_list(a->keep, kept, count);
     describe(&s, "always", 2, "\"learning_rate\":1");
     assert_ok(optimizer_settings_copy(&other, training_settings(a->training), &e), e);
     other.learning_rate = 0.5;

@@ -140,3 +140,19 @@ static inline unsigned check_facts(struct registry *r, const enum status *answer
         fail_msg("%s: %u refused steps are there", what, refused_there);
     return refused_there;
 }
+
+/* After a failure that nobody can know the outcome of, nothing is answered any more. */
+static inline void check_trouble(struct registry *r)
+{
+    struct error e;
+    bool more;
+
+    for (int step = 0; step < STEPS; step++)
+        if (step != FORGET && step != FIND && step != REPLAY && step != SHORTEN)
+            assert_fails(run_step(r, (enum step)step, &e), ST_UNAVAILABLE, e, "until a restart");
+    if (registry_first(r) < registry_lsn(r))
+        assert_fails(registry_shorten(r, registry_lsn(r), &more, &e), ST_UNAVAILABLE, e,
+                     "until a restart");
+    if (registry_position(r, "old"))
+        assert_fails(run_step(r, FORGET, &e), ST_UNAVAILABLE, e, "until a restart");
+}

@@ -146,6 +146,7 @@ static bool run_with_point(const char *point, const char *action, unsigned at)
     struct registry *r;
     int tell[2], status, step = 0;
     struct error e;
+    bool lost = false;
     size_t logged;
     pid_t child;
 
@@ -169,6 +170,11 @@ static bool run_with_point(const char *point, const char *action, unsigned at)
     if (WIFSIGNALED(status) ? WTERMSIG(status) != SIGKILL || strcmp(action, "kill")
                             : WEXITSTATUS(status) != 0)
         fail_msg("%s: the child ended with %d", what, status);
+    for (int i = 0; i < step; i++) /* no step is answered after one whose outcome nobody knows */
+        if (answer[i] == ST_OK && lost && i != FIND && i != REPLAY)
+            fail_msg("%s: step %d was answered after the log had failed", what, i);
+        else if (answer[i] == ST_UNAVAILABLE)
+            lost = true;
     r = open_ok(f.path);
     check_facts(r, answer, true, what);
     for (int i = 0; i < STEPS; i++) /* each trainer would try again */

@@ -25,22 +25,6 @@ static const struct fault_case faults[] = {
     {"read", {FAULTY_READ, 0, false, SQLITE_IOERR_READ, EIO, 0}, false},
 };
 
-/* After a failure that nobody can know the outcome of, nothing is answered any more. */
-static void check_trouble(struct registry *r)
-{
-    struct error e;
-    bool more;
-
-    for (int step = 0; step < STEPS; step++)
-        if (step != FORGET && step != FIND && step != REPLAY && step != SHORTEN)
-            assert_fails(run_step(r, (enum step)step, &e), ST_UNAVAILABLE, e, "until a restart");
-    if (registry_first(r) < registry_lsn(r))
-        assert_fails(registry_shorten(r, registry_lsn(r), &more, &e), ST_UNAVAILABLE, e,
-                     "until a restart");
-    if (registry_position(r, "old"))
-        assert_fails(run_step(r, FORGET, &e), ST_UNAVAILABLE, e, "until a restart");
-}
-
 /* A row of more than SQLite's cache holds, so that it has to read. */
 static void put_long_row(const char *folder)
 {
@@ -248,107 +232,6 @@ static void test_files_that_go_away_stop_pushes(void **state)
     }
 }
 
-static void remove_wal(void *folder)
-{
-    assert_int_equal(unlink(unit_path(folder, "log.db-wal")), 0);
-}
-
-/* A file that goes away between the look before a commit and its end. */
-static void test_file_that_goes_away_while_writing_is_noticed(void **state)
-{
-    struct faulty fault = {.operations = FAULTY_WRITE};
-    struct registry *r = open_with_tables(state);
-    struct error e;
-
-    push_ok(r, "a", 1, "ads", 10);
-    faulty_arm(&fault);
-    faulty_call(remove_wal, *state);
-    assert_fails(push_one(r, "a", 2, "ads", 10, true, &e), ST_UNAVAILABLE, e,
-                 "log.db-wal\" was removed while it was open");
-    faulty_arm(NULL);
-    assert_int_equal(fault.hits, 1);
-    assert_int_equal(registry_position(r, "a")->sequence, 1);
-    assert_int_equal(registry_lsn(r), 3);
-    assert_fails(registry_trouble(r, &e), ST_UNAVAILABLE, e, "until a restart");
-    registry_close(r);
-}
-
-static void count(void *context) /* which `hits` does */
-{
-    (void)context;
-}
-
-/* What is synced, by SQLite, for one push or another step. */
-static void test_only_what_has_to_be_is_synced(void **state)
-{
-    struct faulty fault = {.operations = FAULTY_SYNC, .for_ever = true};
-    struct registry *r = open_with_tables(state);
-    unsigned expected = 0;
-    uint64_t sequence = 0;
-    struct error e;
-    bool more;
-
-    faulty_arm(&fault);
-    faulty_call(count, NULL);
-    for (int round = 0; round < 3; round++) {
-        for (int i = 0; i < 3; i++)
-            assert_ok(push_one(r, "a", ++sequence, "ads", 10, false, &e), e);
-        assert_int_equal(fault.hits, expected);
-        push_ok(r, "a", ++sequence, "ads", 10);
-        assert_int_equal(fault.hits, ++expected);
-        assert_ok(push_one(r, "a", ++sequence, "ads", 10, false, &e), e);
-        assert_ok(registry_shorten(r, registry_first(r) + 1, &more, &e), e);
-        assert_ok(registry_sync(r, &e), e); /* by a descriptor of our own */
-        assert_int_equal(fault.hits, expected);
-        assert_ok(registry_shorten(r, registry_first(r) + 1, &more, &e), e);
-        change_ok(r, CHANGE_OPTIONS, "ads"); /* a change is never left to luck */
-        assert_int_equal(fault.hits, ++expected);
-    }
-    faulty_arm(NULL);
-    registry_close(r);
-}
-
-/* A writer that is never idle: the -wal stays below its cap and one push, is moved once each time
-   it is full, and nothing is added to it while that fails. */
-static void test_wal_is_capped(void **state)
-{
-    const off_t cap = 64 << 20, bytes = 12 << 20;
-    struct faulty full = {FAULTY_WRITE, 0, false, SQLITE_FULL, ENOSPC, 0};
-    struct faulty fault = {.operations = FAULTY_SYNC, .for_ever = true};
-    struct registry *r = open_with_tables(state);
-    unsigned refused = 0;
-    struct error e;
-    struct stat st;
-
-    faulty_arm(&fault);
-    faulty_call(count, NULL);
-    for (uint64_t i = 1; i <= 16; i++) {
-        assert_int_equal(stat(unit_path(*state, "log.db-wal"), &st), 0);
-        if (st.st_size >= cap && refused < 1) {
-            faulty_arm(&full);
-            assert_fails(push_one(r, "a", i, "ads", 10, false, &e), ST_EXHAUSTED, e,
-                         "the disk is full");
-            refused++;
-            assert_int_equal(full.hits, 1);
-            assert_ok(registry_trouble(r, &e), e);
-            assert_int_equal(registry_position(r, "a")->sequence, i - 1);
-            faulty_arm(&fault);
-            faulty_call(count, NULL);
-        }
-        assert_ok(push_one(r, "a", i, "ads", (size_t)bytes, false, &e), e);
-        assert_int_equal(stat(unit_path(*state, "log.db-wal"), &st), 0);
-        assert_true(st.st_size <= cap + bytes + bytes / 8);
-    }
-    assert_int_equal(refused, 1);
-    /* Of the -wal and of log.db for each of the two times it was moved, of the -wal before the time
-       that failed, and of its header whenever it begins anew. */
-    assert_true(fault.hits <= 8);
-    faulty_arm(NULL);
-    r = reopen(r, state);
-    assert_int_equal(registry_position(r, "a")->sequence, 16);
-    registry_close(r);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -356,11 +239,6 @@ int main(void)
         cmocka_unit_test(test_fault_while_opening),
         cmocka_unit_test_setup_teardown(test_disk_full_and_freed_again, make_folder, remove_folder),
         cmocka_unit_test(test_files_that_go_away_stop_pushes),
-        cmocka_unit_test_setup_teardown(test_file_that_goes_away_while_writing_is_noticed,
-                                        make_folder, remove_folder),
-        cmocka_unit_test_setup_teardown(test_wal_is_capped, make_folder, remove_folder),
-        cmocka_unit_test_setup_teardown(test_only_what_has_to_be_is_synced, make_folder,
-                                        remove_folder),
     };
 
     faulty_install();

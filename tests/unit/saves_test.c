@@ -17,7 +17,6 @@ static void begin(struct scene *s)
     log_set_level(LOG_ERROR);
     scene_begin(s);
     s->config->data_dir = s->folder.path;
-    assert_int_equal(mkdir(unit_path(&s->folder, "tables"), 0700), 0);
     assert_ok(slots_init(&s->writer.slots, 20, &e), e);
 }
 
