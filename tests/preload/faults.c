@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -93,7 +94,11 @@ static bool below(const char *path)
 
 static bool fd_fails(enum kind kind, int fd)
 {
-    return fd >= 0 && fd < DESCRIPTORS && below_root[fd] && fails(kind);
+    struct stat st;
+
+    /* closedir() and the like close behind our back, and then the number may be a socket's. */
+    return fd >= 0 && fd < DESCRIPTORS && below_root[fd] && !fstat(fd, &st) &&
+           (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode)) && fails(kind);
 }
 
 /* ---- Files ---- */

@@ -27,7 +27,11 @@ static atomic_bool synced_always[DESCRIPTORS]; /* O_SYNC */
 
 static struct shadow *find(int fd)
 {
-    return fd >= 0 && fd < DESCRIPTORS ? atomic_load(&shadow_at[fd]) : NULL;
+    struct shadow *s = fd >= 0 && fd < DESCRIPTORS ? atomic_load(&shadow_at[fd]) : NULL;
+    struct stat st;
+
+    /* closedir() and the like close behind our back, and then the number may be another file's. */
+    return s && !fstat(fd, &st) && st.st_ino == s->inode ? s : NULL;
 }
 
 /* ---- Opening and closing ---- */
