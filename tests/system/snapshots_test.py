@@ -1,13 +1,10 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Snapshots of trainable tables: saved by calls and by themselves, folded, restored, damaged; the log that is shortened
-behind them; and how tables are replaced, reloaded, unloaded and forgotten without losing any."""
+"""Snapshots of trainable tables: saved by calls and by themselves, folded, restored, damaged; and the log that is
+shortened behind them."""
 import os
 import pathlib
-import shutil
-import sqlite3
 import sys
-import tempfile
 import threading
 
 import numpy as np
@@ -15,34 +12,8 @@ import numpy as np
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from crash import state  # noqa: E402
 from daemon import Daemon  # noqa: E402
-from training_kit import DIM, ROWS, Client, Code, expect, files, flip, pb, run, wait_for, write  # noqa: E402
-
-
-def served(folder, options="optimizer=adagrad", **more):
-    """A daemon with one trainable table, t."""
-    if not (folder / "t.st").exists():
-        write(folder / "t.st")
-    return Daemon(tables={"t": f"{folder / 't.st'},{options}"}, import_dir=folder, **more)
-
-
-def both_lineages(daemon):
-    wait_for("the second snapshot", lambda: {lineage for *_, lineage in files(daemon, "t")} >= {"a", "b"})
-
-
-def daemon_rows(daemon):
-    """Count, first and last lsn of what the log holds, as it is on disk: the daemon keeps the database to itself, so a
-    copy is read; None if that was torn."""
-    with tempfile.TemporaryDirectory() as folder:
-        for name in ("log.db", "log.db-wal"):
-            if (daemon.folder / "data" / name).exists():
-                shutil.copy(daemon.folder / "data" / name, folder)
-        db = sqlite3.connect(f"{folder}/log.db")
-        try:
-            return db.execute("SELECT count(*), min(lsn), max(lsn) FROM log").fetchone()
-        except sqlite3.DatabaseError:
-            return None
-        finally:
-            db.close()
+from training_kit import (DIM, ROWS, Client, Code, both_lineages, daemon_rows, expect, files, flip, pb,  # noqa: E402
+                          run, served, wait_for, write)
 
 
 # ---- Saves
@@ -133,8 +104,7 @@ def test_saves_that_fail(folder):
         both_lineages(daemon)
         daemon.stop()
         daemon.environment = dict(os.environ, EMBD_FAILPOINTS="save.begin=full@1,snapshot.verify.before=error@1")
-        daemon.start()
-        c = Client(daemon)
+        c = Client(daemon.start())
         c.ones("t", 2)
         expect(c.save(table="t"), Code.RESOURCE_EXHAUSTED, "snapshot")
         expect(c.save(table="t"), Code.UNAVAILABLE)
@@ -175,7 +145,7 @@ def test_saves_by_themselves(folder):
     with served(folder, config="snapshot_interval = 1s\n") as daemon:
         c = Client(daemon)
         both_lineages(daemon)
-        c.ones("t", 5)
+        assert c.ones("t", 5) == 5
         wait_for("a save", lambda: c.info("t").snapshot_version == 5)
         c.ones("t", 2)
         wait_for("another save", lambda: c.info("t").snapshot_version == 7)
@@ -184,8 +154,7 @@ def test_saves_by_themselves(folder):
         wait_for("the log to be short", lambda: daemon_rows(daemon) == (0, None, None))
         before = c.values("t")
         daemon.kill()
-        daemon.start()
-        c = Client(daemon)
+        c = Client(daemon.start())
         assert c.values("t") == before and c.ones("t") == 8
         assert "log replayed rows=0" in daemon.log_text()[daemon.log_begin:]
 
@@ -204,8 +173,7 @@ def test_log_is_kept_small(folder):
         assert c.info("quiet").snapshot_version == 1 and c.info("t").snapshot_version > 120
         before = c.values("t"), c.values("quiet")
         daemon.kill()
-        daemon.start()
-        c = Client(daemon)
+        c = Client(daemon.start())
         assert (c.values("t"), c.values("quiet")) == before
 
 
@@ -241,8 +209,7 @@ def test_newest_is_damaged(folder):
         newest = max(files(daemon, "t"))
         assert newest[1] == 6
         flip(files(daemon, "t")[newest])
-        daemon.start()
-        c = Client(daemon)
+        c = Client(daemon.start())
         assert c.values("t") == before
         log = daemon.log_text()[daemon.log_begin:]
         assert "snapshot is damaged, the one before it is tried table=t version=6" in log
@@ -270,8 +237,7 @@ def test_all_are_damaged(folder):
         daemon.kill()
         for path in files(daemon, "t").values():
             flip(path)
-        daemon.start()
-        c = Client(daemon)
+        c = Client(daemon.start())
         assert c.values("t") == Code.DATA_LOSS and c.values("u") == other
         info = c.info("t")
         assert info.state == pb.TABLE_STATE_DAMAGED and "none of its snapshots is good: " in info.trouble, info
@@ -306,8 +272,7 @@ def test_log_that_misses_a_push(folder):
         daemon.kill()
         for _, path in sorted(files(daemon, "t").items())[-2:]:
             flip(path)
-        daemon.start()
-        c = Client(daemon)
+        c = Client(daemon.start())
         info = c.info("t")
         assert info.state == pb.TABLE_STATE_DAMAGED and "the log goes on with version" in info.trouble, info
         good = c.describe(table="t")
@@ -338,8 +303,7 @@ def test_restore(folder):
         assert c.settings("t")["step"] == 2
         assert c.list().lsn == reply.lsn == 7
         daemon.kill()
-        daemon.start()
-        c = Client(daemon)
+        c = Client(daemon.start())
         assert c.values("t") == (6, two)
         assert c.restore(table="t", version=4).version == 7 and c.values("t") == (7, four)
         assert c.ones("t") == 8
@@ -350,231 +314,6 @@ def test_restore(folder):
         assert Client(daemon).values("t") == (9, four)
 
 
-# ---- Replacing, reloading, unloading
-
-
-def test_replace(folder):
-    write(folder / "new.st", 5.0, applied=20)
-    write(folder / "old.st", 6.0)
-    with served(folder) as daemon:
-        c = Client(daemon)
-        option = [pb.TableOption(key="optimizer", value="adam")]
-        c.ones("t", 3)
-        assert c.load(table="t", file="old.st", replace=True, options=option).table.version == 4
-        assert c.values("t")[1] == np.full(ROWS * DIM, 6, "<f4").tobytes()
-        assert c.load(table="t", file="new.st", replace=True, options=option).table.version == 21
-        assert c.ones("t") == 22
-        before = c.values("t")
-        daemon.kill()
-        daemon.start()  # the configuration was overridden by a call
-        c = Client(daemon)
-        assert c.values("t") == before and c.info("t").file.endswith("new.st")
-        # Read-only from a call without an optimizer; versions go on.
-        reply = c.load(table="t", file="old.st", replace=True)
-        assert (reply.table.version, reply.table.trainable) == (23, False)
-        daemon.restart()
-        assert Client(daemon).version("t") == 23
-
-
-def test_replacement_that_is_cut_off(folder):
-    """The first snapshot of a content that the log does not know is no snapshot of the table."""
-    write(folder / "new.st", 5.0)
-    with served(folder) as daemon:
-        c = Client(daemon)
-        c.ones("t", 3)
-        before = c.values("t")
-        daemon.restart()
-        for point in ("log.begin.before", "load.logged"):
-            daemon.stop()
-            daemon.environment = dict(os.environ, EMBD_FAILPOINTS=f"{point}=kill")
-            daemon.start()
-            c = Client(daemon)
-            expect(c.load(table="t", file="new.st", replace=True,
-                          options=[pb.TableOption(key="optimizer", value="sgd")]), Code.UNAVAILABLE)
-            assert (1, 4, "a") in files(daemon, "t")
-            daemon.close_channels()
-            assert daemon.wait() == -9
-            daemon.environment = None
-            daemon.start()
-            c = Client(daemon)
-            if point == "load.logged":
-                assert c.values("t") == (4, np.full(ROWS * DIM, 5, "<f4").tobytes())
-            else:
-                assert c.values("t") == before and (1, 4, "a") not in files(daemon, "t")
-
-
-def test_file_that_changes(folder):
-    with served(folder) as daemon:
-        c = Client(daemon)
-        c.ones("t", 2)
-        before = c.values("t")
-        write(folder / "t.st", 9.0, origin="another")
-        daemon.hangup()
-        wait_for("the refusal", lambda: "is not the file that the trained table was made from" in daemon.log_text())
-        assert c.values("t") == before and c.ones("t") == 3
-        before = c.values("t")
-        daemon.stop()
-        try:
-            daemon.start()
-        except RuntimeError as error:
-            assert "replace=yes takes it and drops the training" in str(error), error
-        else:
-            raise AssertionError("it started")
-        text = daemon.tables["t"]
-        write(folder / "t.st")  # as it was
-        daemon.start()
-        assert Client(daemon).values("t") == before
-        write(folder / "t.st", 9.0, origin="another")
-        daemon.stop()
-        daemon.tables["t"] = text + ",replace=yes"
-        daemon.start()
-        c = Client(daemon)
-        assert c.values("t") == (4, np.full(ROWS * DIM, 9, "<f4").tobytes())
-        c.ones("t")
-        before = c.values("t")
-        daemon.kill()
-        daemon.start()  # replace=yes replaces it once
-        assert Client(daemon).values("t") == before
-
-
-def test_options_that_change(folder):
-    write(folder / "t.st", optimizer='{"name":"adagrad","learning_rate":0.5}')
-    file = str(folder / "t.st")
-    config = lambda text: f'table t {{\n file = "{file}"\n{text}}}\n'  # noqa: E731
-    with Daemon(config=config("")) as daemon:
-        c = Client(daemon)
-        c.ones("t")
-
-        def reload(text, words):
-            (daemon.folder / "embd.conf").write_text(config(text))
-            begin = len(daemon.log_text())
-            daemon.config = config(text)
-            daemon.hangup()
-            wait_for(words, lambda: words in daemon.log_text()[begin:])
-        reload("learning_rate = 0.125\nepsilon = 0.5\ndurability = interval\n", "options of the table changed")
-        settings = c.settings("t")
-        assert (settings["learning_rate"], settings["epsilon"], settings["step"]) == (0.125, 0.5, 1)
-        assert c.describe(table="t").durability == "interval" and c.info("t").version == 1
-        c.ones("t", 3)
-        before = c.values("t")
-        daemon.kill()
-        daemon.start()  # replays one push, the options, three pushes
-        c = Client(daemon)
-        assert c.values("t") == before and c.settings("t")["learning_rate"] == 0.125
-        reload("", "options of the table changed")
-        assert c.settings("t")["learning_rate"] == 0.5 and c.settings("t")["epsilon"] == 1e-8
-        reload("optimizer = adam\n", "reset_optimizer=yes begins its state anew")
-        assert c.settings("t")["name"] == "adagrad" and c.ones("t") == 5
-        value = c.values("t")[1]
-        reload("optimizer = adam\nreset_optimizer = yes\n", "restored")
-        settings = c.settings("t")
-        assert (settings["name"], settings["step"]) == ("adam", 0) and c.values("t") == (6, value)
-        reload("optimizer = adam\n", "options of the table changed")  # the reset need not stay there
-        c.ones("t", 2)
-        before = c.values("t")
-        daemon.kill()
-        daemon.start()
-        c = Client(daemon)
-        assert c.values("t") == before and c.settings("t")["step"] == 2, c.settings("t")
-        reload("optimizer = sgd\nreset_optimizer = yes\n", "restored")
-        daemon.stop()
-        daemon.config = config("learning_rate = 0.25\noptimizer = rowwise_adagrad\nreset_optimizer = yes\n")
-        daemon.start()  # a reset at start
-        c = Client(daemon)
-        assert c.values("t") == (10, before[1]) and c.settings("t")["name"] == "rowwise_adagrad"
-
-
-def test_options_that_go(folder):
-    """Without an optimizer it would be read-only: not by accident."""
-    with served(folder) as daemon:
-        c = Client(daemon)
-        c.ones("t")
-        before = c.values("t")
-        daemon.stop()
-        text = daemon.tables["t"]
-        daemon.tables["t"] = str(folder / "t.st")
-        try:
-            daemon.start()
-        except RuntimeError as error:
-            assert "read-only without an optimizer" in str(error), error
-        else:
-            raise AssertionError("it started")
-        daemon.tables["t"] = text
-        daemon.start()
-        assert Client(daemon).values("t") == before
-
-
-def test_unload(folder):
-    with served(folder) as daemon:
-        c = Client(daemon)
-        option = [pb.TableOption(key="optimizer", value="sgd")]
-        c.load(table="x", file="t.st", options=option)
-        c.ones("x", 3)
-        reply = c.unload(table="x")
-        assert reply.version == 3 and c.info("x") is None
-        kept = files(daemon, "x")
-        assert {key[2] for key in kept if key[:2] == (1, 3)} == {"a", "b"}, kept
-        for tensors in state.snapshot(daemon.folder / "data/tables/x", 1, 3).values():
-            assert np.frombuffer(tensors["weight"], "<f4").any()
-        daemon.restart()
-        c = Client(daemon)
-        assert c.info("x") is None and files(daemon, "x") == kept
-        # Another life begins with the file; the first one's snapshots go when it has two.
-        assert c.load(table="x", file="t.st", options=option).table.generation == 2
-        assert c.version("x") == 0 and set(kept) < set(files(daemon, "x"))
-        wait_for("the old ones to go", lambda: {key[0] for key in files(daemon, "x")} == {2})
-        c.ones("x")
-        assert c.unload(table="x", forget=True).version == 1
-        assert not (daemon.folder / "data/tables/x").exists()
-        assert c.load(table="x", file="t.st", options=option).table.generation == 3
-        c.unload(table="x")
-        c.unload(table="x", forget=True)  # also later
-        assert not (daemon.folder / "data/tables/x").exists()
-
-
-def test_unload_that_cannot_save(folder):
-    """It stays, and takes pushes again."""
-    with served(folder) as daemon:
-        both_lineages(daemon)
-        daemon.stop()
-        daemon.environment = dict(os.environ, EMBD_FAILPOINTS="save.begin=full")
-        daemon.start()
-        c = Client(daemon)
-        c.ones("t")
-        expect(c.unload(table="t"), Code.RESOURCE_EXHAUSTED, "table t stays")
-        assert c.ones("t") == 2
-        before = c.values("t")
-        daemon.stop()
-        daemon.environment = None
-        daemon.start()
-        assert Client(daemon).values("t") == before
-        assert Client(daemon).unload(table="t").version == 2
-
-
-def test_dropped_from_the_configuration(folder):
-    """At a reload and at a start: saved first."""
-    for hangup in (True, False):
-        with served(folder) as daemon:
-            c = Client(daemon)
-            c.ones("t", 2)
-            if hangup:
-                daemon.kill()
-                daemon.config = f'table t {{\n file = "{folder / "t.st"}"\n optimizer = adagrad\n}}\n'
-                daemon.tables = {}
-                daemon.start()
-                c = Client(daemon)
-                (daemon.folder / "embd.conf").write_text("")
-                daemon.hangup()
-                wait_for("the reload", lambda: "configuration reloaded loaded=0 unloaded=1 failed=0" in daemon.log_text())
-            else:
-                daemon.kill()
-                daemon.tables = {}
-                daemon.start()
-                c = Client(daemon)
-            assert c.info("t") is None
-            assert {key[2] for key in files(daemon, "t") if key[1] == 2} == {"a", "b"}
-
-
 def test_start_with_a_cut_off_save(folder):
     """What a save left behind when the daemon died is tidied up by the next one."""
     with served(folder) as daemon:
@@ -582,16 +321,14 @@ def test_start_with_a_cut_off_save(folder):
         c = Client(daemon)
         daemon.stop()
         daemon.environment = dict(os.environ, EMBD_FAILPOINTS="snapshot.sync.before=kill")
-        daemon.start()
-        c = Client(daemon)
+        c = Client(daemon.start())
         c.ones("t", 2)
         expect(c.save(table="t"), Code.UNAVAILABLE)
         daemon.close_channels()
         assert daemon.wait() == -9
         names = {path.name for path in (daemon.folder / "data/tables/t").iterdir()}
         daemon.environment = None
-        daemon.start()
-        c = Client(daemon)
+        c = Client(daemon.start())
         assert c.version("t") == 2
         c.save(table="t"), c.save(table="t")
         left = {path.name for path in (daemon.folder / "data/tables/t").iterdir()}
@@ -601,8 +338,8 @@ def test_start_with_a_cut_off_save(folder):
 def test_everything_at_once(folder):
     """Pushes, lookups, descriptions, saves, restores, replacements and reloads of one table, and no answer is wrong."""
     write(folder / "t.st")
-    config = lambda rate: f'table t {{\n file = "{folder / "t.st"}"\n optimizer = adam\n learning_rate = {rate}\n}}\n'  # noqa: E731
-    with Daemon(config=config(0.1), import_dir=folder) as daemon:
+    config = f'table t {{\n file = "{folder / "t.st"}"\n optimizer = adam\n learning_rate = 0.1\n}}\n'
+    with Daemon(config=config, import_dir=folder) as daemon:
         stop, wrong, counts = threading.Event(), [], {}
         text = (daemon.folder / "embd.conf").read_text()
 
@@ -646,8 +383,7 @@ def test_everything_at_once(folder):
         assert daemon.stop() == 0  # sanitizers have their say
         daemon.config = (daemon.folder / "embd.conf").read_text()
         daemon.import_dir = None
-        daemon.start()
-        c = Client(daemon)
+        c = Client(daemon.start())
         assert (c.values("t"), c.settings("t")) == before
 
 

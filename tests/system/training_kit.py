@@ -2,14 +2,18 @@
 """What tests of trainable tables share: a daemon's calls as functions, small tables, pushes of ones, and waiting."""
 import json
 import pathlib
+import shutil
+import sqlite3
 import struct
+import sys
+import tempfile
 import time
 
 import grpc
 import numpy as np
 
 import tablefile
-from daemon import messages
+from daemon import Daemon, messages
 
 Code = grpc.StatusCode
 pb = messages("embd")
@@ -107,10 +111,35 @@ def flip(path, share=0.9):
     pathlib.Path(path).write_bytes(data)
 
 
+def served(folder, options="optimizer=adagrad", **more):
+    """A daemon with one trainable table, t."""
+    if not (folder / "t.st").exists():
+        write(folder / "t.st")
+    return Daemon(tables={"t": f"{folder / 't.st'},{options}"}, import_dir=folder, **more)
+
+
+def both_lineages(daemon):
+    wait_for("the second snapshot", lambda: {lineage for *_, lineage in files(daemon, "t")} >= {"a", "b"})
+
+
+def daemon_rows(daemon):
+    """Count, first and last lsn of what the log holds, as it is on disk: the daemon keeps the database to itself, so a
+    copy is read; None if that was torn."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name in ("log.db", "log.db-wal"):
+            if (daemon.folder / "data" / name).exists():
+                shutil.copy(daemon.folder / "data" / name, folder)
+        db = sqlite3.connect(f"{folder}/log.db")
+        try:
+            return db.execute("SELECT count(*), min(lsn), max(lsn) FROM log").fetchone()
+        except sqlite3.DatabaseError:
+            return None
+        finally:
+            db.close()
+
+
 def run(tests):
     """All functions that are called test_… (or those named as arguments), each with a folder of its own."""
-    import sys
-    import tempfile
     assert set(sys.argv[1:]) <= set(tests), sys.argv
     for name, test in sorted(tests.items()):
         if name.startswith("test_") and name in (sys.argv[1:] or [name]):

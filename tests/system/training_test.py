@@ -5,6 +5,7 @@ same state, bit for bit, as under a daemon that nobody disturbs; and what a star
 import os
 import pathlib
 import random
+import re
 import shutil
 import signal
 import socket
@@ -136,7 +137,8 @@ def test_optimizers_that_do_not_suit(folder):
     tablefile.write(folder / "int8", tablefile.table("int8", 30, DIM, tensors, config))
     write(folder / "own", 2.0, optimizer='{"name":"adagrad"}')
     write(folder / "plain", 2.0)
-    for table, words in ((f"{folder / 'int8'},optimizer=adam", "table t: "), (f"{folder / 'own'},optimizer=sgd", "reset_optimizer"),
+    for table, words in ((f"{folder / 'int8'},optimizer=adam", "table t: "),
+                         (f"{folder / 'own'},optimizer=sgd", "reset_optimizer"),
                          (f"{folder / 'plain'},learning_rate=1", "optimizer"),
                          (f"{folder / 'plain'},optimizer=lamb", "optimizer"),
                          (f"{folder / 'plain'},optimizer=sgd,learning_rate=-1", "learning_rate"),
@@ -179,8 +181,8 @@ def test_replay_shows_and_ends_when_told(folder):
         daemon.environment = dict(os.environ, EMBD_FAILPOINTS="replay.row=sleep:20",
                                   NOTIFY_SOCKET=str(folder / "notify"))
         daemon.spawn()
-        address = lambda: [line.split("http=")[1].split()[0] for line in daemon.log_text()[daemon.log_begin:].splitlines()
-                           if "opening the tables http=" in line]  # noqa: E731
+        address = lambda: re.findall(r"opening the tables http=(\S+)\n",  # noqa: E731
+                                     daemon.log_text()[daemon.log_begin:])
         wait_for("the address", address)
         daemon.http_address = address()[0]
         said = []
