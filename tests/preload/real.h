@@ -7,6 +7,8 @@
     ((__typeof__(&f))({                                                                            \
         static void *_Atomic slot_;                                                                \
         void *real_ = slot_;                                                                       \
-        real_ ? real_ : (slot_ = dlsym(RTLD_NEXT, #f));                                            \
+        if (!real_)                                                                                \
+            slot_ = real_ = dlsym(RTLD_NEXT, #f);                                                  \
+        real_;                                                                                     \
     }))
 #define OURS __attribute__((visibility("default")))

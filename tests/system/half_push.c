@@ -31,7 +31,7 @@ static uint64_t end_us;
 static atomic_uint_fast64_t pushes, lookups, rows_read, answered; /* the last: highest version */
 static atomic_bool wrong;
 
-static void complain(const char *format, ...)
+__attribute__((format(printf, 1, 2))) static void complain(const char *format, ...)
 {
     va_list list;
 
