@@ -55,7 +55,7 @@ class Session:
                              listen=f"unix:{self.top}/socket", start=False,
                              environment=self.faults and self.faults.environment())
         self.answered = self.sent = 0
-        self.loaded = False
+        self.loaded, self.details = False, ""
 
     # ---- Calls ----
 
@@ -155,16 +155,17 @@ class Session:
     def again(self, variant):
         """After a refusal: want of room or memory passes by itself, but where a write or sync of the log failed, or SQLite
         found no memory, nothing is answered well any more. Whether the push was taken after all."""
-        lasting = self.refused == grpc.StatusCode.UNAVAILABLE and (
-            variant.error not in (errno.ENOSPC, errno.ENOMEM) or "until a restart" in self.details)
         self.see(sure=variant.kind in FILES)
         if variant.ever:
             for _ in range(3):
                 self.push()
             self.faults.disarm()
-        for _ in range(3 if lasting else RETRIES):
+        for _ in range(RETRIES if variant.error in (errno.ENOSPC, errno.ENOMEM) else 3):
             if self.push():
                 return True
+        lasting = self.refused == grpc.StatusCode.UNAVAILABLE and (
+            variant.error not in (errno.ENOSPC, errno.ENOMEM) or
+            variant.error == errno.ENOMEM and "until a restart" in self.details)
         if not lasting:
             raise Wrong(f"push {self.answered + 1} is still refused with {self.refused.name} when nothing fails any "
                         f"more: {self.details}")
