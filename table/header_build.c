@@ -66,16 +66,18 @@ size_t header_padded(size_t n)
     return (n + DATA_ALIGN - 1) & ~(DATA_ALIGN - 1);
 }
 
-void header_put(unsigned char *to, size_t room, const json_t *root)
+enum status header_put(unsigned char *to, size_t room, const json_t *root, struct error *e)
 {
     uint64_t length = htole64(room - 8);
     size_t n;
 
     memset(to + 8, ' ', room - 8);
     n = json_dumpb(root, (char *)to + 8, room - 8, JSON_COMPACT);
-    assert(n > 0 && n <= room - 8);
-    (void)n;
+    if (n == 0)
+        return error_memory(e, "header");
+    assert(n <= room - 8);
     memcpy(to, &length, 8);
+    return ST_OK;
 }
 
 enum status header_build(unsigned char **out, size_t *n, const struct metadata *metadata,
@@ -99,8 +101,13 @@ enum status header_build(unsigned char **out, size_t *n, const struct metadata *
         st = error_memory(e, "header");
         goto out;
     }
-    *n = header_padded(8 + room);
-    header_put(bytes, *n, root);
+    room = header_padded(8 + room);
+    st = header_put(bytes, room, root, e);
+    if (st != ST_OK) {
+        mem_free(bytes);
+        goto out;
+    }
+    *n = room;
     *out = bytes;
 out:
     json_decref(root);

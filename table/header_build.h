@@ -14,5 +14,7 @@ MUST_CHECK enum status header_tree(json_t **out, const struct metadata *metadata
                                    const size_t *place, size_t count, struct error *e);
 /* The size of a header of `n` bytes once spaces have brought it to where data may begin. */
 size_t header_padded(size_t n);
-/* Write the eight bytes, the JSON and spaces up to `room` at `to`. */
-void header_put(unsigned char *to, size_t room, const json_t *root);
+/* Write the eight bytes, the JSON and spaces up to `room` at `to`. JSON that was measured before
+   can still fail to be written, for want of memory. */
+MUST_CHECK enum status header_put(unsigned char *to, size_t room, const json_t *root,
+                                  struct error *e);

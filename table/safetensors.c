@@ -90,12 +90,11 @@ enum status safetensors_create(struct safetensors_writer *out, const char *path,
     st = file_writer_open(&w.file, path, e);
     if (st != ST_OK)
         goto out;
-    st = make_room(&w, e);
-    if (st != ST_OK) {
+    if ((st = make_room(&w, e)) != ST_OK ||
+        (st = header_put(w.map, w.data_offset, root, e)) != ST_OK) {
         safetensors_abort(&w);
         goto out;
     }
-    header_put(w.map, w.data_offset, root);
     safetensors_lay_out(tensor, tensor_count, place, &total);
     for (size_t i = 0; i < tensor_count; i++)
         tensor[i].data = w.map + w.data_offset + place[i];
@@ -124,7 +123,7 @@ enum status safetensors_metadata(struct safetensors_writer *w, const struct meta
         st = error_set(e, ST_INVALID, "the metadata need %zu bytes of header; %zu are reserved",
                        need, w->data_offset - 8);
     else
-        header_put(w->map, w->data_offset, root);
+        st = header_put(w->map, w->data_offset, root, e);
     json_decref(root);
     return st;
 }

@@ -2,9 +2,11 @@
 #include "table_file.h"
 
 #include <fcntl.h>
+#include <jansson.h>
 #include <math.h>
 
 #include "base/hash.h"
+#include "base/memory.h"
 #include "malformed.h"
 
 static const struct header_limits limits = {HEADER_BYTES_DEFAULT, HEADER_TOKENS_DEFAULT};
@@ -264,6 +266,53 @@ static void test_writer_abort_leaves_nothing(void **state)
                  "/nonexistent/w");
 }
 
+#ifdef EMBD_DEVELOPER
+/* A header that is written is whole, also where jansson finds no memory in the midst of it. */
+static void test_writer_survives_failing_json(void **state)
+{
+    const struct metadata metadata[] = {{"a", "one"}, {"b", "two"}};
+    struct tensor t[] = {tensor_of("x", DT_F32, 2, 2), tensor_of("y", DT_U8, 3, 1)};
+    struct unit_folder folder;
+    const char *path;
+    bool failed = true;
+
+    (void)state;
+    unit_folder_make(&folder);
+    path = unit_path(&folder, "w");
+    json_set_alloc_funcs(mem_alloc, mem_free);
+    for (uint64_t n = 1; failed; n++) {
+        const size_t place[] = {0, 16};
+        struct safetensors_writer w;
+        struct header h;
+        struct error e;
+        unsigned char *bytes;
+        size_t size;
+        bool made;
+
+        mem_fail_at(n, false);
+        made = safetensors_create(&w, path, metadata, 2, t, 2, 64, &e) == ST_OK;
+        if (made && (safetensors_metadata(&w, metadata, 1, t, 2, &e) != ST_OK ||
+                     safetensors_commit(&w, &e) != ST_OK))
+            safetensors_abort(&w);
+        if (header_build(&bytes, &size, metadata, 2, t, place, 2, &e) == ST_OK) {
+            mem_fail_at(0, false);
+            assert_ok(header_parse(&h, bytes, size, size + 19, &limits, &e), e);
+            header_done(&h);
+            mem_free(bytes);
+        }
+        failed = mem_failed();
+        mem_fail_at(0, false);
+        if (access(path, F_OK) == 0) {
+            h = read_back(path);
+            header_done(&h);
+            unlink(path);
+        }
+    }
+    json_set_alloc_funcs(malloc, free);
+    unit_folder_remove(&folder);
+}
+#endif
+
 static void test_writer_refuses_what_no_file_holds(void **state)
 {
     struct tensor t = {
@@ -297,6 +346,9 @@ int main(void)
         cmocka_unit_test(test_writer_takes_metadata_at_the_end),
         cmocka_unit_test(test_writer_abort_leaves_nothing),
         cmocka_unit_test(test_writer_refuses_what_no_file_holds),
+#ifdef EMBD_DEVELOPER
+        cmocka_unit_test(test_writer_survives_failing_json),
+#endif
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

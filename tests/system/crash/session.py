@@ -55,7 +55,7 @@ class Session:
                              listen=f"unix:{self.top}/socket", start=False,
                              environment=self.faults and self.faults.environment())
         self.answered = self.sent = 0
-        self.loaded = False
+        self.loaded, self.details = False, ""
 
     # ---- Calls ----
 
@@ -78,6 +78,7 @@ class Session:
         try:
             return state.lookups(channel)
         except grpc.RpcError as error:
+            self.details = error.details()
             return error.code()
         finally:
             self.daemon.close_channels()
@@ -90,11 +91,15 @@ class Session:
         if isinstance(reply, pb.PushResponse):
             self.answered = sequence
             return True
-        if reply not in REFUSED:
-            raise Wrong(f"push {sequence} was refused with {reply.name}")
+        if reply not in REFUSED and not self.cut_off():
+            raise Wrong(f"push {sequence} was refused with {reply.name}: {self.details}")
         self.alive()
         self.refused = reply
         return False
+
+    def cut_off(self):
+        """Whether the last call was ended in the midst of it: where HTTP/2 itself finds no memory for an answer."""
+        return "RST_STREAM" in self.details
 
     def alive(self):
         if self.daemon.process.poll() is not None:
@@ -105,8 +110,8 @@ class Session:
         fail for want of memory."""
         seen = self.lookups()
         if not isinstance(seen, dict):
-            if sure or seen not in REFUSED:
-                raise Wrong(f"a lookup was refused with {seen.name}")
+            if sure or seen not in REFUSED and not self.cut_off():
+                raise Wrong(f"a lookup was refused with {seen.name}: {self.details}")
             return
         if self.expected is not None and seen not in self.expected[self.answered:self.sent + 1]:
             raise Wrong(f"lookups are not those after {self.answered} to {self.sent} pushes")
@@ -148,17 +153,19 @@ class Session:
             self.call("Tables", "Save", admin.SaveRequest(table=info.name), admin.SaveResponse)
 
     def again(self, variant):
-        """After a refusal: want of room or memory passes by itself, a failed write or sync of the log does not, and then
-        nothing is answered well any more. Whether the push was taken after all."""
-        lasting = self.refused == grpc.StatusCode.UNAVAILABLE and variant.error not in (errno.ENOSPC, errno.ENOMEM)
+        """After a refusal: want of room or memory passes by itself, but where a write or sync of the log failed, or SQLite
+        found no memory, nothing is answered well any more. Whether the push was taken after all."""
         self.see(sure=variant.kind in FILES)
         if variant.ever:
             for _ in range(3):
                 self.push()
             self.faults.disarm()
-        for _ in range(3 if lasting else RETRIES):
+        for _ in range(RETRIES if variant.error in (errno.ENOSPC, errno.ENOMEM) else 3):
             if self.push():
                 return True
+        lasting = self.refused == grpc.StatusCode.UNAVAILABLE and (
+            variant.error not in (errno.ENOSPC, errno.ENOMEM) or
+            variant.error == errno.ENOMEM and "until a restart" in self.details)
         if not lasting:
             raise Wrong(f"push {self.answered + 1} is still refused with {self.refused.name} when nothing fails any "
                         f"more: {self.details}")
