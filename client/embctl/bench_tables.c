@@ -98,7 +98,7 @@ static enum status describe_all(struct bench *b, struct remote *remote, struct e
 int bench_tables(struct bench *b, const struct arguments *a)
 {
     size_t traces = 0;
-    struct remote remote;
+    struct remote remote = {0};
     struct error e;
     enum status st;
 
