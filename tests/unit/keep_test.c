@@ -145,6 +145,7 @@ static void test_what_is_told(void **state)
     scene_end(&s);
 }
 
+#ifdef EMBD_DEVELOPER
 static void test_out_of_memory(void **state)
 {
     struct keep_description d;
@@ -182,6 +183,7 @@ static void test_out_of_memory(void **state)
     assert_int_equal(st, ST_OK);
     scene_end(&s);
 }
+#endif
 
 int main(void)
 {
@@ -189,7 +191,9 @@ int main(void)
         cmocka_unit_test(test_lineages_take_turns),
         cmocka_unit_test(test_the_log_is_held_for_the_older_one),
         cmocka_unit_test(test_what_is_told),
+#ifdef EMBD_DEVELOPER
         cmocka_unit_test(test_out_of_memory),
+#endif
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
