@@ -13,11 +13,6 @@ static void rows(const struct parameters *p, const uint64_t *row, size_t n, void
     kernels->bf16_rows(out, p->tensor[0].data, p->dim, row, n);
 }
 
-static enum status fit(const struct fit *fit, struct parameters *p, struct error *e)
-{
-    return half_fit(fit, p, f32_from_bf16(0x7f7f), kernels->f32_to_bf16, e);
-}
-
 const struct method method_bf16 = {
     .name = "bf16",
     .title = "bfloat16",
@@ -27,5 +22,4 @@ const struct method method_bf16 = {
     .tensors_count = 1,
     .rows = rows,
     .gradient = half_gradient,
-    .fit = fit,
 };

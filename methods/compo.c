@@ -178,7 +178,7 @@ const struct method method_compo = {
     .title = "CompoEmb (quotient-remainder)",
     .source = "Shi et al., KDD 2020",
     .per_field = true,
-    .extension = true,
+    .fit_extension = true,
     .settings = settings,
     .settings_count = sizeof settings / sizeof settings[0],
     .tensors = tensors,
@@ -190,5 +190,4 @@ const struct method method_compo = {
     .gradient = compo_gradient,
     .pool_gradient = compo_pool_gradient,
     .plan = compo_plan,
-    .fit = compo_fit,
 };

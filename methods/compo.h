@@ -3,7 +3,7 @@
    its vector is their product, their sum, or one after the other. */
 #pragma once
 
-#include "methods/fit.h"
+#include "methods/plan.h"
 
 #define COMPO_BATCH 128 /* ids split at a time, on the stack */
 
@@ -42,4 +42,3 @@ void compo_pool_gradient(const struct parameters *p, const uint64_t *row, const 
                          size_t n, float divisor, const float *grad, struct gradients *out,
                          float *scratch);
 MUST_CHECK enum status compo_plan(struct plan *plan, struct error *e);
-MUST_CHECK enum status compo_fit(const struct fit *fit, struct parameters *p, struct error *e);

@@ -72,12 +72,6 @@ static uint64_t fewest_floats(const struct sizes *s)
     return best;
 }
 
-static void choose(struct value *v, int64_t i)
-{
-    if (!v->set)
-        *v = (struct value){.set = true, .i = i};
-}
-
 /* ceil(sqrt(n)), at least 1. */
 static uint64_t root_up(uint64_t n)
 {
@@ -97,8 +91,8 @@ enum status compo_plan(struct plan *plan, struct error *e)
     uint64_t collisions, need;
     enum status st;
 
-    choose(&v[COMPO_OP], COMPO_MULT);
-    choose(&v[COMPO_QUOTIENT], COMPO_INT);
+    plan_choose(plan, COMPO_OP, COMPO_MULT);
+    plan_choose(plan, COMPO_QUOTIENT, COMPO_INT);
     s.quotient = v[COMPO_QUOTIENT].i;
     if (v[COMPO_OP].i == COMPO_CONCAT) {
         if (plan->dim < 2)
@@ -113,11 +107,11 @@ enum status compo_plan(struct plan *plan, struct error *e)
             need = fewest_floats(&s);
             return plan_refuse(plan, need > UINT64_MAX / 4 ? UINT64_MAX : need * 4, e);
         }
-        choose(&v[COMPO_COLLISIONS], (int64_t)collisions);
+        plan_choose(plan, COMPO_COLLISIONS, (int64_t)collisions);
     }
     collisions = (uint64_t)v[COMPO_COLLISIONS].i;
-    if ((st = symbols_set(&plan->size, "Q", 1, q_rows(&s, collisions), e)) != ST_OK ||
-        (st = symbols_set(&plan->size, "DQ", 2, s.q_dim, e)) != ST_OK)
+    if ((st = plan_size(plan, "Q", q_rows(&s, collisions), e)) != ST_OK ||
+        (st = plan_size(plan, "DQ", s.q_dim, e)) != ST_OK)
         return st;
-    return symbols_set(&plan->size, "DR", 2, s.r_dim, e);
+    return plan_size(plan, "DR", s.r_dim, e);
 }

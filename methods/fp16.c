@@ -14,11 +14,6 @@ static void rows(const struct parameters *p, const uint64_t *row, size_t n, void
     kernels->f16_rows(out, p->tensor[0].data, p->dim, row, n);
 }
 
-static enum status fit(const struct fit *fit, struct parameters *p, struct error *e)
-{
-    return half_fit(fit, p, 65504, kernels->f32_to_f16, e);
-}
-
 const struct method method_fp16 = {
     .name = "fp16",
     .title = "half precision",
@@ -28,5 +23,4 @@ const struct method method_fp16 = {
     .tensors_count = 1,
     .rows = rows,
     .gradient = half_gradient,
-    .fit = fit,
 };

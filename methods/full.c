@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The table as it is: one float32 row an id. What every other method is measured against, and what
    a field of a compressed table may stay. */
-#include "methods/fit.h"
-
-#include <string.h>
+#include "methods/plan.h"
 
 #include "kernels/kernels.h"
 #include "methods/gradient.h"
-#include "methods/scan.h"
 
 enum { WEIGHT };
 
@@ -27,20 +24,6 @@ static void gradient(const struct parameters *p, const uint64_t *row, size_t n, 
     gradient_add(out, WEIGHT, row, n, grad);
 }
 
-static enum status fit(const struct fit *fit, struct parameters *p, struct error *e)
-{
-    float *weight = p->tensor[WEIGHT].data;
-    struct scan s;
-    enum status st;
-
-    if ((st = scan_open(&s, fit, e)) != ST_OK)
-        return st;
-    while ((st = scan_next(&s, e)) == ST_OK && s.n)
-        memcpy(weight + s.first * p->dim, s.rows, s.n * p->dim * sizeof *weight);
-    scan_close(&s);
-    return st;
-}
-
 const struct method method_full = {
     .name = "full",
     .title = "uncompressed float32",
@@ -49,5 +32,4 @@ const struct method method_full = {
     .tensors_count = 1,
     .rows = rows,
     .gradient = gradient,
-    .fit = fit,
 };

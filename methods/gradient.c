@@ -14,6 +14,31 @@ size_t unit_width(const struct tensor *t)
     return t->count ? t->count / (size_t)t->shape[0] : 0;
 }
 
+size_t unit_most(const struct parameters *p, unsigned tensor)
+{
+    if (p->method->unit_most && p->method->unit_place)
+        return p->tensor[tensor].count ? p->method->unit_most(p, tensor) : 0;
+    return unit_width(&p->tensor[tensor]);
+}
+
+uint64_t unit_count(const struct parameters *p, unsigned tensor)
+{
+    if (p->method->unit_count)
+        return p->method->unit_count(p, tensor);
+    return p->tensor[tensor].shape[0];
+}
+
+void unit_place(const struct parameters *p, unsigned tensor, uint64_t unit, uint64_t *first,
+                size_t *n)
+{
+    if (p->method->unit_place) {
+        p->method->unit_place(p, tensor, unit, first, n);
+    } else {
+        *n = unit_width(&p->tensor[tensor]);
+        *first = unit * *n;
+    }
+}
+
 size_t parameters_touched(const struct parameters *p, unsigned tensor, size_t rows)
 {
     const struct method *m = p->method;
@@ -25,7 +50,7 @@ size_t parameters_touched(const struct parameters *p, unsigned tensor, size_t ro
         return 0;
     if (m->touched)
         units = m->touched(p, tensor, rows);
-    return units < t->shape[0] ? units : (size_t)t->shape[0];
+    return units < unit_count(p, tensor) ? units : (size_t)unit_count(p, tensor);
 }
 
 static bool reserve(struct gradient *g, size_t units, size_t width)
@@ -56,9 +81,13 @@ enum status gradients_reserve(struct gradients *g, const struct parameters *p, s
 
         g->tensor[i].count = g->tensor[i].capacity = 0;
         if (units && p->method->tensors[i].flags & TENSOR_TRAINED &&
-            !reserve(&g->tensor[i], units, unit_width(&p->tensor[i])))
+            !reserve(&g->tensor[i], units, unit_most(p, i)))
             return error_memory(e, "gradients");
     }
+    if (p->method->gradient_scratch &&
+        !(g->scratch = mem_room(g->scratch, &g->scratch_room, p->method->gradient_scratch(p, rows),
+                                sizeof *g->scratch)))
+        return error_memory(e, "gradients");
     return ST_OK;
 }
 
@@ -69,6 +98,7 @@ void gradients_done(struct gradients *g)
         mem_free(g->tensor[i].value);
         mem_free(g->tensor[i].bucket);
     }
+    mem_free(g->scratch);
     memset(g, 0, sizeof *g);
 }
 

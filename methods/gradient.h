@@ -4,9 +4,9 @@
      dL/drow ── method->gradient ──> struct gradients ── optimizer ──> struct patch ──> memory
 
    A tensor is trained in units: places along its first dimension, each `width` elements (all other
-   dimensions together; 1 for a tensor of one dimension). Gradients are sparse, a unit at a time; a
-   dense one has every unit. No memory is asked for once it is reserved, so that a push which is in
-   the log can always be applied. */
+   dimensions together; 1 for a tensor of one dimension), or what method->unit_place says. Gradients
+   are sparse, a unit at a time; a dense one has every unit. No memory is asked for once it is
+   reserved, so that a push which is in the log can always be applied. */
 #pragma once
 
 #include "base/hash.h"
@@ -26,10 +26,19 @@ struct gradient {
 struct gradients {
     struct gradient tensor[METHOD_TENSORS_MAX]; /* as p->tensor; capacity 0: not trained */
     struct hash_secret secret;                  /* places in `bucket`, never orders */
+    float *scratch;                             /* method->gradient_scratch floats */
+    size_t scratch_room;
 };
 
-/* Elements of a unit. */
+/* Elements of a unit of equal ones. */
 size_t unit_width(const struct tensor *t);
+/* Elements of the widest unit of a trained tensor: what its gradients have room for. */
+size_t unit_most(const struct parameters *p, unsigned tensor);
+/* How many units it has. */
+uint64_t unit_count(const struct parameters *p, unsigned tensor);
+/* The elements [*first, *first + *n) of the tensor that are the unit. */
+void unit_place(const struct parameters *p, unsigned tensor, uint64_t unit, uint64_t *first,
+                size_t *n);
 
 /* The most units of a tensor that a push of `rows` different rows may touch, whether by gradients
    or because they are written along with others; 0 for tensors that never change. */
@@ -90,9 +99,13 @@ void rounding_draws(const struct rounding *r, uint64_t first, size_t n, float *o
 struct unit_change {
     unsigned tensor;
     uint64_t unit;
-    const float *before; /* [width] as unit_load gave it */
-    const float *after;  /* [width], finite */
+    size_t n;              /* elements of the unit */
+    const float *before;   /* [n] as unit_load gave it */
+    const float *after;    /* [n], finite */
+    const float *gradient; /* [n] what the optimizer got */
     const struct rounding *rounding;
+    uint64_t ids;   /* of the push for this table, repeats included */
+    float scale_lr; /* optimizer_settings.scale_lr */
 };
 
 /* Values of a unit as float32: by method->unit_load if there is one, else by the tensor's type. */

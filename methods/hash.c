@@ -1,13 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The hashing trick: id x has row x mod H, and ids that meet share it. */
-#include "methods/fit.h"
+#include "methods/plan.h"
 
-#include <string.h>
-
-#include "base/memory.h"
 #include "kernels/kernels.h"
 #include "methods/gradient.h"
-#include "methods/scan.h"
 
 #define BATCH 256 /* ids turned into slots at a time, on the stack */
 
@@ -67,45 +63,7 @@ static enum status plan(struct plan *plan, struct error *e)
         count = plan->budget / row_bytes;
     if (plan->rows && !count)
         return plan_refuse(plan, row_bytes, e);
-    return symbols_set(&plan->size, "H", 1, count, e);
-}
-
-/* The weighted mean of each slot's rows, which no other row beats. */
-static enum status fit(const struct fit *fit, struct parameters *p, struct error *e)
-{
-    uint64_t count = slots(p);
-    float *table = p->tensor[TABLE].data;
-    double *sum, *weight;
-    struct scan s = {0};
-    enum status st;
-
-    sum = mem_zero(p->tensor[TABLE].count, sizeof *sum);
-    weight = mem_zero(count, sizeof *weight);
-    if (!sum || !weight) {
-        st = error_memory(e, "sums of the slots");
-        goto out;
-    }
-    if ((st = scan_open(&s, fit, e)) != ST_OK)
-        goto out;
-    while ((st = scan_next(&s, e)) == ST_OK && s.n)
-        for (size_t i = 0; i < s.n; i++) {
-            uint64_t slot = (s.first + i) % count;
-            double w = fit_weight(fit, s.first + i);
-
-            weight[slot] += w;
-            for (uint32_t j = 0; j < p->dim; j++)
-                sum[slot * p->dim + j] += w * s.rows[i * p->dim + j];
-        }
-    if (st != ST_OK)
-        goto out;
-    for (uint64_t h = 0; h < count; h++)
-        for (uint32_t j = 0; j < p->dim; j++)
-            table[h * p->dim + j] = weight[h] > 0 ? (float)(sum[h * p->dim + j] / weight[h]) : 0;
-out:
-    scan_close(&s);
-    mem_free(weight);
-    mem_free(sum);
-    return st;
+    return plan_size(plan, "H", count, e);
 }
 
 const struct method method_hash = {
@@ -113,11 +71,11 @@ const struct method method_hash = {
     .title = "hash table with collisions",
     .source = "Weinberger et al., ICML 2009",
     .per_field = true,
+    .fit_extension = true,
     .tensors = tensors,
     .tensors_count = 1,
     .check = check,
     .rows = rows,
     .gradient = gradient,
     .plan = plan,
-    .fit = fit,
 };

@@ -41,5 +41,4 @@ const struct method method_int8 = {
     .unit_load = integer_unit_load,
     .unit_store = integer_unit_store,
     .plan = integer_plan,
-    .fit = integer_fit,
 };

@@ -72,37 +72,32 @@ uint64_t integer_work(const struct parameters *p)
     return p->dim;
 }
 
-static void choose(struct value *v, int64_t i)
-{
-    if (!v->set)
-        *v = (struct value){.set = true, .i = i};
-}
-
 /* A scale and a minimum a row where the budget allows: far closer when the rows differ in length.
  */
 enum status integer_plan(struct plan *plan, struct error *e)
 {
     struct value *v = plan->value;
-    struct plan row = *plan;
+    struct plan row = *plan; /* borrows its lists */
     uint64_t bytes;
     enum status st;
 
-    choose(&v[INTEGER_DIGIT], digit(plan->method));
+    plan_choose(plan, INTEGER_DIGIT, digit(plan->method));
     if (!v[INTEGER_QPARAM].set) {
-        choose(&row.value[INTEGER_SIGNED], false);
-        choose(&row.value[INTEGER_QPARAM], QPARAM_ROW);
+        plan_choose(&row, INTEGER_SIGNED, false);
+        plan_choose(&row, INTEGER_QPARAM, QPARAM_ROW);
         if ((st = plan_bytes(&row, &bytes, e)) != ST_OK)
             return st;
-        choose(&v[INTEGER_QPARAM], v[INTEGER_SCALE].set || v[INTEGER_MIDDLE].set ||
-                                           (plan->budget && bytes > plan->budget)
-                                       ? QPARAM_TABLE
-                                       : QPARAM_ROW);
+        plan_choose(plan, INTEGER_QPARAM,
+                    v[INTEGER_SCALE].set || v[INTEGER_MIDDLE].set ||
+                            (plan->budget && bytes > plan->budget)
+                        ? QPARAM_TABLE
+                        : QPARAM_ROW);
     }
     /* With one scale, signed integers come out of one product, free of the bias's rounding. With a
        minimum a row the integers count from it. */
-    choose(&v[INTEGER_SIGNED], v[INTEGER_QPARAM].i == QPARAM_TABLE);
+    plan_choose(plan, INTEGER_SIGNED, v[INTEGER_QPARAM].i == QPARAM_TABLE);
     if (v[INTEGER_QPARAM].i == QPARAM_TABLE)
-        choose(&v[INTEGER_SCALE], 0); /* left to the fit */
+        plan_choose(plan, INTEGER_SCALE, 0); /* left to the fit */
     return v[INTEGER_SCALE].set && v[INTEGER_SCALE].r != 0 ? scale_check(v[INTEGER_SCALE].r, e)
                                                            : ST_OK;
 }

@@ -3,7 +3,7 @@
    whole table (settings) or for each row (`qparams`). */
 #pragma once
 
-#include "methods/fit.h"
+#include "methods/plan.h"
 
 enum { INTEGER_DIGIT, INTEGER_SIGNED, INTEGER_QPARAM, INTEGER_SCALE, INTEGER_MIDDLE };
 enum { QPARAM_TABLE, QPARAM_ROW };
@@ -61,7 +61,6 @@ void integer_own_range(const struct parameters *p, float min, float max, float o
 MUST_CHECK enum status integer_check(struct parameters *p, struct error *e);
 uint64_t integer_work(const struct parameters *p);
 MUST_CHECK enum status integer_plan(struct plan *plan, struct error *e);
-MUST_CHECK enum status integer_fit(const struct fit *fit, struct parameters *p, struct error *e);
 
 /* Training: method->gradient, unit_load and unit_store. */
 void integer_gradient(const struct parameters *p, const uint64_t *row, size_t n, const float *grad,

@@ -31,7 +31,8 @@ struct setting {
     int64_t min, max;     /* integers; both 0: any */
     const char *fallback; /* the value if the key is absent, as text; NULL: see `optional` */
     bool optional;        /* without a fallback: may be absent (value.set tells); else required */
-    const char *when; /* "qparam=table": the key is due only then, and refused otherwise; or NULL */
+    const char *when; /* "qparam=table": the key is due only then, and refused otherwise; or NULL.
+                         See condition_holds() */
     const char *help; /* one sentence for people */
 };
 
@@ -52,7 +53,8 @@ enum tensor_flag {
     TENSOR_POSITIVE = 8,     /* every value > 0 */
     TENSOR_TRAINED = 16,     /* gets gradients and optimizer state */
     TENSOR_ELEMENTWISE = 32, /* its optimizer state is never one scalar a row */
-    TENSOR_FOLLOWS = 64      /* written along with a trained tensor, without gradients of its own */
+    TENSOR_FOLLOWS = 64,     /* written along with a trained tensor, without gradients of its own */
+    TENSOR_BY_ROW = 128      /* one dimension, but its units are rows (method->unit_place) */
 };
 
 struct tensor_decl {
@@ -69,8 +71,16 @@ struct tensor_decl {
 };
 
 #define METHOD_DIM_MAX 65536 /* columns of a table; it has at least one */
-#define METHOD_TENSORS_MAX 32
+#define METHOD_TENSORS_MAX 40
 #define METHOD_SETTINGS_MAX 16
+
+/* Fields of a table: field f has the rows [first[f], first[f + 1]). */
+struct fields {
+    const uint64_t *first; /* [count + 1], never falling; NULL with count 0 */
+    size_t count;
+};
+/* The field of a row; 0 where there are no fields. */
+size_t field_of(const struct fields *f, uint64_t row);
 
 /* One method's parameters for one range of rows: a whole table, or one field of it. Rows are
    numbered from 0 within the range. */
@@ -81,12 +91,16 @@ struct parameters {
     struct value value[METHOD_SETTINGS_MAX]; /* in the order of method->settings */
     struct tensor
         tensor[METHOD_TENSORS_MAX]; /* in the order of method->tensors; data NULL: absent */
-    bool pool_first;                /* set by check(): bags must go through method->pool */
-    void *state;                    /* made by check(), released by release() */
+    bool of_field;        /* the range is one field of several, each with parameters of its own */
+    struct fields fields; /* of the range, where it spans several (embd.fields); borrowed */
+    bool pool_first;      /* set by check(): bags must go through method->pool */
+    void *state;          /* made by check(), released by release() */
 };
 
-struct fit;
+struct explanation;
 struct gradients;
+struct init;
+struct layout;
 struct patch;
 struct plan;
 struct unit_change;
@@ -96,7 +110,10 @@ struct method {
     const char *title;  /* for people: "CompoEmb (quotient-remainder)" */
     const char *source; /* paper or "extension" */
     bool per_field;     /* may have one set of parameters for each field */
-    bool extension;     /* its fit is our own extension, not the authors' */
+    bool keeps_fields;  /* a field is never replaced by a full one because it is not smaller */
+    const char *per_field_unless; /* condition on settings under which it may not; or NULL */
+    bool extension;               /* the method itself is not in the paper */
+    bool fit_extension;           /* its fit is our own extension, not the authors' */
     const struct setting *settings;
     size_t settings_count;
     const struct tensor_decl *tensors;
@@ -108,7 +125,8 @@ struct method {
     enum status (*check)(struct parameters *p, struct error *e);
     void (*release)(struct parameters *p); /* state made by check(); may be NULL */
 
-    /* Write `n` rows of D float32 to `out` (any alignment), row[i] < N. Cannot fail. */
+    /* Write `n` rows of D float32 to `out` (any alignment), row[i] < N. Cannot fail; may use up to
+       512 KiB of stack. A row's bits do not depend on the others. */
     void (*rows)(const struct parameters *p, const uint64_t *row, size_t n, void *out);
     /* Only for parameters with pool_first: out = the bag of the n rows, pooled as the method
        defines, with weights (n float32 of any alignment, or NULL for 1) and each factor divided by
@@ -129,19 +147,41 @@ struct method {
     void (*pool_gradient)(const struct parameters *p, const uint64_t *row, const void *weights,
                           size_t n, float divisor, const float *grad, struct gradients *out,
                           float *scratch);
+    /* Floats that gradient() may use as out->scratch, for a call with up to `rows` rows; NULL: 0.
+     */
+    size_t (*gradient_scratch)(const struct parameters *p, size_t rows);
     /* The most units of a tensor that `rows` different rows touch; NULL: one unit a row, in tensors
        with TENSOR_TRAINED or TENSOR_FOLLOWS, none in others. */
     size_t (*touched)(const struct parameters *p, unsigned tensor, size_t rows);
+    /* For tensors whose units are not equal places along the first dimension: rows of a sparse
+       table, rows of which only the first columns count. unit_place() gives the elements [*first,
+       *first + *n) of the tensor that are the unit; a gradient has unit_most() floats, of which the
+       first n count. NULL: unit u of width w is [u w, (u + 1) w). unit_count: how many units there
+       are (with TENSOR_BY_ROW they are not shape[0]). */
+    void (*unit_place)(const struct parameters *p, unsigned tensor, uint64_t unit, uint64_t *first,
+                       size_t *n);
+    size_t (*unit_most)(const struct parameters *p, unsigned tensor);
+    uint64_t (*unit_count)(const struct parameters *p, unsigned tensor);
     /* Stored form of a unit to float32 and back; NULL: by the tensor's type. unit_store() may also
        put units of tensors with TENSOR_FOLLOWS into the patch, of the same place. */
     void (*unit_load)(const struct parameters *p, unsigned tensor, uint64_t unit, float *out);
     void (*unit_store)(const struct parameters *p, const struct unit_change *c,
                        struct patch *patch);
 
-    /* Choose the settings and free sizes that fit the budget; see methods/fit.h. */
+    /* Choose the settings and free sizes that fit the budget; see methods/plan.h. NULL: nothing is
+       open. */
     enum status (*plan)(struct plan *plan, struct error *e);
-    /* Fill the parameters (allocated, zeroed) from a trained table; see methods/fit.h. */
-    enum status (*fit)(const struct fit *fit, struct parameters *p, struct error *e);
+    /* Share a layout's budget among its fields: settings, sizes or budgets of the parts, each of
+       which is then planned. NULL: one ratio for all. */
+    enum status (*share)(struct layout *l, struct error *e);
+    /* 32-bit words of a plan by the authors' way of counting (methods.md, "Memory"). NULL: they
+       have none. */
+    double (*author_words)(const struct plan *plan);
+    /* Random parameters to train from; see methods/init.h. NULL: normal numbers in what is trained.
+     */
+    enum status (*init)(const struct init *init, struct parameters *p, struct error *e);
+    /* How a row is made, for people; see methods/explain.h. NULL: it is the row of its tensor. */
+    void (*explain)(const struct parameters *p, uint64_t row, struct explanation *x);
 };
 
 /* All methods, in the order of the list; NULL at the end. */
@@ -154,7 +194,8 @@ int method_setting(const struct method *m, const char *name, size_t n);
    times, with conditions of which one holds. */
 int method_tensor(const struct method *m, const struct value *value, const char *name, size_t n);
 
-/* Whether a `when` condition ("key=choice" or "key=true|false") holds; NULL always does. */
+/* Whether a `when` condition holds: "key=choice" or "key=true", with "a|b" for either of two, and
+   several, separated by spaces, all of which must hold. NULL always does. */
 bool condition_holds(const struct method *m, const struct value *value, const char *when);
 
 /* Read the text of a fallback or of a --set option into a value; ST_INVALID with a sentence that

@@ -6,6 +6,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "methods/gradient.h"
+
 #define OPTIMIZER(name) extern const struct optimizer optimizer_##name;
 #include "methods/optimizers.def"
 #undef OPTIMIZER
@@ -80,12 +82,13 @@ void optimizer_step_make(struct optimizer_step *out, const struct optimizer_sett
     };
 }
 
-uint64_t optimizer_state_count(const struct optimizer *o, unsigned i, const struct tensor *t,
-                               bool element_wise)
+uint64_t optimizer_state_count(const struct optimizer *o, unsigned i, const struct parameters *p,
+                               unsigned tensor)
 {
     if (!o->state[i])
         return 0;
-    return o->scalar && !element_wise ? t->shape[0] : t->count;
+    return o->scalar && !tensor_element_wise(p, tensor) ? unit_count(p, tensor)
+                                                        : p->tensor[tensor].count;
 }
 
 bool tensor_trained(const struct parameters *p, unsigned tensor)
@@ -95,5 +98,7 @@ bool tensor_trained(const struct parameters *p, unsigned tensor)
 
 bool tensor_element_wise(const struct parameters *p, unsigned tensor)
 {
-    return p->tensor[tensor].rank < 2 || p->method->tensors[tensor].flags & TENSOR_ELEMENTWISE;
+    unsigned flags = p->method->tensors[tensor].flags;
+
+    return flags & TENSOR_ELEMENTWISE || (p->tensor[tensor].rank < 2 && !(flags & TENSOR_BY_ROW));
 }

@@ -73,8 +73,8 @@ MUST_CHECK enum status optimizer_suits(const struct optimizer_settings *s,
 void optimizer_step_make(struct optimizer_step *out, const struct optimizer_settings *s,
                          const char *name, bool element_wise, double rate, uint64_t t);
 /* How many values state `i` of a tensor has, 0 if none: optimizer.<tensor>.<state>. */
-uint64_t optimizer_state_count(const struct optimizer *o, unsigned i, const struct tensor *t,
-                               bool element_wise);
+uint64_t optimizer_state_count(const struct optimizer *o, unsigned i, const struct parameters *p,
+                               unsigned tensor);
 /* Whether a tensor of these parameters is trained, and whether element by element: by its flags and
    its shape. */
 bool tensor_trained(const struct parameters *p, unsigned tensor);

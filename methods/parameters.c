@@ -69,6 +69,22 @@ void parameters_done(struct parameters *p)
     }
 }
 
+size_t field_of(const struct fields *f, uint64_t row)
+{
+    size_t low = 0, high = f->count;
+
+    /* The last field that begins at or before the row; empty ones before it begin there too. */
+    while (high - low > 1) {
+        size_t middle = low + (high - low) / 2;
+
+        if (f->first[middle] <= row)
+            low = middle;
+        else
+            high = middle;
+    }
+    return low;
+}
+
 uint64_t parameters_bytes(const struct parameters *p)
 {
     uint64_t bytes = 0;

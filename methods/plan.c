@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From a budget to settings and sizes: what all methods share. */
-#include "methods/fit.h"
+#include "methods/plan.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -8,26 +8,47 @@
 #include "base/memory.h"
 #include "base/text.h"
 
-static enum status refuse(const struct plan *plan, const char *verb, const char *when,
-                          uint64_t need, struct error *e)
+static enum status refuse(struct plan *plan, const char *verb, const char *when, uint64_t need,
+                          struct error *e)
 {
     char bytes[32], rows[32], budget[32];
 
+    plan->need = need;
     return error_set(e, ST_INVALID, "%s %s %s for %s x %" PRIu32 "%s; the budget is %s",
                      plan->method->name, verb, format_bytes(bytes, need),
                      format_count(rows, plan->rows), plan->dim, when,
                      format_bytes(budget, plan->budget));
 }
 
-enum status plan_refuse(const struct plan *plan, uint64_t need, struct error *e)
+enum status plan_refuse(struct plan *plan, uint64_t need, struct error *e)
 {
     return refuse(plan, "needs at least", "", need, e);
 }
 
-/* Whether the settings so far call for the tensor in a plan. */
-static bool planned(const struct plan *plan, const struct tensor_decl *d)
+void plan_choose(struct plan *plan, unsigned setting, int64_t i)
 {
-    return !(d->flags & TENSOR_OPTIONAL) && condition_holds(plan->method, plan->value, d->when);
+    struct value *v = &plan->value[setting];
+
+    if (!v->set)
+        *v = (struct value){.set = true, .i = i};
+}
+
+enum status plan_size(struct plan *plan, const char *name, uint64_t size, struct error *e)
+{
+    uint64_t there;
+
+    if (symbols_get(&plan->size, name, strlen(name), &there))
+        return ST_OK;
+    return symbols_set(&plan->size, name, strlen(name), size, e);
+}
+
+/* Whether the settings so far call for the tensor in a plan. */
+static bool planned(const struct plan *plan, size_t tensor)
+{
+    const struct tensor_decl *d = &plan->method->tensors[tensor];
+
+    return (!(d->flags & TENSOR_OPTIONAL) || plan->with[tensor]) &&
+           condition_holds(plan->method, plan->value, d->when);
 }
 
 /* All names that shapes may refer to: those of the settings and those that the plan chose. */
@@ -45,12 +66,15 @@ static enum status plan_symbols(const struct plan *plan, struct symbols *s, stru
     return ST_OK;
 }
 
-static enum status plan_tensor(const struct tensor_decl *d, const struct symbols *s,
+static enum status plan_tensor(const struct plan *plan, size_t tensor, const struct symbols *s,
                                struct tensor *t, struct error *e)
 {
+    const struct tensor_decl *d = &plan->method->tensors[tensor];
+    unsigned chosen = plan->dtypes[tensor];
+
     memset(t, 0, sizeof *t);
     t->name = d->name;
-    t->dtype = (enum dtype)__builtin_ctz(d->dtypes);
+    t->dtype = (enum dtype)__builtin_ctz(chosen ? chosen : d->dtypes);
     return shape_evaluate(d, s, t, e);
 }
 
@@ -66,9 +90,9 @@ enum status plan_bytes(const struct plan *plan, uint64_t *bytes, struct error *e
     for (size_t i = 0; i < m->tensors_count; i++) {
         struct tensor t;
 
-        if (!planned(plan, &m->tensors[i]))
+        if (!planned(plan, i))
             continue;
-        if ((st = plan_tensor(&m->tensors[i], &symbols, &t, e)) != ST_OK)
+        if ((st = plan_tensor(plan, i, &symbols, &t, e)) != ST_OK)
             return st;
         if (__builtin_add_overflow(total, t.bytes, &total))
             return error_set(e, ST_EXHAUSTED, "%s would be larger than memory", m->name);
@@ -109,20 +133,26 @@ void plan_done(struct plan *plan)
         mem_free(plan->value[i].list);
         plan->value[i].list = NULL;
     }
+    if (plan->found_done && plan->found)
+        plan->found_done(plan->found);
+    plan->found = NULL;
 }
 
 enum status plan_parameters(const struct plan *plan, struct parameters *p, struct error *e)
 {
     const struct method *m = plan->method;
-    struct parameters made = {.method = m, .rows = plan->rows, .dim = plan->dim};
+    struct parameters made = {.method = m,
+                              .rows = plan->rows,
+                              .dim = plan->dim,
+                              .of_field = plan->of_field,
+                              .fields = plan->fields};
     struct symbols symbols;
     enum status st;
 
     if ((st = plan_symbols(plan, &symbols, e)) != ST_OK)
         return st;
     for (size_t i = 0; i < m->tensors_count; i++)
-        if (planned(plan, &m->tensors[i]) &&
-            (st = plan_tensor(&m->tensors[i], &symbols, &made.tensor[i], e)) != ST_OK)
+        if (planned(plan, i) && (st = plan_tensor(plan, i, &symbols, &made.tensor[i], e)) != ST_OK)
             return st;
     memcpy(made.value, plan->value, sizeof made.value);
     for (size_t i = 0; i < METHOD_SETTINGS_MAX; i++)

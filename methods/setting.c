@@ -24,22 +24,42 @@ static int choice_find(const char *choices, const char *s, size_t n)
     return -1;
 }
 
-bool condition_holds(const struct method *m, const struct value *value, const char *when)
+/* One "key=choice|choice" of a condition, `n` bytes. */
+static bool part_holds(const struct method *m, const struct value *value, const char *part,
+                       size_t n)
 {
-    const char *equals;
+    const char *equals = memchr(part, '=', n), *end = part + n;
     int i;
 
-    if (!when)
-        return true;
-    equals = strchr(when, '=');
-    i = method_setting(m, when, (size_t)(equals - when));
-    assert(i >= 0); /* the declarations are ours */
+    assert(equals); /* the declarations are ours */
+    i = method_setting(m, part, (size_t)(equals - part));
+    assert(i >= 0);
     if (!value[i].set)
         return false;
-    equals++;
-    if (m->settings[i].type == SETTING_BOOL)
-        return value[i].i == (strcmp(equals, "true") == 0);
-    return value[i].i == choice_find(m->settings[i].choices, equals, strlen(equals));
+    for (const char *word = equals + 1; word < end;) {
+        const char *bar = memchr(word, '|', (size_t)(end - word));
+        size_t length = (size_t)((bar ? bar : end) - word);
+
+        if (m->settings[i].type == SETTING_BOOL
+                ? value[i].i == (length == 4 && memcmp(word, "true", 4) == 0)
+                : value[i].i == choice_find(m->settings[i].choices, word, length))
+            return true;
+        word += length + 1;
+    }
+    return false;
+}
+
+bool condition_holds(const struct method *m, const struct value *value, const char *when)
+{
+    while (when && *when) {
+        size_t n = strcspn(when, " ");
+
+        if (!part_holds(m, value, when, n))
+            return false;
+        when += n;
+        when += strspn(when, " ");
+    }
+    return true;
 }
 
 /* Split at the commas. An empty text is an empty list. */

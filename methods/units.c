@@ -10,27 +10,36 @@
 
 #define BATCH 256 /* draws at a time, on the stack */
 
-static void read_by_type(const struct tensor *t, size_t width, uint64_t unit, float *out)
+/* `n` elements from `first` on. */
+static void read_by_type(const struct tensor *t, uint64_t first, size_t n, float *out)
 {
+    const uint16_t *halves = (const uint16_t *)t->data + first;
+    uint64_t here = 0;
+
     switch (t->dtype) {
     case DT_F16:
-        kernels->f16_rows(out, t->data, width, &unit, 1);
+        kernels->f16_rows(out, halves, n, &here, 1);
         return;
     case DT_BF16:
-        kernels->bf16_rows(out, t->data, width, &unit, 1);
+        kernels->bf16_rows(out, halves, n, &here, 1);
         return;
     default:
         assert(t->dtype == DT_F32);
-        kernels->f32_rows(out, t->data, width, &unit, 1);
+        memcpy(out, (const float *)t->data + first, n * sizeof *out);
     }
 }
 
 void unit_load(const struct parameters *p, unsigned tensor, uint64_t unit, float *out)
 {
-    if (p->method->unit_load)
+    uint64_t first;
+    size_t n;
+
+    if (p->method->unit_load) {
         p->method->unit_load(p, tensor, unit, out);
-    else
-        read_by_type(&p->tensor[tensor], unit_width(&p->tensor[tensor]), unit, out);
+        return;
+    }
+    unit_place(p, tensor, unit, &first, &n);
+    read_by_type(&p->tensor[tensor], first, n, out);
 }
 
 static inline uint32_t bits_of(float x)
@@ -70,12 +79,15 @@ static void write_halves(const struct parameters *p, const struct unit_change *c
                          struct patch *patch)
 {
     const struct tensor *t = &p->tensor[c->tensor];
-    size_t width = unit_width(t), first = c->unit * width;
-    uint16_t *old = (uint16_t *)t->data + first;
-    uint16_t *out = patch_add(patch, old, width * sizeof *out);
+    uint64_t first;
+    size_t width;
+    uint16_t *old, *out;
     float largest = t->dtype == DT_F16 ? 65504 : f32_from_bf16(0x7f7f), u[BATCH];
     uint64_t beyond = 0;
 
+    unit_place(p, c->tensor, c->unit, &first, &width);
+    old = (uint16_t *)t->data + first;
+    out = patch_add(patch, old, width * sizeof *out);
     for (size_t at = 0; at < width; at += BATCH) {
         size_t end = width - at < BATCH ? width : at + BATCH;
 
@@ -97,10 +109,13 @@ static void write_floats(const struct parameters *p, const struct unit_change *c
                          struct patch *patch)
 {
     const struct tensor *t = &p->tensor[c->tensor];
-    size_t width = unit_width(t);
-    float *old = (float *)t->data + c->unit * width;
-    float *out = patch_add(patch, old, width * sizeof *out);
+    float *old, *out;
+    uint64_t first;
+    size_t width;
 
+    unit_place(p, c->tensor, c->unit, &first, &width);
+    old = (float *)t->data + first;
+    out = patch_add(patch, old, width * sizeof *out);
     for (size_t j = 0; j < width; j++) /* a step of 0 turns -0 into 0 */
         out[j] = c->after[j] == c->before[j] ? c->before[j] : c->after[j];
 }

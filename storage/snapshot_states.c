@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which tensors the first snapshot of a trainable table has, and where their bytes come from. */
-#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -62,10 +61,11 @@ static bool same_shape(const struct tensor *a, const struct tensor *b)
     return a->rank == b->rank && !memcmp(a->shape, b->shape, a->rank * sizeof a->shape[0]);
 }
 
-/* State `i` of the tensor `of`: its shape, or with one value a unit its first dimension. */
+/* State `i` of a tensor: its shape, or one value a unit. */
 static enum status shape_state(struct snapshot_piece *piece, const struct optimizer *o, unsigned i,
-                               const struct tensor *of, bool element_wise, struct error *e)
+                               const struct parameters *part, unsigned k, struct error *e)
 {
+    const struct tensor *of = &part->tensor[k];
     size_t room = strlen(PREFIX) + strlen(of->name) + 1 + strlen(o->state[i]) + 1;
     struct tensor *t = &piece->tensor;
 
@@ -77,17 +77,17 @@ static enum status shape_state(struct snapshot_piece *piece, const struct optimi
     t->name = piece->name;
     t->dtype = DT_F32;
     t->data = NULL;
-    if (o->scalar && !element_wise) {
+    t->count = (size_t)optimizer_state_count(o, i, part, k);
+    if (o->scalar && !tensor_element_wise(part, k)) {
         t->rank = 1;
-        t->count = (size_t)of->shape[0];
+        t->shape[0] = t->count;
     }
-    assert(t->count == optimizer_state_count(o, i, of, element_wise));
     return size_mul(t->count, sizeof(float), &t->bytes) ? ST_OK : error_memory(e, "snapshot");
 }
 
 static enum status add_states_of(struct snapshot_pieces *p, const struct table *source,
-                                 const struct optimizer_settings *settings, const struct tensor *of,
-                                 bool element_wise, struct error *e)
+                                 const struct optimizer_settings *settings,
+                                 const struct parameters *part, unsigned k, struct error *e)
 {
     const struct optimizer *o = settings->optimizer;
 
@@ -97,7 +97,7 @@ static enum status add_states_of(struct snapshot_pieces *p, const struct table *
         enum status st = add(p, &piece, e);
 
         if (st == ST_OK)
-            st = shape_state(piece, o, i, of, element_wise, e);
+            st = shape_state(piece, o, i, part, k, e);
         if (st != ST_OK)
             return st;
         if (p->begun) { /* sums of squares where the settings say, moments at zero */
@@ -125,8 +125,7 @@ static enum status add_states(struct snapshot_pieces *p, const struct table *sou
 
             if (!part->tensor[k].data || !tensor_trained(part, k))
                 continue;
-            st = add_states_of(p, source, settings, &part->tensor[k], tensor_element_wise(part, k),
-                               e);
+            st = add_states_of(p, source, settings, part, k, e);
             if (st != ST_OK)
                 return st;
         }

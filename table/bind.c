@@ -97,6 +97,19 @@ static bool same_shape(const struct tensor *a, const struct tensor *b)
     return a->rank == b->rank && !memcmp(a->shape, b->shape, a->rank * sizeof a->shape[0]);
 }
 
+/* Whether a parameter has `n` units, which are not its first dimension. */
+static bool has_rows(const struct loading *l, const struct tensor *parameter, uint64_t n)
+{
+    for (size_t i = 0; i < l->t->part_count; i++) {
+        const struct parameters *p = &l->t->part[i];
+        size_t k = (size_t)(parameter - p->tensor);
+
+        if (parameter >= p->tensor && k < p->method->tensors_count)
+            return p->method->tensors[k].flags & TENSOR_BY_ROW && n == p->rows;
+    }
+    return false;
+}
+
 /* optimizer.<tensor>.<state>, where the state is the part after the last dot. */
 static enum status bind_state(struct loading *l, const struct file_tensor *ft, struct error *e)
 {
@@ -121,7 +134,8 @@ static enum status bind_state(struct loading *l, const struct file_tensor *ft, s
     if (t->dtype != DT_F32)
         return refuse_dtype(t, DT(F32), e);
     if (!same_shape(t, parameter) &&
-        !(sum && t->rank == 1 && parameter->rank > 0 && t->shape[0] == parameter->shape[0]))
+        !(sum && t->rank == 1 && parameter->rank > 0 &&
+          (t->shape[0] == parameter->shape[0] || has_rows(l, parameter, t->shape[0]))))
         return error_set(e, ST_INVALID, "tensor %s has the shape %s; it must be that of %s%s",
                          QUOTE(t->name), shape_text(shape, t), QUOTE(owner),
                          sum ? " or one number a row" : "");

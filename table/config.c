@@ -82,8 +82,12 @@ static enum status make_parts(struct loading *l, size_t count, struct error *e)
 
     t->part = mem_zero(count, sizeof *t->part);
     t->part_first = mem_zero(count + 1, sizeof *t->part_first);
-    if (!t->part || !t->part_first)
+    if (t->field_count)
+        t->field_first = mem_zero(t->field_count + 1, sizeof *t->field_first);
+    if (!t->part || !t->part_first || (t->field_count && !t->field_first))
         return error_memory(e, "parameters");
+    for (size_t i = 0; i < t->field_count; i++)
+        t->field_first[i + 1] = t->field_first[i] + t->field_rows[i];
     t->part_count = count;
     for (size_t i = 0; i < count; i++) {
         uint64_t rows = l->per_field ? t->field_rows[i] : t->rows;
@@ -91,6 +95,9 @@ static enum status make_parts(struct loading *l, size_t count, struct error *e)
         t->part[i].method = t->method;
         t->part[i].rows = rows;
         t->part[i].dim = t->dim;
+        t->part[i].of_field = l->per_field;
+        if (!l->per_field && t->field_count)
+            t->part[i].fields = (struct fields){t->field_first, t->field_count};
         t->part_first[i + 1] = t->part_first[i] + rows;
     }
     return ST_OK;

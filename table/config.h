@@ -11,7 +11,8 @@
 MUST_CHECK enum status config_value_read(const struct setting *s, const json_t *json,
                                          struct value *value, struct error *e);
 
-/* The settings of `p` that are set, and `seed` if it is not 0, as compact JSON; reading it back
-   gives the same values to the bit. `*out` is yours (mem_free). */
-MUST_CHECK enum status config_write(char **out, const struct parameters *p, uint64_t seed,
-                                    struct error *e);
+/* The settings of all parts that are set, and `seed` if it is not 0, as compact JSON; reading it
+   back gives the same values to the bit. `per_field`: the parts are fields. `*out` is yours
+   (mem_free). */
+MUST_CHECK enum status config_write(char **out, const struct parameters *part, size_t parts,
+                                    bool per_field, uint64_t seed, struct error *e);

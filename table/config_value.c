@@ -155,19 +155,52 @@ static json_t *value_json(const struct setting *s, const struct value *value)
     return NULL;
 }
 
-enum status config_write(char **out, const struct parameters *p, uint64_t seed, struct error *e)
+/* One set of settings as an object; NULL without memory. */
+static json_t *settings_json(const struct parameters *p)
 {
-    const size_t flags = JSON_COMPACT | JSON_REAL_PRECISION(17);
     json_t *object = json_object();
-    char digits[24], *text = NULL;
-    enum status st = ST_OK;
-    size_t n;
 
-    for (size_t i = 0; st == ST_OK && i < p->method->settings_count; i++)
+    for (size_t i = 0; object && i < p->method->settings_count; i++)
         if (p->value[i].set &&
             json_object_set_new(object, p->method->settings[i].name,
-                                value_json(&p->method->settings[i], &p->value[i])) < 0)
-            st = error_memory(e, "settings");
+                                value_json(&p->method->settings[i], &p->value[i])) < 0) {
+            json_decref(object);
+            return NULL;
+        }
+    return object;
+}
+
+/* The list of all fields' settings; a field with another method than the table's stayed full, and
+   so did all of them if that is the table's. */
+static json_t *fields_json(const struct parameters *part, size_t parts)
+{
+    json_t *object = json_object(), *list = json_array();
+
+    for (size_t i = 0; object && list && i < parts; i++) {
+        json_t *entry = strcmp(part[i].method->name, "full") ? settings_json(&part[i])
+                                                             : json_pack("{s:s}", "method", "full");
+
+        if (json_array_append_new(list, entry) < 0) {
+            json_decref(list);
+            list = NULL;
+        }
+    }
+    if (json_object_set_new(object, "per_field", list) < 0) {
+        json_decref(object);
+        return NULL;
+    }
+    return object;
+}
+
+enum status config_write(char **out, const struct parameters *part, size_t parts, bool per_field,
+                         uint64_t seed, struct error *e)
+{
+    const size_t flags = JSON_COMPACT | JSON_REAL_PRECISION(17);
+    json_t *object = per_field ? fields_json(part, parts) : settings_json(&part[0]);
+    char digits[24], *text = NULL;
+    enum status st = object ? ST_OK : error_memory(e, "settings");
+    size_t n;
+
     snprintf(digits, sizeof digits, "%llu", (unsigned long long)seed);
     if (st == ST_OK && seed && json_object_set_new(object, "seed", json_string(digits)) < 0)
         st = error_memory(e, "settings");

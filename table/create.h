@@ -1,27 +1,37 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Making table files: from a plan, filled by a fit. */
+/* Making table files: laid out as planned, filled by whoever knows the values. */
 #pragma once
 
-#include "methods/fit.h"
+#include "methods/plan.h"
 #include "table/safetensors.h"
+
+/* How the parameters get their values: by a fit, from random numbers, from arrays made elsewhere.
+   part[i] is layout->part[i] with zeroed tensors in the new file's mapping; `fill` may also write
+   settings that the plan left to it. It is called once. */
+struct table_source {
+    enum status (*fill)(void *context, struct parameters *part, size_t parts, struct error *e);
+    void *context;
+};
 
 struct table_extras {
     const int64_t *keys;      /* [N] or NULL */
     const float *fallback;    /* the `default` row, [D] or NULL */
     const int64_t *frequency; /* [N] or NULL */
-    const char *origin;       /* "fit", … */
+    const char *origin;       /* "fit", …; NULL: none */
+    const char *optimizer;    /* embd.optimizer; NULL: none */
+    uint64_t seed;            /* of the config */
     bool hashed_ids;
 };
 
 struct table_created {
     uint64_t bytes; /* of the method's tensors */
     uint64_t file_bytes;
-    struct fit_error error;
 };
 
-/* Write a table file at `path`: allocate the planned tensors in the file, run the method's fit into
-   them, measure the error, write the metadata, commit. Nothing is left behind on failure or when
-   fit->progress() stops it. */
-MUST_CHECK enum status table_create(const char *path, const struct plan *plan,
-                                    const struct fit *fit, const struct table_extras *extras,
+/* Write a table file at `path`: allocate the planned tensors in the file, fill them, hold them
+   against all rules, write the metadata, commit. Nothing is left behind on failure. `extras` and
+   `created` may be NULL. */
+MUST_CHECK enum status table_create(const char *path, const struct layout *layout,
+                                    const struct table_source *source,
+                                    const struct table_extras *extras,
                                     struct table_created *created, struct error *e);

@@ -180,6 +180,7 @@ void table_close(struct table *t)
     mem_free(t->part);
     mem_free(t->part_first);
     mem_free(t->field_rows);
+    mem_free(t->field_first);
     mem_free(t->origin);
     mem_free(t->config);
     mem_free(t->optimizer);

@@ -25,8 +25,9 @@ struct table {
 
     struct parameters *part; /* one, or one for each field (`per_field`) */
     size_t part_count;
-    uint64_t *part_first; /* [part_count + 1] first row of each part */
-    uint64_t *field_rows; /* embd.fields, NULL if absent */
+    uint64_t *part_first;  /* [part_count + 1] first row of each part */
+    uint64_t *field_rows;  /* embd.fields, NULL if absent */
+    uint64_t *field_first; /* [field_count + 1] their sums */
     size_t field_count;
 
     struct key_index *keys;   /* IDS_KEYS */

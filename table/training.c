@@ -34,7 +34,7 @@ static enum status find_state(struct training *t, const struct parameters *p,
 {
     const struct optimizer *o = t->settings.optimizer;
     const struct tensor *owner = &p->tensor[k];
-    uint64_t count = optimizer_state_count(o, i, owner, tensor_element_wise(p, k));
+    uint64_t count = optimizer_state_count(o, i, p, k);
     const struct file_tensor *ft;
     char name[320]; /* names of the file are no longer than 255 */
     enum status st;
@@ -90,8 +90,8 @@ static enum status make_room(struct training *t, struct error *e)
         const struct parameters *p = &t->table->part[i];
 
         for (unsigned k = 0; k < p->method->tensors_count; k++)
-            if (tensor_trained(p, k) && unit_width(&p->tensor[k]) > widest)
-                widest = unit_width(&p->tensor[k]);
+            if (tensor_trained(p, k) && unit_most(p, k) > widest)
+                widest = unit_most(p, k);
     }
     t->room_floats = 2 * widest + 3 * dim; /* of tensors that are in memory: no overflow */
     t->room = mem_zero(t->room_floats, sizeof *t->room);
@@ -209,28 +209,23 @@ size_t update_part_rows(const struct update_part *part)
     return rows;
 }
 
-size_t unit_state_count(const struct training *t, const struct parameters *p, unsigned tensor,
-                        unsigned i)
+bool state_is_scalar(const struct training *t, const struct parameters *p, unsigned tensor)
 {
-    const struct optimizer *o = t->settings.optimizer;
-
-    if (!o->state[i])
-        return 0;
-    return o->scalar && !tensor_element_wise(p, tensor) ? 1 : unit_width(&p->tensor[tensor]);
+    return t->settings.optimizer->scalar && !tensor_element_wise(p, tensor);
 }
 
 /* Add what a tensor may put into the patch for so many units. */
 static bool add_room(const struct training *t, const struct parameters *p, unsigned tensor,
                      size_t units, size_t *pieces, size_t *bytes)
 {
-    size_t each = unit_width(&p->tensor[tensor]) * dtype_size(p->tensor[tensor].dtype), all;
+    size_t most = unit_most(p, tensor), each = most * dtype_size(p->tensor[tensor].dtype), all;
 
     for (unsigned i = 0; tensor_trained(p, tensor) && i < OPTIMIZER_STATES; i++) {
-        size_t values = unit_state_count(t, p, tensor, i);
-
-        if (values && !size_add(*pieces, units, pieces))
+        if (!t->settings.optimizer->state[i])
+            continue;
+        if (!size_add(*pieces, units, pieces))
             return false;
-        each += values * sizeof(float);
+        each += (state_is_scalar(t, p, tensor) ? 1 : most) * sizeof(float);
     }
     return size_add(*pieces, units, pieces) && size_mul(units, each, &all) &&
            size_add(*bytes, all, bytes);

@@ -29,6 +29,5 @@ struct training {
 
 /* Rows that a part of an update touches at most. */
 size_t update_part_rows(const struct update_part *part);
-/* Values of state `i` that belong to one unit; 0 if there is no such state. */
-size_t unit_state_count(const struct training *t, const struct parameters *p, unsigned tensor,
-                        unsigned i);
+/* Whether a tensor's state has one value a unit. */
+bool state_is_scalar(const struct training *t, const struct parameters *p, unsigned tensor);

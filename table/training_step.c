@@ -56,37 +56,56 @@ static void collect_bags(struct training *t, const struct parameters *p,
     }
 }
 
+/* New values of a unit's states, in the patch. */
+static void copy_states(struct training *t, size_t part, unsigned k, uint64_t unit, uint64_t first,
+                        size_t n, float *state[OPTIMIZER_STATES])
+{
+    bool scalar = state_is_scalar(t, &t->table->part[part], k);
+
+    for (unsigned i = 0; i < OPTIMIZER_STATES; i++) {
+        float *at = t->part[part].state[k][i];
+
+        state[i] = NULL;
+        if (!t->settings.optimizer->state[i])
+            continue;
+        at += scalar ? unit : first;
+        state[i] = patch_add(&t->patch, at, (scalar ? 1 : n) * sizeof *at);
+        memcpy(state[i], at, (scalar ? 1 : n) * sizeof *at);
+    }
+}
+
 /* One tensor's units, in the order of first touch. */
-static void step_tensor(struct training *t, size_t part, unsigned k, float rate, uint64_t version)
+static void step_tensor(struct training *t, const struct update *u, size_t part, unsigned k,
+                        float rate, uint64_t version)
 {
     const struct parameters *p = &t->table->part[part];
     const struct gradient *g = &t->part[part].gradients.tensor[k];
     const char *name = p->tensor[k].name;
     const struct rounding rounding = rounding_of(name, t->table->seed, version);
-    struct unit_change change = {
-        .tensor = k, .before = t->before, .after = t->after, .rounding = &rounding};
+    struct unit_change change = {.tensor = k,
+                                 .before = t->before,
+                                 .after = t->after,
+                                 .rounding = &rounding,
+                                 .ids = u->ids,
+                                 .scale_lr = (float)t->settings.scale_lr};
     struct optimizer_step step;
 
     optimizer_step_make(&step, &t->settings, name, tensor_element_wise(p, k), (double)rate,
                         t->settings.step + 1);
     for (size_t j = 0; j < g->count; j++) {
-        float *state[OPTIMIZER_STATES] = {NULL};
+        float *state[OPTIMIZER_STATES];
+        uint64_t first;
 
         change.unit = g->unit[j];
+        change.gradient = g->value + j * g->width;
+        unit_place(p, k, change.unit, &first, &change.n);
+        if (!change.n)
+            continue;
         unit_load(p, k, change.unit, t->before);
-        memcpy(t->after, t->before, g->width * sizeof *t->after);
-        for (unsigned i = 0; i < OPTIMIZER_STATES; i++) {
-            size_t n = unit_state_count(t, p, k, i);
-            float *at = t->part[part].state[k][i];
-
-            if (!n)
-                continue;
-            at += change.unit * n;
-            state[i] = patch_add(&t->patch, at, n * sizeof *at);
-            memcpy(state[i], at, n * sizeof *at);
-        }
+        memcpy(t->after, t->before, change.n * sizeof *t->after);
+        copy_states(t, part, k, change.unit, first, change.n, state);
         t->patch.kept +=
-            t->settings.optimizer->step(&step, t->after, g->value + j * g->width, state, g->width);
+            t->settings.optimizer->step(&step, t->after, change.gradient, state, change.n);
         unit_store(p, &change, &t->patch);
     }
 }
@@ -110,7 +129,7 @@ void training_step(struct training *t, const struct update *u, float rate, uint6
         collect_bags(t, p, part, &t->part[part->part].gradients);
         for (unsigned k = 0; k < p->method->tensors_count; k++)
             if (tensor_trained(p, k))
-                step_tensor(t, part->part, k, rate, version);
+                step_tensor(t, u, part->part, k, rate, version);
     }
     for (size_t i = 0; i < t->patch.count; i++)
         t->push.changed_bytes += t->patch.piece[i].bytes;

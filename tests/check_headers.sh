@@ -4,9 +4,9 @@
 set -euo pipefail
 cd "${TOP_SRCDIR:-.}"
 build=${TOP_BUILDDIR:-$PWD}
-flags=$(pkg-config --cflags libevent libnghttp2 libprotobuf-c sqlite3 jansson libxxhash libconfuse)
+flags=$(pkg-config --cflags libevent libnghttp2 libprotobuf-c sqlite3 jansson libxxhash libconfuse openblas lapacke)
 bad=0 seen=0
-for header in base/*.h kernels/*.h methods/*.h table/*.h storage/*.h proto/*.h daemon/*.h client/*.h client/*/*.h; do
+for header in base/*.h kernels/*.h methods/*.h fits/*.h table/*.h storage/*.h proto/*.h daemon/*.h client/*.h client/*/*.h; do
     [ -e "$header" ] || continue
     seen=$((seen + 1))
     # shellcheck disable=SC2086

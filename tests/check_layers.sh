@@ -10,16 +10,17 @@ rank() { # FOLDER: the folders that it may include from
     base) echo "base" ;;
     kernels) echo "base kernels" ;;
     methods) echo "base kernels methods" ;;
+    fits) echo "base kernels methods fits" ;;
     table) echo "base kernels methods table" ;;
     storage) echo "base kernels methods table storage" ;;
     proto) echo "base kernels proto" ;;
     daemon) echo "base kernels methods table storage proto daemon" ;;
-    client) echo "base kernels methods table proto client" ;;
+    client) echo "base kernels methods fits table proto client" ;;
     esac
 }
 
 bad=0 seen=0
-for folder in base kernels methods table storage proto daemon client; do
+for folder in base kernels methods fits table storage proto daemon client; do
     allowed=" $(rank $folder) "
     while IFS=: read -r file line text; do
         target=$(sed -n 's/.*"\([^"]*\)".*/\1/p' <<<"$text")

@@ -33,6 +33,11 @@ struct work {
     double last; /* share told */
 };
 
+struct made {
+    struct table_created file;
+    struct fit_error error;
+};
+
 static enum status read_rows(void *context, uint64_t first, size_t n, float *out, struct error *e)
 {
     struct work *work = context;
@@ -95,8 +100,8 @@ static int read_settings(struct plan *plan, const struct arguments *a)
     return -1;
 }
 
-static int print_json(const struct arguments *a, const struct table *t,
-                      const struct table_created *made, double seconds)
+static int print_json(const struct arguments *a, const struct table *t, const struct made *made,
+                      double seconds)
 {
     struct document j;
 
@@ -113,15 +118,15 @@ static int print_json(const struct arguments *a, const struct table *t,
     return doc_finish(&j);
 }
 
-static int print_people(const struct arguments *a, const struct table *t,
-                        const struct table_created *made, double seconds)
+static int print_people(const struct arguments *a, const struct table *t, const struct made *made,
+                        double seconds)
 {
     char text[128], file[32];
 
     print_heading("%s", option_value(a, "output"));
     print_pair(8, "table", "%s", file_summary(text, sizeof text, t));
     print_pair(8, "settings", "%s", t->config);
-    print_pair(8, "file", "%s", format_bytes(file, made->file_bytes));
+    print_pair(8, "file", "%s", format_bytes(file, made->file.file_bytes));
     print_pair(8, "error", "%.4g (relative, squared)", made->error.relative);
     print_pair(8, "cosine", "%.6f mean, %.6f worst (row %" PRIu64 ")", made->error.cosine_mean,
                made->error.cosine_worst, made->error.worst_row);
@@ -129,8 +134,8 @@ static int print_people(const struct arguments *a, const struct table *t,
     return finish_output();
 }
 
-static enum status create(struct work *work, const char *output, const struct plan *plan,
-                          uint64_t seed, struct table_created *made, struct error *e)
+static enum status create(struct work *work, const char *output, struct layout *layout,
+                          uint64_t seed, struct made *made, struct error *e)
 {
     const struct fit fit = {.rows = work->in.rows,
                             .dim = work->in.dim,
@@ -140,18 +145,23 @@ static enum status create(struct work *work, const char *output, const struct pl
                             .seed = seed,
                             .progress = show};
     const struct table_extras extras = {
-        .keys = work->in.keys, .frequency = work->in.frequency, .origin = "fit"};
+        .keys = work->in.keys, .frequency = work->in.frequency, .origin = "fit", .seed = seed};
+    struct fit_filling filling = {.fit = &fit, .layout = layout};
+    const struct table_source source = {fit_fill, &filling};
     enum status st;
 
     interrupt_watch(); /* from here on there is a file to remove */
     progress_start(&work->progress, "compress", work->in.rows, "rows");
-    st = table_create(output, plan, &fit, &extras, made, e);
+    st = fit_layout(&fit, layout, e);
+    if (st == ST_OK)
+        st = table_create(output, layout, &source, &extras, &made->file, e);
     progress_end(&work->progress);
+    made->error = filling.error;
     return st;
 }
 
 /* What was made, as the file itself tells it. */
-static int report(const struct arguments *a, const struct table_created *made, uint64_t start_us)
+static int report(const struct arguments *a, const struct made *made, uint64_t start_us)
 {
     struct table_options how = file_options();
     const char *output = option_value(a, "output");
@@ -173,11 +183,13 @@ static int report(const struct arguments *a, const struct table_created *made, u
     return done;
 }
 
-static int compress(const struct arguments *a, struct plan *plan, uint64_t seed)
+static int compress(const struct arguments *a, const struct plan *plan, uint64_t seed)
 {
     const char *output = option_value(a, "output");
-    struct table_created made;
+    struct layout layout = {0};
     struct work work = {0};
+    struct made made;
+    uint64_t budget = 0;
     struct error e;
     uint64_t start_us = clock_now_us();
     enum status st;
@@ -191,18 +203,18 @@ static int compress(const struct arguments *a, struct plan *plan, uint64_t seed)
                     &e);
     if (st != ST_OK)
         return fail(&e);
-    plan->rows = work.in.rows;
-    plan->dim = work.in.dim;
-    done = read_budget(&plan->budget, a, &work.in);
+    done = read_budget(&budget, a, &work.in);
     if (done < 0) {
-        st = plan_make(plan, &e);
+        st = layout_open(&layout, plan->method, work.in.rows, work.in.dim, NULL, budget,
+                         plan->value, &e);
         if (st == ST_OK)
-            st = create(&work, output, plan, seed, &made, &e);
+            st = create(&work, output, &layout, seed, &made, &e);
         if (st == ST_OK)
             done = report(a, &made, start_us);
         else
             done = interrupted() ? say_interrupted() : fail(&e);
     }
+    layout_done(&layout);
     input_close(&work.in);
     return done;
 }
@@ -222,7 +234,7 @@ static int run(const struct arguments *a)
     if (!name)
         return usage_error(a, "by which method? (--method; embctl methods lists them)");
     plan.method = method_find(name, strlen(name));
-    if (!plan.method || !plan.method->fit)
+    if (!plan.method || !fitter_find(plan.method))
         return usage_error(a, "%s %s (embctl methods lists them)",
                            plan.method ? "tables cannot be compressed by" : "there is no method",
                            QUOTE(name));

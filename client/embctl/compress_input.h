@@ -3,7 +3,7 @@
    id, and the lists that may go with it. */
 #pragma once
 
-#include "methods/fit.h"
+#include "fits/fit.h"
 #include "table/npy.h"
 
 struct input {

@@ -8,7 +8,7 @@
 #include "client/embctl/commands.h"
 #include "client/embctl/document.h"
 #include "client/embctl/print.h"
-#include "methods/fit.h"
+#include "fits/fit.h"
 
 #define EXAMPLE_ROWS UINT64_C(1000000)
 #define EXAMPLE_DIM 64
@@ -32,8 +32,6 @@ static bool find_ratios(const struct method *m, double *least, double *most)
     uint64_t low = 0, high = 8 * EXAMPLE_ROWS * EXAMPLE_DIM, middle;
     double natural;
 
-    if (!m->plan && !m->fit)
-        return false;
     if (!plan_ratio(m, high, most))
         return false;
     while (high - low > 1) {
@@ -156,7 +154,7 @@ static void json_method(struct document *j, const struct method *m)
     doc_text(j, "name", m->name);
     doc_text(j, "title", m->title);
     doc_text(j, "source", m->source);
-    doc_bool(j, "compress", m->fit != NULL);
+    doc_bool(j, "compress", fitter_find(m) != NULL);
     doc_bool(j, "per_field", m->per_field);
     if (find_ratios(m, &least, &most)) {
         doc_real(j, "least_ratio", least);
@@ -239,7 +237,7 @@ static void print_one(const struct method *m)
     print_pair(8, "ratio", "%s for 1,000,000 × 64", ratio_text(text, m));
     if (m->per_field)
         print_pair(8, "fields", "may have settings and tensors of its own for each field");
-    if (!m->fit)
+    if (!fitter_find(m))
         print_pair(8, "compress", "not possible");
     sheet_init(&s, settings, 5);
     for (size_t i = 0; i < m->settings_count; i++) {

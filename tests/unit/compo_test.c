@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* compo beyond what all methods share: worked ids, the loader's rules, pooled factors, and fits
    that find what is there. */
-#include "methods/fit.h"
+#include "fits/fit.h"
 
 #include "kernels/kernels.h"
 #include "tests/unit/method_kit.h"

@@ -1,40 +1,32 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What every method owes its users, from the list of methods: lookups equal to the formula at every
    level, refusals, plans within budget, fits within the stated error, failures survived. */
-#include "tests/unit/conformance_variants.h"
+#include "tests/unit/method_case.h"
 
 #include "base/memory.h"
 #include "kernels/kernels.h"
-#include "tests/unit/method_kit.h"
 #include "tests/unit/unit.h"
 
 #define COUNT(a) (sizeof(a) / sizeof(a)[0])
 #define GUARD 32
 
-/* Every variant of the method that the test case is about. */
-#define FOR_VARIANTS(v, state)                                                                     \
-    for (const struct variant *v = variants; v < variants + COUNT(variants); v++)                  \
-        if (strcmp(v->method, *(state)) == 0)
-
-static const struct method *find(const struct variant *v)
+/* Bit for bit, or near relative to the largest element. */
+static bool same_row(const void *have, const float *want, uint32_t dim, double tolerance)
 {
-    const struct method *m = method_find(v->method, strlen(v->method));
+    double largest = 0;
 
-    assert_non_null(m);
-    return m;
-}
+    if (tolerance == 0)
+        return memcmp(have, want, dim * sizeof *want) == 0;
+    for (uint32_t j = 0; j < dim; j++)
+        largest = fmax(largest, fabs((double)want[j]));
+    for (uint32_t j = 0; j < dim; j++) {
+        float x;
 
-static void make(struct parameters *p, const struct variant *v, struct random *r)
-{
-    const struct reference *reference = reference_find(v->method);
-    struct error e;
-
-    assert_non_null(reference);
-    kit_parameters(p, find(v), v->rows, v->dim, v->budget, v->settings);
-    kit_fill(p, r);
-    if (reference->adjust)
-        reference->adjust(p);
-    assert_ok(parameters_check(p, &e), e);
+        memcpy(&x, (const unsigned char *)have + j * sizeof x, sizeof x);
+        if (!(fabs((double)x - (double)want[j]) <= tolerance * largest))
+            return false;
+    }
+    return true;
 }
 
 /* Look `n` rows up at an address off by `offset`, and hold each against its formula. */
@@ -44,18 +36,19 @@ static void lookup(const struct parameters *p, const struct variant *v, const ui
     size_t bytes = n * p->dim * sizeof(float);
     unsigned char *room = malloc(bytes + 2 * GUARD), *out = room + GUARD / 2 + offset;
     float *want = malloc((p->dim + 1) * sizeof *want);
+    const struct method_case *c = case_find(p->method->name);
 
     memset(room, 0x5a, bytes + 2 * GUARD);
     p->method->rows(p, row, n, out);
     for (size_t i = 0; i < n; i++) {
-        reference_find(v->method)->row(p, row[i], want);
-        if (memcmp(out + i * p->dim * sizeof(float), want, p->dim * sizeof(float)) != 0)
-            fail_msg("%s %s, %s: row %llu, place %zu of %zu", v->method, v->settings, kernels->isa,
-                     (unsigned long long)row[i], i, n);
+        c->row(p, row[i], want);
+        if (!same_row(out + i * p->dim * sizeof(float), want, p->dim, c->tolerance))
+            fail_msg("%s %s, %s: row %llu, place %zu of %zu", p->method->name, v->settings,
+                     kernels->isa, (unsigned long long)row[i], i, n);
     }
     for (unsigned char *at = room; at < room + bytes + 2 * GUARD; at++)
         if ((at < out || at >= out + bytes) && *at != 0x5a)
-            fail_msg("%s wrote %zd bytes from its place", v->method, (ssize_t)(at - out));
+            fail_msg("%s wrote %zd bytes from its place", p->method->name, (ssize_t)(at - out));
     free(want);
     free(room);
 }
@@ -67,11 +60,11 @@ static void test_rows(void **state)
     unsigned count = 0;
     struct error e;
 
-    FOR_VARIANTS(v, state)
+    FOR_VARIANTS(v, *state)
     {
         struct parameters p;
 
-        make(&p, v, &r);
+        case_parameters(&p, *state, v, &r);
         for (const struct kernels *const *k = kernels_levels; *k; k++) {
             if (!kernels_supported(*k))
                 continue;
@@ -131,11 +124,11 @@ static void test_check(void **state)
     struct random r = {8};
     struct error e;
 
-    FOR_VARIANTS(v, state)
+    FOR_VARIANTS(v, *state)
     {
         struct parameters p;
 
-        make(&p, v, &r);
+        case_parameters(&p, *state, v, &r);
         for (size_t i = 0; i < p.method->tensors_count; i++) {
             const struct tensor_decl *d = &p.method->tensors[i];
             struct tensor *t = &p.tensor[i], kept = *t;
@@ -168,7 +161,7 @@ static void test_check(void **state)
 
 static void test_plan(void **state)
 {
-    FOR_VARIANTS(v, state)
+    FOR_VARIANTS(v, *state)
     {
         bool fits = false;
 
@@ -178,16 +171,16 @@ static void test_plan(void **state)
             struct plan plan;
             struct error e;
 
-            kit_plan(&plan, find(v), v->rows, v->dim, budget, v->settings);
+            case_plan(&plan, *state, v, budget);
             if (plan_make(&plan, &e) != ST_OK) {
                 assert_false(fits); /* more never makes it worse */
                 assert_non_null(strstr(e.text, "; the budget is "));
-                assert_true(strncmp(e.text, v->method, strlen(v->method)) == 0);
+                assert_true(strncmp(e.text, *state, strlen(*state)) == 0);
             } else {
                 fits = true;
                 assert_ok(plan_bytes(&plan, &bytes, &e), e);
                 if (bytes > budget)
-                    fail_msg("%s %s takes %llu of %llu bytes", v->method, v->settings,
+                    fail_msg("%s %s takes %llu of %llu bytes", (char *)*state, v->settings,
                              (unsigned long long)bytes, (unsigned long long)budget);
                 assert_ok(plan_parameters(&plan, &p, &e), e);
                 assert_int_equal(parameters_bytes(&p), bytes);
@@ -204,7 +197,7 @@ static void test_fit(void **state)
     struct random r = {9};
     struct error e;
 
-    FOR_VARIANTS(v, state)
+    FOR_VARIANTS(v, *state)
     {
         for (int weights = 0; weights < 2; weights++) {
             struct fit_error error;
@@ -214,11 +207,11 @@ static void test_fit(void **state)
             kit_table_init(&t, v->rows, v->dim);
             kit_table_random(&t, &r, weights);
             for (int turn = 0; turn < 2; turn++) { /* the same bytes at the plainest and the best */
-                kit_parameters(&p[turn], find(v), v->rows, v->dim, v->budget, v->settings);
+                case_allocated(&p[turn], *state, v);
                 assert_ok(kernels_init(turn ? NULL : "scalar", &e), e);
                 kit_fit(&t, &p[turn], &error);
                 if (!(error.relative <= v->relative))
-                    fail_msg("%s %s: error %g, not %g", v->method, v->settings, error.relative,
+                    fail_msg("%s %s: error %g, not %g", (char *)*state, v->settings, error.relative,
                              v->relative);
             }
             for (size_t i = 0; i < p[0].method->tensors_count; i++)
@@ -230,12 +223,17 @@ static void test_fit(void **state)
     }
 }
 
+static enum status fit_whole(struct kit_table *t, struct parameters *p, struct error *e)
+{
+    return fitter_find(p->method)->fit(&t->fit, p, e);
+}
+
 static void test_fit_refuses(void **state)
 {
     struct random r = {10};
     struct error e;
 
-    FOR_VARIANTS(v, state)
+    FOR_VARIANTS(v, *state)
     {
         struct parameters p;
         struct kit_table t;
@@ -243,28 +241,28 @@ static void test_fit_refuses(void **state)
 
         if (v->rows < 6)
             continue;
-        kit_parameters(&p, find(v), v->rows, v->dim, v->budget, v->settings);
+        case_allocated(&p, *state, v);
         kit_table_init(&t, v->rows, v->dim);
         kit_table_random(&t, &r, true);
 
         t.data[5 * v->dim] = NAN;
-        assert_fails(p.method->fit(&t.fit, &p, &e), ST_INVALID, e, "row 5 is not finite");
+        assert_fails(fit_whole(&t, &p, &e), ST_INVALID, e, "row 5 is not finite");
         t.data[5 * v->dim] = -INFINITY;
         t.done = 0;
-        assert_fails(p.method->fit(&t.fit, &p, &e), ST_INVALID, e, "column 0 is -inf");
+        assert_fails(fit_whole(&t, &p, &e), ST_INVALID, e, "column 0 is -inf");
         t.data[5 * v->dim] = 0;
         t.weight[3] = -1;
         t.done = 0;
-        assert_fails(p.method->fit(&t.fit, &p, &e), ST_INVALID, e, "the weight of row 3 is -1");
+        assert_fails(fit_whole(&t, &p, &e), ST_INVALID, e, "the weight of row 3 is -1");
         t.weight[3] = 1;
         t.fail_at = 4;
         t.done = 0;
-        assert_fails(p.method->fit(&t.fit, &p, &e), ST_DATA_LOSS, e, "row 4 is gone");
+        assert_fails(fit_whole(&t, &p, &e), ST_DATA_LOSS, e, "row 4 is gone");
         t.fail_at = UINT64_MAX;
         for (t.stop_after = 1;; t.stop_after++) { /* stopped at every place where it can be */
             t.progress = 0;
             t.done = 0;
-            st = p.method->fit(&t.fit, &p, &e);
+            st = fit_whole(&t, &p, &e);
             if (st == ST_OK)
                 break;
             assert_int_equal(st, ST_CANCELLED);
@@ -277,41 +275,42 @@ static void test_fit_refuses(void **state)
 
 #ifdef EMBD_DEVELOPER
 /* From plan to measure, with the n-th allocation failing. */
-static enum status whole(const struct variant *v, struct kit_table *t, struct plan *plan,
-                         struct parameters *p, struct error *e)
+static enum status whole(struct kit_table *t, struct plan *plan, struct parameters *p,
+                         struct error *e)
 {
     struct fit_error error;
     enum status st;
 
     t->done = 0;
     if ((st = plan_make(plan, e)) != ST_OK || (st = plan_parameters(plan, p, e)) != ST_OK ||
-        (st = kit_allocate(p, e)) != ST_OK || (st = find(v)->fit(&t->fit, p, e)) != ST_OK ||
+        (st = kit_allocate(p, e)) != ST_OK ||
+        (st = fitter_find(plan->method)->fit(&t->fit, p, e)) != ST_OK ||
         (st = parameters_check(p, e)) != ST_OK)
         return st;
     t->done = 0;
-    return fit_measure(&t->fit, p, &error, e);
+    return fit_measure(&t->fit, p, 1, &error, e);
 }
 
 static void test_memory(void **state)
 {
     struct random r = {11};
 
-    FOR_VARIANTS(v, state)
+    FOR_VARIANTS(v, *state)
     {
         struct kit_table t;
 
         kit_table_init(&t, v->rows, v->dim);
         kit_table_random(&t, &r, true);
         for (uint64_t n = 1;; n++) {
-            struct parameters p = {.method = find(v)};
+            struct parameters p = {.method = method_find(*state, strlen(*state))};
             struct plan plan;
             struct error e;
             enum status st;
             bool failed;
 
-            kit_plan(&plan, find(v), v->rows, v->dim, v->budget, v->settings);
+            case_plan(&plan, *state, v, v->budget);
             mem_fail_at(n, n % 2);
-            st = whole(v, &t, &plan, &p, &e);
+            st = whole(&t, &plan, &p, &e);
             failed = mem_failed();
             mem_fail_at(0, false);
             plan_done(&plan);

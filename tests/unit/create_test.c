@@ -6,6 +6,7 @@
 #include <math.h>
 
 #include "base/memory.h"
+#include "fits/fit.h"
 #include "kernels/kernels.h"
 #include "table/config.h"
 #include "table/create.h"
@@ -31,15 +32,29 @@ static bool stop(void *context, double done)
 
 static const struct fit good_fit = {.rows = ROWS, .dim = DIM, .read = read_rows, .seed = 11};
 
-static struct plan plan_of(const char *method, uint64_t budget)
+static struct layout layout_of(const char *method)
 {
-    struct plan plan = {
-        .method = method_find(method, strlen(method)), .rows = ROWS, .dim = DIM, .budget = budget};
+    const struct method *m = method_find(method, strlen(method));
+    struct layout l;
     struct error e;
 
-    assert_non_null(plan.method);
-    assert_ok(plan_make(&plan, &e), e);
-    return plan;
+    assert_non_null(m);
+    assert_ok(layout_open(&l, m, ROWS, DIM, NULL, 0, NULL, &e), e);
+    assert_ok(fit_layout(&good_fit, &l, &e), e);
+    return l;
+}
+
+static enum status create(const char *path, const struct layout *l, const struct fit *fit,
+                          const struct table_extras *extras, struct table_created *created,
+                          double *relative, struct error *e)
+{
+    struct fit_filling filling = {.fit = fit, .layout = l};
+    const struct table_source source = {fit_fill, &filling};
+    enum status st = table_create(path, l, &source, extras, created, e);
+
+    if (relative)
+        *relative = filling.error.relative;
+    return st;
 }
 
 static size_t files_in_folder(void)
@@ -59,16 +74,16 @@ static void test_every_method_round_trips(void **state)
 {
     (void)state;
     for (size_t i = 0; methods[i]; i++) {
-        const struct table_extras extras = {.origin = "fit"};
+        const struct table_extras extras = {.origin = "fit", .seed = 11};
         const char *path = unit_path(&folder, "t");
-        struct plan plan = plan_of(methods[i]->name, 0);
+        struct layout layout = layout_of(methods[i]->name);
         struct table_created created;
-        double error = 0, norm = 0;
+        double error = 0, norm = 0, relative;
         float row[DIM];
         struct table *t;
         struct error e;
 
-        assert_ok(table_create(path, &plan, &good_fit, &extras, &created, &e), e);
+        assert_ok(create(path, &layout, &good_fit, &extras, &created, &relative, &e), e);
         t = table_file_open(path, REGION_MAP);
         assert_ptr_equal(t->method, methods[i]);
         assert_int_equal(t->rows, ROWS);
@@ -87,10 +102,9 @@ static void test_every_method_round_trips(void **state)
                 norm += w * w;
             }
         }
-        assert_true(fabs(error / norm - created.error.relative) <=
-                    1e-6 + 1e-3 * created.error.relative);
+        assert_true(fabs(error / norm - relative) <= 1e-6 + 1e-3 * relative);
         table_close(t);
-        plan_done(&plan);
+        layout_done(&layout);
         assert_int_equal(unlink(path), 0);
     }
     assert_int_equal(files_in_folder(), 0);
@@ -102,7 +116,7 @@ static void test_extras_are_kept(void **state)
     int64_t keys[ROWS], frequency[ROWS];
     struct table_extras extras = {
         .keys = keys, .fallback = fallback, .frequency = frequency, .origin = "train"};
-    struct plan plan = plan_of("full", 0);
+    struct layout layout = layout_of("full");
     const char *path = unit_path(&folder, "t");
     struct fit fit = good_fit;
     uint64_t row[ROWS];
@@ -114,7 +128,7 @@ static void test_extras_are_kept(void **state)
         keys[i] = i * 1000 - 7;
         frequency[i] = i;
     }
-    assert_ok(table_create(path, &plan, &fit, &extras, NULL, &e), e);
+    assert_ok(create(path, &layout, &fit, &extras, NULL, NULL, &e), e);
     t = table_file_open(path, REGION_COPY);
     assert_int_equal(t->ids, IDS_KEYS);
     assert_int_equal(table_resolve(t, keys, ROWS, row), 0);
@@ -123,9 +137,8 @@ static void test_extras_are_kept(void **state)
     assert_memory_equal(t->frequency, frequency, sizeof frequency);
     table_close(t);
 
-    fit.seed = 0;
     extras = (struct table_extras){.hashed_ids = true}; /* no origin is an empty one */
-    assert_ok(table_create(path, &plan, &fit, &extras, NULL, &e), e);
+    assert_ok(create(path, &layout, &fit, &extras, NULL, NULL, &e), e);
     t = table_file_open(path, REGION_MAP);
     assert_int_equal(t->ids, IDS_HASH);
     assert_int_equal(t->seed, 0);
@@ -142,29 +155,29 @@ static void test_failures_leave_nothing(void **state)
     const struct table_extras twice = {.keys = keys, .origin = ""},
                               both = {.keys = keys, .hashed_ids = true},
                               bad_default = {.fallback = infinite}, bad_origin = {.origin = "\xff"};
-    struct plan plan = plan_of("full", 0);
+    struct layout layout = layout_of("full");
     const char *path = unit_path(&folder, "t");
     struct fit fit = good_fit;
     struct error e;
 
     (void)state;
     unit_write(path, "old", 3);
-    assert_fails(table_create(path, &plan, &fit, &twice, NULL, &e), ST_INVALID, e,
+    assert_fails(create(path, &layout, &fit, &twice, NULL, NULL, &e), ST_INVALID, e,
                  "0 is there twice");
-    assert_fails(table_create(path, &plan, &fit, &both, NULL, &e), ST_INVALID, e,
+    assert_fails(create(path, &layout, &fit, &both, NULL, NULL, &e), ST_INVALID, e,
                  "exclude each other");
-    assert_fails(table_create(path, &plan, &fit, &bad_default, NULL, &e), ST_INVALID, e,
+    assert_fails(create(path, &layout, &fit, &bad_default, NULL, NULL, &e), ST_INVALID, e,
                  "\"default\": element [0] is not finite");
-    assert_fails(table_create(path, &plan, &fit, &bad_origin, NULL, &e), ST_INVALID, e,
+    assert_fails(create(path, &layout, &fit, &bad_origin, NULL, NULL, &e), ST_INVALID, e,
                  "not UTF-8");
     fit.rows--;
-    assert_fails(table_create(path, &plan, &fit, NULL, NULL, &e), ST_INVALID, e,
+    assert_fails(create(path, &layout, &fit, NULL, NULL, NULL, &e), ST_INVALID, e,
                  "the plan is for 50");
     fit = good_fit;
     fit.progress = stop;
-    assert_fails(table_create(path, &plan, &fit, NULL, NULL, &e), ST_CANCELLED, e, "");
-    assert_fails(table_create("/nonexistent/t", &plan, &good_fit, NULL, NULL, &e), ST_NOT_FOUND, e,
-                 "/nonexistent/t");
+    assert_fails(create(path, &layout, &fit, NULL, NULL, NULL, &e), ST_CANCELLED, e, "");
+    assert_fails(create("/nonexistent/t", &layout, &good_fit, NULL, NULL, NULL, &e), ST_NOT_FOUND,
+                 e, "/nonexistent/t");
     assert_int_equal(files_in_folder(), 1);
     assert_int_equal(unlink(path), 0);
 }
@@ -186,7 +199,7 @@ static void test_settings_round_trip(void **state)
         json_t *json;
 
         p.value[place] = (struct value){.set = true, .r = reals[i]};
-        assert_ok(config_write(&text, &p, UINT64_MAX, &e), e);
+        assert_ok(config_write(&text, &p, 1, false, UINT64_MAX, &e), e);
         json = json_loads(text, 0, NULL);
         assert_string_equal(json_string_value(json_object_get(json, "seed")),
                             "18446744073709551615");
@@ -221,7 +234,7 @@ static void test_settings_of_every_type(void **state)
     p.value[1] = (struct value){.set = true, .i = 1};
     p.value[2] = (struct value){.set = true, .i = 1};
     p.value[3] = (struct value){.set = true, .list = list, .n = 3};
-    assert_ok(config_write(&text, &p, 0, &e), e);
+    assert_ok(config_write(&text, &p, 1, false, 0, &e), e);
     assert_string_equal(text, "{\"i\":\"9223372036854775807\",\"b\":true,\"c\":\"two\","
                               "\"l\":[1,\"-9223372036854775808\",-9007199254740992]}");
     json = json_loads(text, 0, NULL);
@@ -240,7 +253,7 @@ static void test_settings_of_every_type(void **state)
 #ifdef EMBD_DEVELOPER
 static void test_survives_failing_allocations(void **state)
 {
-    struct plan plan = plan_of("int8", 0);
+    struct layout layout = layout_of("int8");
     const char *path = unit_path(&folder, "t");
     enum status st = ST_EXHAUSTED;
 
@@ -249,12 +262,12 @@ static void test_survives_failing_allocations(void **state)
         struct error e;
 
         mem_fail_at(n, false);
-        st = table_create(path, &plan, &good_fit, NULL, NULL, &e);
+        st = create(path, &layout, &good_fit, NULL, NULL, NULL, &e);
         mem_fail_at(0, false);
         assert_true(st == ST_OK ? n > 5 : st == ST_EXHAUSTED && files_in_folder() == 0);
     }
     assert_int_equal(unlink(path), 0);
-    plan_done(&plan);
+    layout_done(&layout);
 }
 #endif
 

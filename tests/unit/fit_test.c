@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Measures worked out by hand; fits of full, hash and the halves over several blocks; ends of the
    halves' range. */
-#include "methods/fit.h"
+#include "fits/fit.h"
 
 #include <float.h>
 
@@ -38,33 +38,33 @@ static void test_measure(void **state)
     assert_ok(parameters_check(&p, &e), e);
 
     /* Errors 0, 2, 25, 1 over norms 25, 1, 0, 4; cosines 1, 0, none, 1. */
-    assert_ok(fit_measure(&t.fit, &p, &error, &e), e);
+    assert_ok(fit_measure(&t.fit, &p, 1, &error, &e), e);
     assert_true(near(error.relative, 28.0 / 30));
     assert_true(near(error.cosine_mean, 2.0 / 3));
     assert_true(near(error.cosine_worst, 0));
     assert_int_equal(error.worst_row, 1);
     t.fit.weight = weight;
     t.done = 0;
-    assert_ok(fit_measure(&t.fit, &p, &error, &e), e);
+    assert_ok(fit_measure(&t.fit, &p, 1, &error, &e), e);
     assert_true(near(error.relative, (4.0 + 25 + 4) / (25 + 2 + 16)));
     assert_true(near(error.cosine_mean, 5.0 / 7));
 
     memset(t.data, 0, sizeof want); /* nothing to compare with */
     t.done = 0;
-    assert_ok(fit_measure(&t.fit, &p, &error, &e), e);
+    assert_ok(fit_measure(&t.fit, &p, 1, &error, &e), e);
     assert_true(isinf(error.relative) && error.cosine_mean == 1 && error.cosine_worst == 1);
     memset(p.tensor[0].data, 0, sizeof have);
     t.done = 0;
-    assert_ok(fit_measure(&t.fit, &p, &error, &e), e);
+    assert_ok(fit_measure(&t.fit, &p, 1, &error, &e), e);
     assert_true(error.relative == 0);
 
     t.fail_at = 2;
     t.done = 0;
-    assert_fails(fit_measure(&t.fit, &p, &error, &e), ST_DATA_LOSS, e, "row 2 is gone");
+    assert_fails(fit_measure(&t.fit, &p, 1, &error, &e), ST_DATA_LOSS, e, "row 2 is gone");
     t.fail_at = UINT64_MAX;
     t.stop_after = t.progress + 1;
     t.done = 0;
-    assert_fails(fit_measure(&t.fit, &p, &error, &e), ST_CANCELLED, e, "stopped");
+    assert_fails(fit_measure(&t.fit, &p, 1, &error, &e), ST_CANCELLED, e, "stopped");
     kit_done(&p);
     kit_table_done(&t);
 }

@@ -7,9 +7,7 @@
 
 #include "kernels/kernels.h"
 #include "methods/optimizer.h"
-#include "tests/unit/conformance_variants.h"
-#include "tests/unit/gradient_reference.h"
-#include "tests/unit/method_kit.h"
+#include "tests/unit/method_case.h"
 #include "tests/unit/unit.h"
 
 #define COUNT(a) (sizeof(a) / sizeof(a)[0])
@@ -17,14 +15,10 @@
 #define BAG_MAX 300    /* rows of a bag: more than methods take at a time */
 #define PRECISION 1e-4 /* of a gradient, relative to the largest of its unit */
 
-#define FOR_VARIANTS(v, state)                                                                     \
-    for (const struct variant *v = variants; v < variants + COUNT(variants); v++)                  \
-        if (strcmp(v->method, *(state)) == 0)
-
 /* A push whose loss is quadratic: sum over items and columns of c * e + (e - t)^2 / 2. */
 struct scene {
     struct parameters p;
-    const struct exact *exact;
+    const struct method_case *exact;
     double *value[METHOD_TENSORS_MAX];
     size_t items;
     uint64_t row[ITEMS_MAX]; /* all different; with bags, the lengths */
@@ -53,10 +47,10 @@ static float bag_divisor(const struct scene *s, size_t i)
 static void item(const struct scene *s, size_t i, double *out)
 {
     if (s->p.pool_first)
-        s->exact->bag(&s->p, s->value, s->bag[i], bag_weight(s, i), bag_size(s, i),
-                      bag_divisor(s, i), out);
+        s->exact->exact_bag(&s->p, s->value, s->bag[i], bag_weight(s, i), bag_size(s, i),
+                            bag_divisor(s, i), out);
     else
-        s->exact->row(&s->p, s->value, s->row[i], out);
+        s->exact->exact_row(&s->p, s->value, s->row[i], out);
 }
 
 /* Random bits of a half may be 1e38; everything else is in reach already. */
@@ -74,15 +68,19 @@ static void read_values(struct scene *s)
 {
     for (unsigned t = 0; t < s->p.method->tensors_count; t++) {
         const struct tensor *tensor = &s->p.tensor[t];
-        size_t width = unit_width(tensor);
-        float *unit = calloc(width + 1, sizeof *unit);
+        size_t most = tensor->count ? unit_most(&s->p, t) : 0;
+        float *unit = calloc(most + 1, sizeof *unit);
 
         if (tensor_trained(&s->p, t)) {
             s->value[t] = calloc(tensor->count + 1, sizeof *s->value[t]);
-            for (size_t u = 0; width && u < tensor->shape[0]; u++) {
+            for (size_t u = 0; most && u < unit_count(&s->p, t); u++) {
+                uint64_t first;
+                size_t n;
+
+                unit_place(&s->p, t, u, &first, &n);
                 unit_load(&s->p, t, u, unit);
-                for (size_t j = 0; j < width; j++)
-                    s->value[t][u * width + j] = (double)unit[j];
+                for (size_t j = 0; j < n; j++)
+                    s->value[t][first + j] = (double)unit[j];
             }
         }
         free(unit);
@@ -110,20 +108,19 @@ static void choose_rows(struct scene *s, struct random *r)
     }
 }
 
-static void scene_init(struct scene *s, const struct variant *v, struct random *r)
+static void scene_init(struct scene *s, const char *method, const struct variant *v,
+                       struct random *r)
 {
+    const struct method_case *c = case_find(method);
     size_t floats = ITEMS_MAX * v->dim;
     struct error e;
 
-    *s = (struct scene){.exact = exact_find(v->method)};
-    if (!s->exact)
-        fail_msg("%s has no formula in gradient_reference.c", v->method);
-    kit_parameters(&s->p, method_find(v->method, strlen(v->method)), v->rows, v->dim, v->budget,
-                   v->settings);
+    *s = (struct scene){.exact = c};
+    case_allocated(&s->p, method, v);
     kit_fill(&s->p, r);
     tame(&s->p, r);
-    if (reference_find(v->method)->adjust)
-        reference_find(v->method)->adjust(&s->p);
+    if (c->adjust)
+        c->adjust(&s->p, r);
     assert_ok(parameters_check(&s->p, &e), e);
     read_values(s);
     s->bag = calloc(ITEMS_MAX, sizeof *s->bag);
@@ -222,22 +219,26 @@ static const float *find_unit(const struct gradient *g, uint64_t unit)
 static void compare_unit(struct scene *s, const struct variant *v, unsigned t, uint64_t unit,
                          const float *have)
 {
-    size_t width = unit_width(&s->p.tensor[t]);
-    double *want = calloc(width, sizeof *want), largest = 0;
+    double *want, largest = 0;
+    uint64_t first;
+    size_t width;
 
+    unit_place(&s->p, t, unit, &first, &width);
+    want = calloc(width + 1, sizeof *want);
     for (size_t j = 0; j < width; j++) {
-        double *element = s->value[t] + unit * width + j, h = 1e-3 * fmax(1, fabs(*element));
+        double *element = s->value[t] + first + j, h = 1e-3 * fmax(1, fabs(*element));
 
         want[j] = loss_difference(s, element, *element - h, *element + h) / (2 * h);
         largest = fmax(largest, fabs(want[j]));
     }
     if ((largest > 0) != (have != NULL))
-        fail_msg("%s %s: unit %llu of %s has %s gradient", v->method, v->settings,
+        fail_msg("%s %s: unit %llu of %s has %s gradient", s->p.method->name, v->settings,
                  (unsigned long long)unit, s->p.tensor[t].name, have ? "a" : "no");
     for (size_t j = 0; have && j < width; j++)
         if (!(fabs((double)have[j] - want[j]) <= PRECISION * largest))
-            fail_msg("%s %s: element %zu of unit %llu of %s: %g, not %g", v->method, v->settings, j,
-                     (unsigned long long)unit, s->p.tensor[t].name, (double)have[j], want[j]);
+            fail_msg("%s %s: element %zu of unit %llu of %s: %g, not %g", s->p.method->name,
+                     v->settings, j, (unsigned long long)unit, s->p.tensor[t].name, (double)have[j],
+                     want[j]);
     free(want);
 }
 
@@ -247,12 +248,12 @@ static void test_differences(void **state)
     size_t units = 0;
     struct error e;
 
-    FOR_VARIANTS(v, state)
+    FOR_VARIANTS(v, *state)
     {
         struct gradients g = {0};
         struct scene s;
 
-        scene_init(&s, v, &r);
+        scene_init(&s, *state, v, &r);
         assert_ok(gradients_reserve(&g, &s.p, push_rows(&s), &e), e);
         collect(&s, 0, s.items, &g);
         for (unsigned t = 0; t < METHOD_TENSORS_MAX; t++) {
@@ -264,7 +265,7 @@ static void test_differences(void **state)
                 continue;
             }
             assert_true(one->count <= parameters_touched(&s.p, t, push_rows(&s)));
-            for (uint64_t u = 0; u < s.p.tensor[t].shape[0]; u++)
+            for (uint64_t u = 0; u < unit_count(&s.p, t); u++)
                 compare_unit(&s, v, t, u, find_unit(one, u));
             units += one->count;
         }
@@ -294,11 +295,11 @@ static void test_bits(void **state)
     struct random r = {22};
     struct error e;
 
-    FOR_VARIANTS(v, state)
+    FOR_VARIANTS(v, *state)
     {
         struct scene s;
 
-        scene_init(&s, v, &r);
+        scene_init(&s, *state, v, &r);
         assert_ok(kernels_init("scalar", &e), e);
         assert_ok(gradients_reserve(&first, &s.p, push_rows(&s), &e), e);
         collect(&s, 0, s.items, &first);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* int8 and int16 beyond what all methods share: worked values, the loader's rules, rounding, the
    search for a scale, extremes. */
-#include "methods/fit.h"
+#include "fits/fit.h"
 
 #include <float.h>
 
@@ -279,9 +279,9 @@ static void test_extremes(void **state)
         t.data[4] = t.data[5] = rows[i].high;
         make(&p, "int8", 2, 3, rows[i].settings);
         if (rows[i].words) {
-            assert_fails(p.method->fit(&t.fit, &p, &e), ST_INVALID, e, rows[i].words);
+            assert_fails(fitter_find(p.method)->fit(&t.fit, &p, &e), ST_INVALID, e, rows[i].words);
         } else {
-            assert_ok(p.method->fit(&t.fit, &p, &e), e);
+            assert_ok(fitter_find(p.method)->fit(&t.fit, &p, &e), e);
             assert_ok(parameters_check(&p, &e), e);
             p.method->rows(&p, id, 2, out);
             for (size_t j = 0; j < 6; j++)

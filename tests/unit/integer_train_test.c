@@ -76,7 +76,12 @@ static void bench_step(struct bench *b, uint64_t version)
 {
     const struct tensor *t = &b->p.tensor[b->tensor];
     struct rounding r = rounding_of("q", 9, version);
-    struct unit_change change = {b->tensor, b->row, b->before, b->after, &r};
+    struct unit_change change = {.tensor = b->tensor,
+                                 .unit = b->row,
+                                 .n = b->dim,
+                                 .before = b->before,
+                                 .after = b->after,
+                                 .rounding = &r};
     size_t bytes = b->dim * dtype_size(t->dtype), qparam_bytes = 2 * sizeof(float);
     struct error e;
 

@@ -153,8 +153,8 @@ void kit_fit(struct kit_table *t, struct parameters *p, struct fit_error *error)
     struct error e;
 
     t->done = 0;
-    assert_ok(p->method->fit(&t->fit, p, &e), e);
+    assert_ok(fitter_find(p->method)->fit(&t->fit, p, &e), e);
     assert_ok(kit_check(p, &e), e);
     t->done = 0;
-    assert_ok(fit_measure(&t->fit, p, error, &e), e);
+    assert_ok(fit_measure(&t->fit, p, 1, error, &e), e);
 }

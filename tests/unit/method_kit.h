@@ -3,7 +3,7 @@
  */
 #pragma once
 
-#include "methods/fit.h"
+#include "fits/fit.h"
 #include "tests/unit/random.h"
 
 /* Begin a plan: settings as "key=value key=value". Release with plan_done(). */

@@ -119,13 +119,13 @@ static void test_suits(void **state)
     assert_fails(optimizer_suits(&s, &p, &e), ST_PRECONDITION, e,
                  "a table of the method odd cannot be trained");
 
-    assert_int_equal(optimizer_state_count(find("sgd"), 0, &p.tensor[3], false), 0);
-    assert_int_equal(optimizer_state_count(find("adagrad"), 0, &p.tensor[3], false), 12);
-    assert_int_equal(optimizer_state_count(find("adagrad"), 1, &p.tensor[3], false), 0);
-    assert_int_equal(optimizer_state_count(find("rowwise_adagrad"), 0, &p.tensor[3], false), 3);
-    assert_int_equal(optimizer_state_count(find("rowwise_adagrad"), 0, &p.tensor[3], true), 12);
-    assert_int_equal(optimizer_state_count(find("adam"), 0, &p.tensor[3], false), 12);
-    assert_int_equal(optimizer_state_count(find("adam"), 1, &p.tensor[3], true), 12);
+    assert_int_equal(optimizer_state_count(find("sgd"), 0, &p, 3), 0);
+    assert_int_equal(optimizer_state_count(find("adagrad"), 0, &p, 3), 12);
+    assert_int_equal(optimizer_state_count(find("adagrad"), 1, &p, 3), 0);
+    assert_int_equal(optimizer_state_count(find("rowwise_adagrad"), 0, &p, 0), 3);
+    assert_int_equal(optimizer_state_count(find("rowwise_adagrad"), 0, &p, 3), 12);
+    assert_int_equal(optimizer_state_count(find("adam"), 0, &p, 3), 12);
+    assert_int_equal(optimizer_state_count(find("adam"), 1, &p, 3), 12);
     assert_string_equal(find("adam")->state[1], "v");
 }
 

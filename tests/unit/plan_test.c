@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What plans choose, and how they refuse. */
-#include "methods/fit.h"
+#include "fits/fit.h"
 
 #include "base/memory.h"
 #include "base/text.h"

@@ -109,7 +109,8 @@ static void unit_free(struct unit *u)
 
 static void unit_step(struct unit *u, uint64_t unit, const struct rounding *r)
 {
-    struct unit_change change = {0, unit, u->before, u->after, r};
+    struct unit_change change = {
+        .unit = unit, .n = u->width, .before = u->before, .after = u->after, .rounding = r};
     struct error e;
 
     assert_ok(patch_reserve(&u->patch, 1, u->width * sizeof(uint16_t), &e), e);
@@ -286,7 +287,8 @@ static void test_floats(void **state)
 {
     struct rounding r = rounding_of("weight", 0, 1);
     float before[4] = {-0.0f, 1, 2, 3}, after[4] = {0, 1.1f, 2, -3e38f};
-    struct unit_change change = {0, 1, before, after, &r};
+    struct unit_change change = {
+        .unit = 1, .n = 4, .before = before, .after = after, .rounding = &r};
     struct patch patch = {0};
     struct parameters p;
     struct error e;

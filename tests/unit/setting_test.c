@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The registry; settings read, checked, completed. */
-#include "methods/method.h"
+#include "fits/fit.h"
 
 #include <math.h>
 
@@ -61,7 +61,7 @@ static void test_declarations(void **state)
         assert_non_null((*m)->title);
         assert_non_null((*m)->source);
         assert_non_null((*m)->rows);
-        assert_non_null((*m)->fit);
+        assert_non_null(fitter_find(*m)->fit);
         for (size_t i = 0; i < (*m)->settings_count; i++) {
             const struct setting *s = &(*m)->settings[i];
             struct value value = {0};

@@ -23,15 +23,20 @@ struct table *kit_table_file(struct unit_folder *folder, const char *name, const
     struct random r = {.state = rows * dim + budget};
     struct kit_table trained;
     struct plan plan;
+    struct layout layout;
+    struct fit_filling filling = {.fit = &trained.fit, .layout = &layout};
+    const struct table_source source = {fit_fill, &filling};
     struct error e;
 
     kit_plan(&plan, method_find(method, strlen(method)), rows, dim, budget, settings);
-    assert_ok(plan_make(&plan, &e), e);
+    assert_ok(layout_open(&layout, plan.method, rows, dim, NULL, budget, plan.value, &e), e);
+    plan_done(&plan);
     kit_table_init(&trained, rows, dim);
     kit_table_random(&trained, &r, false);
     trained.fit.progress = NULL;
-    assert_ok(table_create(unit_path(folder, name), &plan, &trained.fit, NULL, NULL, &e), e);
-    plan_done(&plan);
+    assert_ok(fit_layout(&trained.fit, &layout, &e), e);
+    assert_ok(table_create(unit_path(folder, name), &layout, &source, NULL, NULL, &e), e);
+    layout_done(&layout);
     kit_table_done(&trained);
     return open_file(unit_path(folder, name), REGION_MAP);
 }
@@ -59,9 +64,10 @@ static void add_states(struct state_names *s, const struct parameters *p, const 
             *t = p->tensor[k];
             t->name = name;
             t->dtype = DT_F32;
-            if (!strcmp(o->name, "rowwise_adagrad") && t->rank > 1) {
+            if (!strcmp(o->name, "rowwise_adagrad") && !tensor_element_wise(p, (unsigned)k)) {
                 t->rank = 1;
-                t->count = (size_t)t->shape[0];
+                t->count = (size_t)unit_count(p, (unsigned)k);
+                t->shape[0] = t->count;
             }
             t->bytes = t->count * sizeof(float);
             s->count++;

@@ -5,14 +5,13 @@
    takes means. Columns do not depend on each other. Ids come in order, so quotients never fall: a
    row of u is finished before the next begins, and only v needs sums over the whole pass. One
    thread. */
-#include "methods/compo.h"
-
 #include <float.h>
 #include <math.h>
 #include <string.h>
 
 #include "base/memory.h"
-#include "methods/scan.h"
+#include "fits/scan.h"
+#include "methods/compo.h"
 
 #define SWEEPS 20
 #define ENOUGH 1e-4 /* stop when a sweep lowers the error by less than this part of it */
@@ -234,11 +233,11 @@ static enum status means(struct work *k, struct error *e)
     return v_pass(k, &error, &squares, e);
 }
 
-enum status compo_fit(const struct fit *fit, struct parameters *p, struct error *e)
+static enum status fit(const struct fit *from, struct parameters *p, struct error *e)
 {
     struct tensor *r = &p->tensor[COMPO_R];
     struct work k = {
-        .fit = fit,
+        .fit = from,
         .p = p,
         .op = p->value[COMPO_OP].i,
         .quotient = p->value[COMPO_QUOTIENT].i,
@@ -258,7 +257,7 @@ enum status compo_fit(const struct fit *fit, struct parameters *p, struct error 
         st = error_memory(e, "sums of the fit");
         goto out;
     }
-    if ((st = scan_open(&k.scan, fit, e)) != ST_OK)
+    if ((st = scan_open(&k.scan, from, e)) != ST_OK)
         goto out;
     if (k.op == COMPO_MULT && (st = v_start(&k, e)) != ST_OK)
         goto out;
@@ -277,3 +276,5 @@ out:
     mem_free(k.v);
     return st;
 }
+
+const struct fitter fitter_compo = {.fit = fit};

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Fitting tables of integers: nearest rounding, with one scale that is searched for, or with the
    range of each row. One thread. */
-#include "methods/integer_rows.h"
-
 #include <float.h>
 #include <inttypes.h>
 #include <math.h>
 
-#include "methods/scan.h"
+#include "fits/scan.h"
+#include "methods/integer_rows.h"
 
 /* Scales that are tried, in equal ratios from the largest to an eighth of it: clipping a few far
    values often costs less than a coarse step for all. */
@@ -168,7 +167,7 @@ static enum status fit_rows(struct scan *s, struct parameters *p, struct error *
     return st;
 }
 
-enum status integer_fit(const struct fit *fit, struct parameters *p, struct error *e)
+static enum status integer_fit(const struct fit *fit, struct parameters *p, struct error *e)
 {
     struct scan s;
     enum status st;
@@ -179,3 +178,6 @@ enum status integer_fit(const struct fit *fit, struct parameters *p, struct erro
     scan_close(&s);
     return st;
 }
+
+const struct fitter fitter_int8 = {.fit = integer_fit};
+const struct fitter fitter_int16 = {.fit = integer_fit};

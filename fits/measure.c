@@ -1,18 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How far a fit is, and how good it became. */
-#include "methods/fit.h"
+/* How good a fit became. One thread. */
+#include "fits/fit.h"
 
 #include <math.h>
 
 #include "base/memory.h"
-#include "methods/scan.h"
-
-enum status fit_progress(const struct fit *f, double done, struct error *e)
-{
-    if (f->progress && !f->progress(f->context, done))
-        return error_set(e, ST_CANCELLED, "stopped");
-    return ST_OK;
-}
+#include "fits/scan.h"
 
 struct sums {
     double error, norm;           /* weighted sums of squares */
@@ -46,35 +39,57 @@ static void measure_row(const float *want, const float *got, uint32_t dim, doubl
     }
 }
 
-enum status fit_measure(const struct fit *f, const struct parameters *p, struct fit_error *out,
-                        struct error *e)
+/* Rows [first, first + n) of all parts; `part` goes along. */
+static void decode(const struct parameters *part, const uint64_t *end, size_t *at, uint64_t first,
+                   size_t n, uint64_t *ids, float *out)
+{
+    while (n) {
+        uint64_t from, run;
+
+        while (first >= end[*at])
+            ++*at;
+        from = end[*at] - part[*at].rows;
+        run = end[*at] - first < n ? end[*at] - first : n;
+        for (uint64_t i = 0; i < run; i++)
+            ids[i] = first - from + i;
+        part[*at].method->rows(&part[*at], ids, (size_t)run, out);
+        out += run * part[*at].dim;
+        first += run;
+        n -= (size_t)run;
+    }
+}
+
+enum status fit_measure(const struct fit *f, const struct parameters *part, size_t parts,
+                        struct fit_error *out, struct error *e)
 {
     struct fit_error result = {.cosine_mean = 1, .cosine_worst = 1};
     struct sums sums = {0};
-    uint64_t *ids = NULL;
+    uint64_t *ids = NULL, *end = NULL, sum = 0;
     float *rows = NULL;
     struct scan s;
     enum status st;
+    size_t at = 0;
 
     if ((st = scan_open(&s, f, e)) != ST_OK)
         return st;
     ids = mem_zero(s.room, sizeof *ids);
     rows = mem_zero(s.room * f->dim, sizeof *rows);
-    if (!ids || !rows) {
+    end = mem_zero(parts, sizeof *end);
+    if (!ids || !rows || !end) {
         st = error_memory(e, "a block of rows");
         goto out;
     }
+    for (size_t i = 0; i < parts; i++)
+        end[i] = sum += part[i].rows;
     for (;;) {
         if ((st = scan_next(&s, e)) != ST_OK)
             goto out;
         if (s.n == 0)
             break;
+        decode(part, end, &at, s.first, s.n, ids, rows);
         for (size_t i = 0; i < s.n; i++)
-            ids[i] = s.first + i;
-        p->method->rows(p, ids, s.n, rows);
-        for (size_t i = 0; i < s.n; i++)
-            measure_row(s.rows + i * f->dim, rows + i * f->dim, f->dim, fit_weight(f, ids[i]),
-                        ids[i], &sums, &result);
+            measure_row(s.rows + i * f->dim, rows + i * f->dim, f->dim, fit_weight(f, s.first + i),
+                        s.first + i, &sums, &result);
     }
     if (sums.error > 0)
         result.relative = sums.norm > 0 ? sums.error / sums.norm : INFINITY;
@@ -82,6 +97,7 @@ enum status fit_measure(const struct fit *f, const struct parameters *p, struct 
         result.cosine_mean = sums.cosine / sums.cosine_weight;
     *out = result;
 out:
+    mem_free(end);
     mem_free(rows);
     mem_free(ids);
     scan_close(&s);

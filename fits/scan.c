@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Blocks of rows of the trained table. One thread. */
-#include "methods/scan.h"
+#include "fits/scan.h"
 
 #include <inttypes.h>
 #include <math.h>

@@ -4,7 +4,7 @@
    tells how far it is. */
 #pragma once
 
-#include "methods/fit.h"
+#include "fits/fit.h"
 
 struct scan {
     const struct fit *fit;
