@@ -9,10 +9,10 @@
 #define PARTS_USUAL 8 /* the authors' defaults */
 #define K_USUAL 32
 #define K_FREE 256
-/* Multiply-adds that looking for the nearest vectors may take a fit, some minutes of one core. A k
+/* Multiply-adds that looking for the nearest vectors may take a fit, two minutes of one core. A k
    above K_FREE that takes more is left to those who ask for it by name. One column is exempt: its
    nearest number is found without trying all of them. */
-#define FIT_WORK 3e12
+#define FIT_WORK 1e12
 #define FIT_SAMPLE 256.0 /* rows a vector, and turns, of the training */
 #define FIT_TURNS 25
 

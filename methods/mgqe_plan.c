@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* How a budget is spent on parts and vectors: of all divisors of the columns and all powers of two
    up to 256 for k_high, with a quarter of it for k_low, the pair from which the best rows are
-   expected. Where the codebook is small beside the codes that is the most parts that 256 vectors
-   leave room for, as in the authors' tables. */
+   expected. That is many parts rather than many vectors for each. */
 #include "methods/mgqe.h"
 
 #include <math.h>
@@ -56,8 +55,13 @@ static bool choice_make(const struct plan *plan, struct code_choice *c)
     if (c->k_low >= c->k)
         return false;
     c->bytes = choice_bytes(plan, c);
-    /* Few rows are high, but they are what is asked for: both kinds count the same. */
-    c->quality = (codes_quality((double)c->k, width) + codes_quality((double)c->k_low, width)) / 2;
+    /* Few rows are high, but they are what is asked for: the errors of both kinds count the same.
+     */
+    c->quality = -0.5 * log2((exp2(-2 * codes_quality((double)c->k, width)) +
+                              exp2(-2 * codes_quality((double)c->k_low, width))) /
+                             2);
+    if (c->k_low == 1) /* all rare rows are the same: the last resort */
+        c->quality *= 1e-3;
     return true;
 }
 
