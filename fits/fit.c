@@ -55,8 +55,8 @@ static bool tell_part(void *context, double done)
 void fit_part_init(struct fit_part *part, const struct fit *whole, uint64_t first, uint64_t rows,
                    double from, double to)
 {
-    *part = (struct fit_part){
-        .fit = *whole, .whole = whole, .first = first, .from = from, .to = to};
+    *part =
+        (struct fit_part){.fit = *whole, .whole = whole, .first = first, .from = from, .to = to};
     part->fit.rows = rows;
     part->fit.read = read_part;
     part->fit.progress = tell_part;

@@ -34,8 +34,8 @@ MUST_CHECK enum status fit_progress(const struct fit *f, double done, struct err
 /* How one method is fitted: a const struct in fits/, by the method's name. */
 struct fitter {
     /* Look at the table and settle settings and sizes of the layout's parts that it should decide
-       (which fields get which width, how many blocks are different, which rows are frequent), within
-       the budget. The layout is open and not made. NULL: the plan alone decides. */
+       (which fields get which width, how many blocks are different, which rows are frequent),
+       within the budget. The layout is open and not made. NULL: the plan alone decides. */
     enum status (*study)(const struct fit *fit, struct layout *l, struct error *e);
     /* Fill the parameters of one part (allocated, zeroed). `fit` has the part's rows. */
     enum status (*fit)(const struct fit *fit, struct parameters *p, struct error *e);
