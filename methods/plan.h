@@ -32,6 +32,8 @@ struct plan {
 MUST_CHECK enum status plan_make(struct plan *plan, struct error *e);
 /* Bytes of the planned tensors. */
 MUST_CHECK enum status plan_bytes(const struct plan *plan, uint64_t *bytes, struct error *e);
+/* Whether the plan, as far as its settings are known, has the tensor. */
+bool plan_has(const struct plan *plan, size_t tensor);
 /* The refusal of a budget below `need` bytes; for method->plan. */
 enum status plan_refuse(struct plan *plan, uint64_t need, struct error *e);
 /* Set what is still open; for method->plan. A size that is there stays. */
