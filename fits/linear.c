@@ -8,7 +8,6 @@
 #include <stdint.h>
 #include <string.h>
 
-
 static void swap_rows(double *a, double *b, size_t n)
 {
     for (size_t j = 0; j < n; j++) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the fits need of linear algebra, through BLAS and LAPACK. Matrices are row-major. Sizes above
-   INT32_MAX, and memory that LAPACK does not get, are ST_EXHAUSTED. */
+/* What the fits need of linear algebra, through BLAS and LAPACK. Matrices are row-major. Sizes
+   above INT32_MAX, and memory that LAPACK does not get, are ST_EXHAUSTED. */
 #pragma once
 
 #include <stddef.h>
