@@ -202,6 +202,10 @@ bool condition_holds(const struct method *m, const struct value *value, const ch
    names the setting. A list is comma-separated. value->list is yours (mem_free). */
 MUST_CHECK enum status setting_parse(const struct setting *s, const char *text, struct value *value,
                                      struct error *e);
+/* Write a set value as setting_parse() reads it, cut to the room; a cut text ends in "…". Returns
+   `out`. */
+const char *setting_format(char *out, size_t room, const struct setting *s,
+                           const struct value *value);
 /* Check an integer (or each of a list) against the declaration. */
 MUST_CHECK enum status setting_check(const struct setting *s, const struct value *value,
                                      struct error *e);

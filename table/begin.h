@@ -65,6 +65,11 @@ MUST_CHECK enum status begin_settings(struct value *value, const struct method *
                                       const struct begin_setting *setting, size_t count,
                                       struct error *e);
 void begin_settings_done(struct value *value);
+/* embd.optimizer of these words (as in struct begin), held against a made layout; NULL if they name
+   none. `*out` is yours (mem_free). */
+MUST_CHECK enum status begin_optimizer(char **out, const struct layout *l, const char *optimizer,
+                                       const struct optimizer_option *option, size_t count,
+                                       struct error *e);
 /* Places of fields, first [count + 1], by their rows; ST_INVALID if these do not add up to `rows`.
    `*first` is yours (mem_free). */
 MUST_CHECK enum status begin_fields(uint64_t **first, const uint64_t *field, size_t count,
