@@ -83,24 +83,22 @@ struct robe_walk robe_begin(const struct robe *m, uint64_t row)
     }
     w.first = w.term = (uint32_t)((m->row * x + m->start + m->slot * slot) % m->prime);
     if (m->signs)
-        w.sign =
-            (uint32_t)((m->sign_row * x + m->sign_start + m->sign_slot * slot) % m->prime);
+        w.sign = (uint32_t)((m->sign_row * x + m->sign_start + m->sign_slot * slot) % m->prime);
     return w;
 }
 
 static enum status check_numbers(const struct parameters *p, struct error *e)
 {
     const struct tensor *rand = &p->tensor[ROBE_RAND];
-    uint64_t least =
-        p->value[ROBE_VARIANT].i == ROBE_HETU ? ROBE_HETU_NUMBERS : ROBE_UMA_NUMBERS;
+    uint64_t least = p->value[ROBE_VARIANT].i == ROBE_HETU ? ROBE_HETU_NUMBERS : ROBE_UMA_NUMBERS;
     const int64_t *number = rand->data;
 
     if (rand->count < least)
         return error_set(e, ST_INVALID, "tensor \"rand\" has %zu numbers; it needs %" PRIu64,
                          rand->count, least);
     if (number[0] < 2 || number[0] > INT32_MAX)
-        return error_set(e, ST_INVALID, "rand[0] is %" PRId64 "; P must be from 2 to %d",
-                         number[0], INT32_MAX);
+        return error_set(e, ST_INVALID, "rand[0] is %" PRId64 "; P must be from 2 to %d", number[0],
+                         INT32_MAX);
     for (size_t i = 1; i < rand->count; i++)
         if (number[i] < 0 || number[i] >= number[0])
             return error_set(e, ST_INVALID,
@@ -145,8 +143,8 @@ static enum status check(struct parameters *p, struct error *e)
                          cells, prime);
     if (p->rows > prime || offset > prime - p->rows)
         return error_set(e, ST_INVALID,
-                         "%" PRIu64 " rows with val_offset %" PRIu64
-                         " are more than P = %" PRIu64 " in rand",
+                         "%" PRIu64 " rows with val_offset %" PRIu64 " are more than P = %" PRIu64
+                         " in rand",
                          p->rows, offset, prime);
     if (p->rows && !cells)
         return error_set(e, ST_INVALID, "tensor \"array\" has no cell");

@@ -6,20 +6,13 @@
 #include "methods/init.h"
 #include "methods/plan.h"
 
-enum {
-    ROBE_VARIANT,
-    ROBE_BLOCK,
-    ROBE_USE_SLOT,
-    ROBE_SIGNS,
-    ROBE_SLOT_OF_FIELD,
-    ROBE_VAL_OFFSET
-};
+enum { ROBE_VARIANT, ROBE_BLOCK, ROBE_USE_SLOT, ROBE_SIGNS, ROBE_SLOT_OF_FIELD, ROBE_VAL_OFFSET };
 enum { ROBE_HETU, ROBE_UMA };
 enum { ROBE_ARRAY, ROBE_RAND };
 
-#define ROBE_NUMBERS 10      /* that a plan gives `rand` */
-#define ROBE_HETU_NUMBERS 9  /* that the hetu variant reads: P, Dh, Ch, Bh, Ah, Dg, Cg, Bg, Ag */
-#define ROBE_UMA_NUMBERS 4   /* that the uma variant reads: P, A, B, C */
+#define ROBE_NUMBERS 10       /* that a plan gives `rand` */
+#define ROBE_HETU_NUMBERS 9   /* that the hetu variant reads: P, Dh, Ch, Bh, Ah, Dg, Cg, Bg, Ag */
+#define ROBE_UMA_NUMBERS 4    /* that the uma variant reads: P, A, B, C */
 #define ROBE_SLOT_MAX 1048575 /* so that no sum passes 2^63 */
 
 /* What is the same for all rows. Sums stay below 2^63: coefficients, P and the rows are below 2^31,
@@ -27,12 +20,12 @@ enum { ROBE_ARRAY, ROBE_RAND };
 struct robe {
     bool hetu, signs;
     uint32_t prime;
-    uint32_t cells;   /* of the array */
-    uint32_t modulus; /* of the place where a block begins */
-    uint64_t inverse; /* of it, see robe_place() */
+    uint32_t cells;                                      /* of the array */
+    uint32_t modulus;                                    /* of the place where a block begins */
+    uint64_t inverse;                                    /* of it, see robe_place() */
     uint32_t row, start, step, slot;                     /* coefficients of the blocks' hash */
     uint32_t sign_row, sign_start, sign_step, sign_slot; /* and of the signs' */
-    uint64_t offset; /* val_offset */
+    uint64_t offset;                                     /* val_offset */
     size_t block, dim;
     const struct fields *fields; /* of use_slot, else NULL */
     const int64_t *slot_of_field;

@@ -117,8 +117,8 @@ void robe_explain(const struct parameters *p, uint64_t row, struct explanation *
     if (runs > RUNS_TOLD) {
         tell_cells(&m, row, x);
     } else {
-        bool counted = !__builtin_mul_overflow(p->rows, runs * runs, &scan) &&
-                       explain_may_scan(x, scan);
+        bool counted =
+            !__builtin_mul_overflow(p->rows, runs * runs, &scan) && explain_may_scan(x, scan);
 
         if (counted)
             count_sharers(p, &m, row, run, runs);

@@ -58,10 +58,8 @@ enum status robe_plan(struct plan *plan, struct error *e)
             plan->budget < RAND_BYTES ? 0 : (plan->budget - RAND_BYTES) / sizeof(float);
 
         if (plan->budget < RAND_BYTES || afford < least)
-            return plan_refuse(plan,
-                               least > PRIME_MOST ? UINT64_MAX
-                                                  : RAND_BYTES + least * sizeof(float),
-                               e);
+            return plan_refuse(
+                plan, least > PRIME_MOST ? UINT64_MAX : RAND_BYTES + least * sizeof(float), e);
         cells = afford < cells ? afford : cells;
     }
     if (v[ROBE_VARIANT].i == ROBE_UMA)

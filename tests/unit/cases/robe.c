@@ -91,8 +91,8 @@ static void adjust(struct parameters *p, struct random *r)
         number[0] = primes[random_below(r, 4)];
     while ((uint64_t)number[0] < least || (uint64_t)number[0] < cells);
     for (size_t i = 1; i < rand->count; i++)
-        number[i] = random_below(r, 8) ? (int64_t)random_below(r, (uint64_t)number[0])
-                                       : number[0] - 1;
+        number[i] =
+            random_below(r, 8) ? (int64_t)random_below(r, (uint64_t)number[0]) : number[0] - 1;
 }
 
 const struct method_case case_robe = {
