@@ -78,6 +78,16 @@ static size_t run_f32_div(const struct kernels *k, const struct input *i, void *
     return i->n * i->dim * 4;
 }
 
+/* Term, step and modulus from what the other loops use: any, within the rules. */
+static size_t run_f32_signs(const struct kernels *k, const struct input *i, void *out)
+{
+    uint32_t modulus = 2 + (uint32_t)i->row[0] * (i->dim % 2 ? 40000000 : 1);
+
+    k->f32_signs(out, i->n * i->dim, (uint32_t)(i->dim * 31337 % modulus),
+                 (uint32_t)(i->n * 987654321 % modulus), modulus);
+    return i->n * i->dim * 4;
+}
+
 static size_t run_f32_to_f16(const struct kernels *k, const struct input *i, void *out)
 {
     k->f32_to_f16(out, i->in, i->n * i->dim);
@@ -119,6 +129,7 @@ static const struct {
     {"f32_add_scaled", run_f32_add_scaled, true},
     {"f32_mul", run_f32_mul, true},
     {"f32_div", run_f32_div, true},
+    {"f32_signs", run_f32_signs, false},
     {"f32_to_f16", run_f32_to_f16, false},
     {"f32_to_bf16", run_f32_to_bf16, false},
     {"f32_to_fused8", run_f32_to_fused8, false},
