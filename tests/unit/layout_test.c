@@ -330,7 +330,8 @@ static void test_many_fields(void **state)
         place[i + 1] = place[i] + i % 1000;
     assert_ok(make(&l, method_find("compo", 5), &fields, place[MANY] * DIM, NULL, &e), e);
     bytes = bytes_of(&l);
-    assert_true(bytes <= place[MANY] * DIM && bytes > place[MANY] * DIM / 10 * 9);
+    assert_true(bytes <= place[MANY] * DIM); /* one R for all: a step of it is much of the table */
+    assert_true(bytes > place[MANY] * DIM / 4 * 3);
     assert_true(layout_tensors(&l) > MANY && layout_tensors(&l) <= 2 * MANY);
     layout_done(&l);
     mem_free(place);
