@@ -194,3 +194,33 @@ int words_settings(struct value *value, struct fit *fit, const struct words *w,
     }
     return -1;
 }
+
+int words_seed(uint64_t *seed, const struct arguments *a)
+{
+    const char *text = option_value(a, "seed");
+
+    if (text && !parse_u64(text, strlen(text), seed))
+        return usage_error(a, "--seed: %s is no number from 0 to 2^64 - 1", QUOTE(text));
+    return -1;
+}
+
+int words_optimizer(const char **out, const struct arguments *a)
+{
+    const char *text = option_value(a, "optimizer");
+    struct optimizer_settings s;
+    struct error e;
+    enum status st = ST_OK;
+
+    if (!text)
+        return -1;
+    optimizer_settings_init(&s);
+    if (*text == '{')
+        st = optimizer_settings_read(&s, text, 0, &e);
+    else
+        st = optimizer_settings_set(&s, "optimizer", text, &e);
+    if (st != ST_OK)
+        return usage_error(a, "--optimizer: %s", e.text);
+    optimizer_settings_done(&s);
+    *out = text;
+    return -1;
+}

@@ -46,3 +46,7 @@ uint64_t words_budget(const struct words *w, uint64_t rows, uint32_t dim);
  */
 int words_settings(struct value *value, struct fit *fit, const struct words *w,
                    const struct method *m, bool some, const struct arguments *a);
+/* --seed, and --optimizer as in struct begin, its words held against their rules. -1 or the exit
+   status. */
+int words_seed(uint64_t *seed, const struct arguments *a);
+int words_optimizer(const char **out, const struct arguments *a);
