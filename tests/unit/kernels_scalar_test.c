@@ -222,8 +222,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_half),           cmocka_unit_test(test_brain),
         cmocka_unit_test(test_fused8_formula), cmocka_unit_test(test_fused8_edges),
-        cmocka_unit_test(test_signs_formula),
-        cmocka_unit_test(test_products),
+        cmocka_unit_test(test_signs_formula),  cmocka_unit_test(test_products),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
