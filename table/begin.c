@@ -158,7 +158,18 @@ void begin_done(struct beginning *b)
 struct drawing {
     struct init init;
     const struct layout *layout;
+    const struct begin *how;
 };
+
+static enum status tell(const struct drawing *d, uint64_t rows, struct error *e)
+{
+    const struct begin *how = d->how;
+    double all = d->layout->rows ? (double)d->layout->rows : 1;
+
+    if (how->progress && !how->progress(how->context, (double)rows / all))
+        return error_set(e, ST_CANCELLED, "stopped");
+    return ST_OK;
+}
 
 /* Every field draws numbers of its own, also where a method names its streams without the field. */
 static enum status draw(void *context, struct parameters *part, size_t parts, struct error *e)
@@ -167,7 +178,7 @@ static enum status draw(void *context, struct parameters *part, size_t parts, st
     enum status st = ST_OK;
     uint64_t first = 0;
 
-    for (size_t i = 0; st == ST_OK && i < parts; first += part[i++].rows) {
+    for (size_t i = 0; i < parts; first += part[i++].rows) {
         struct init own = d->init;
 
         if (d->layout->per_field)
@@ -179,6 +190,10 @@ static enum status draw(void *context, struct parameters *part, size_t parts, st
             st = parameters_check(&part[i], e);
         if (st != ST_OK && d->layout->per_field)
             st = error_prefix(e, st, "field %zu", i);
+        if (st == ST_OK)
+            st = tell(d, first + part[i].rows, e);
+        if (st != ST_OK)
+            break;
     }
     return st;
 }
@@ -206,7 +221,8 @@ enum status begin_create(const char *path, const struct beginning *b, const stru
                          struct table_created *created, struct error *e)
 {
     struct drawing d = {.init = {.seed = how->extras.seed, .deviation = how->deviation},
-                        .layout = &b->layout};
+                        .layout = &b->layout,
+                        .how = how};
     const struct table_source source = {draw, &d};
     struct table_extras extras = how->extras;
     float *weight = NULL;

@@ -32,6 +32,10 @@ struct begin {
     /* keys, hashed_ids, fallback, frequency, seed; an origin that is not said is "create". Its
        optimizer is not read. Where the frequency is known, it weighs the rows. */
     struct table_extras extras;
+    /* Asked now and then with the share of rows that is drawn; false stops with ST_CANCELLED. May
+       be NULL. */
+    bool (*progress)(void *context, double done);
+    void *context;
 };
 
 /* What will be made. */

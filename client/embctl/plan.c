@@ -161,24 +161,6 @@ static int plan_one(const struct method *m, const struct plan_question *q, const
     return done;
 }
 
-static int read_size(struct plan_question *q, const struct words *w, const struct arguments *a)
-{
-    const char *rows = option_value(a, "rows"), *dim = option_value(a, "dim");
-    uint64_t columns;
-
-    if (!rows && !w->field_count)
-        return usage_error(a, "how many rows? (--rows or --fields)");
-    if (!dim)
-        return usage_error(a, "how many columns? (--dim)");
-    q->rows = w->field_rows;
-    if (rows && (!parse_u64(rows, strlen(rows), &q->rows) || q->rows > INT64_MAX))
-        return usage_error(a, "--rows: %s is no number from 0 to 2^63 - 1", QUOTE(rows));
-    if (!parse_u64(dim, strlen(dim), &columns) || columns < 1 || columns > METHOD_DIM_MAX)
-        return usage_error(a, "--dim: %s is no number from 1 to %d", QUOTE(dim), METHOD_DIM_MAX);
-    q->dim = (uint32_t)columns;
-    return -1;
-}
-
 static int read_optimizer(struct plan_question *q, const struct arguments *a)
 {
     const char *name = option_value(a, "optimizer");
@@ -205,7 +187,7 @@ static int ask(const struct words *w, const struct arguments *a)
 
     if (name && !m)
         return usage_error(a, "there is no method %s (embctl methods lists them)", QUOTE(name));
-    done = read_size(&q, w, a);
+    done = words_size(&q.rows, &q.dim, w, a);
     if (done < 0)
         done = read_optimizer(&q, a);
     if (done >= 0)

@@ -164,6 +164,24 @@ void words_done(struct words *w)
     *w = (struct words){0};
 }
 
+int words_size(uint64_t *rows, uint32_t *dim, const struct words *w, const struct arguments *a)
+{
+    const char *n = option_value(a, "rows"), *d = option_value(a, "dim");
+    uint64_t columns;
+
+    if (!n && !w->field_count)
+        return usage_error(a, "how many rows? (--rows or --fields)");
+    if (!d)
+        return usage_error(a, "how many columns? (--dim)");
+    *rows = w->field_rows;
+    if (n && (!parse_u64(n, strlen(n), rows) || *rows > INT64_MAX))
+        return usage_error(a, "--rows: %s is no number from 0 to 2^63 - 1", QUOTE(n));
+    if (!parse_u64(d, strlen(d), &columns) || columns < 1 || columns > METHOD_DIM_MAX)
+        return usage_error(a, "--dim: %s is no number from 1 to %d", QUOTE(d), METHOD_DIM_MAX);
+    *dim = (uint32_t)columns;
+    return -1;
+}
+
 uint64_t words_budget(const struct words *w, uint64_t rows, uint32_t dim)
 {
     uint64_t budget = w->budget;

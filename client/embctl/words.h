@@ -38,6 +38,8 @@ struct words {
    any case. */
 int words_read(struct words *w, const struct arguments *a);
 void words_done(struct words *w);
+/* --rows, or what the fields have together, and --dim. -1 or the exit status. */
+int words_size(uint64_t *rows, uint32_t *dim, const struct words *w, const struct arguments *a);
 /* The budget in bytes for a table of this size; 0: none. */
 uint64_t words_budget(const struct words *w, uint64_t rows, uint32_t dim);
 /* The settings as a method understands them: value [METHOD_SETTINGS_MAX], zeroed, and with a fit
