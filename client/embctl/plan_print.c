@@ -136,8 +136,11 @@ static void print_tensors_of(const struct plan *plan)
         const struct tensor *t = &p.tensor[i];
 
         if (t->name)
-            line[count++] =
-                (struct tensor_line){t->name, dtype_name(t->dtype), t->shape, t->rank, t->bytes};
+            line[count++] = (struct tensor_line){.name = t->name,
+                                                 .dtype = dtype_name(t->dtype),
+                                                 .shape = t->shape,
+                                                 .rank = t->rank,
+                                                 .bytes = t->bytes};
     }
     putchar('\n');
     print_tensors(line, count);
