@@ -16,17 +16,35 @@ static uint64_t full_bytes(const struct plan *part)
     return part->rows * part->dim * sizeof(float); /* of an array that is in memory or in a file */
 }
 
-static enum status copy_settings(struct plan *part, const struct value *chosen, struct error *e)
+/* The settings of part `place`. */
+static enum status copy_settings(struct layout *l, size_t place, const struct value *chosen,
+                                 struct error *e)
 {
+    struct plan *part = &l->part[place];
+
     for (size_t i = 0; chosen && i < part->method->settings_count; i++) {
+        const struct setting *s = &part->method->settings[i];
+        const int64_t *list = chosen[i].list;
+        size_t n = chosen[i].n;
+
+        if (chosen[i].set && s->by_field && l->per_field) {
+            if (n != l->part_count)
+                return error_set(e, ST_INVALID,
+                                 "%s has %zu entries; it must have one for each field, which are "
+                                 "%zu",
+                                 s->name, n, l->part_count);
+            list += place;
+            n = 1;
+        }
         part->value[i] = chosen[i];
         part->value[i].list = NULL;
+        part->value[i].n = n;
         if (!chosen[i].list)
             continue;
-        part->value[i].list = mem_zero(chosen[i].n, sizeof *chosen[i].list);
+        part->value[i].list = mem_zero(n, sizeof *list);
         if (!part->value[i].list)
             return error_memory(e, "settings");
-        memcpy(part->value[i].list, chosen[i].list, chosen[i].n * sizeof *chosen[i].list);
+        memcpy(part->value[i].list, list, n * sizeof *list);
     }
     return ST_OK;
 }
@@ -64,7 +82,7 @@ enum status layout_open(struct layout *l, const struct method *m, uint64_t rows,
         part->of_field = l->per_field;
         if (!l->per_field)
             part->fields = l->fields;
-        st = copy_settings(part, chosen, e);
+        st = copy_settings(l, i, chosen, e);
     }
     return st;
 }

@@ -64,8 +64,8 @@ struct layout {
 
 /* Begin: one part a field if the method keeps fields apart (method->per_field, and its settings do
    not say otherwise) and there are any, else one part. `chosen` [METHOD_SETTINGS_MAX] are the
-   settings that the user gave, copied into every part; NULL: none. Release with layout_done(), also
-   after a failure. */
+   settings that the user gave, copied into every part (of a list with by_field its entry); NULL:
+   none. Release with layout_done(), also after a failure. */
 MUST_CHECK enum status layout_open(struct layout *l, const struct method *m, uint64_t rows,
                                    uint32_t dim, const struct fields *fields, uint64_t budget,
                                    const struct value *chosen, struct error *e);
