@@ -54,6 +54,7 @@ struct layout {
     uint32_t dim;
     struct fields fields; /* borrowed; count 0: the table has none */
     uint64_t budget;      /* bytes for all parts; 0: none */
+    uint64_t need;        /* bytes; what the refusal of a budget said, 0 for any other failure */
     bool per_field;       /* each part is a field */
     /* part[i].method is the layout's, or full for a field that compression would not make smaller.
      */
@@ -77,5 +78,7 @@ MUST_CHECK enum status layout_bytes(const struct layout *l, uint64_t *bytes, str
  */
 double layout_author_words(const struct layout *l);
 void layout_done(struct layout *l);
+/* The refusal of a budget below `need` bytes; for method->share. */
+enum status layout_refuse(struct layout *l, uint64_t need, struct error *e);
 /* Turn a part into a full field. For method->share; the part's settings are released. */
 void layout_full(struct layout *l, size_t part);

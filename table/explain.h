@@ -6,11 +6,11 @@
 #include "table/table.h"
 
 struct explained {
-    bool known;       /* else the id gets the default row and there are no facts */
-    uint64_t row;     /* of the table */
-    bool has_field;   /* the table has fields: … */
-    size_t field;     /* … the row belongs to this one … */
-    uint64_t local;   /* … where it is this row */
+    bool known;     /* else the id gets the default row and there are no facts */
+    uint64_t row;   /* of the table */
+    bool has_field; /* the table has fields: … */
+    size_t field;   /* … the row belongs to this one … */
+    uint64_t local; /* … where it is this row */
     const struct parameters *part;
     struct explanation facts;
     float *values; /* [dim] the resulting row */

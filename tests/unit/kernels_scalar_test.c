@@ -156,6 +156,30 @@ static void test_fused8_edges(void **state)
     }
 }
 
+static void test_signs_formula(void **state)
+{
+    static const uint32_t moduli[] = {1, 2, 3, 17, 2038074743, 2147483647, (uint32_t)1 << 31};
+    struct random r = {4};
+    float x[DIM_MAX];
+
+    (void)state;
+    for (int turn = 0; turn < 3000; turn++) {
+        uint32_t modulus = moduli[(size_t)turn % COUNT(moduli)];
+        uint32_t term = (uint32_t)random_below(&r, modulus);
+        uint32_t step = (uint32_t)random_below(&r, modulus);
+        size_t n = random_below(&r, DIM_MAX + 1);
+
+        for (size_t j = 0; j < n; j++)
+            x[j] = (float)j;
+        kernels_levels[0]->f32_signs(x, n, term, step, modulus);
+        for (size_t j = 0; j < n; j++) {
+            int odd = (term + (uint64_t)j * step) % modulus % 2;
+
+            assert_true(x[j] == (odd ? (float)j : -(float)j) && (signbit(x[j]) == 0) == odd);
+        }
+    }
+}
+
 /* Sums in their stated order, bit for bit. */
 static void test_products(void **state)
 {
@@ -198,6 +222,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_half),           cmocka_unit_test(test_brain),
         cmocka_unit_test(test_fused8_formula), cmocka_unit_test(test_fused8_edges),
+        cmocka_unit_test(test_signs_formula),
         cmocka_unit_test(test_products),
     };
 

@@ -79,6 +79,16 @@ static size_t run_f32_div(const struct kernels *k, const struct input *i, void *
     return i->n * i->dim * 4;
 }
 
+/* Term, step and modulus from what the other loops use: any, within the rules. */
+static size_t run_f32_signs(const struct kernels *k, const struct input *i, void *out)
+{
+    uint32_t modulus = 2 + (uint32_t)i->row[0] * (i->dim % 2 ? 40000000 : 1);
+
+    k->f32_signs(out, i->n * i->dim, (uint32_t)(i->dim * 31337 % modulus),
+                 (uint32_t)(i->n * 987654321 % modulus), modulus);
+    return i->n * i->dim * 4;
+}
+
 static size_t run_f32_rows_product(const struct kernels *k, const struct input *i, void *out)
 {
     size_t width = i->dim < 9 ? 1 : i->dim % 9 + 1; /* of a narrow table, here the same numbers */
@@ -138,6 +148,7 @@ static const struct {
     {"f32_add_scaled", run_f32_add_scaled, true},
     {"f32_mul", run_f32_mul, true},
     {"f32_div", run_f32_div, true},
+    {"f32_signs", run_f32_signs, false},
     {"f32_rows_product", run_f32_rows_product, true},
     {"f32_add_products", run_f32_add_products, true},
     {"f32_to_f16", run_f32_to_f16, false},
