@@ -122,7 +122,7 @@ static uint64_t total_at(const struct layout *l, double ratio)
     return total;
 }
 
-static enum status refuse(const struct layout *l, uint64_t need, struct error *e)
+enum status layout_refuse(const struct layout *l, uint64_t need, struct error *e)
 {
     char bytes[32], rows[32], budget[32];
 
@@ -141,7 +141,7 @@ static enum status share_evenly(struct layout *l, struct error *e)
     if (total_at(l, high) <= l->budget) {
         low = high;
     } else if ((least = total_at(l, low)) > l->budget) {
-        return refuse(l, least, e);
+        return layout_refuse(l, least, e);
     } else {
         for (int i = 0; i < HALVINGS && high - low > 1e-15; i++) {
             double middle = low + (high - low) / 2;
@@ -186,7 +186,7 @@ static enum status make_fields(struct layout *l, struct error *e)
     }
     if (st == ST_OK)
         st = layout_bytes(l, &bytes, e);
-    return st == ST_OK && l->budget && bytes > l->budget ? refuse(l, bytes, e) : st;
+    return st == ST_OK && l->budget && bytes > l->budget ? layout_refuse(l, bytes, e) : st;
 }
 
 enum status layout_make(struct layout *l, struct error *e)

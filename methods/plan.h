@@ -77,5 +77,7 @@ MUST_CHECK enum status layout_bytes(const struct layout *l, uint64_t *bytes, str
  */
 double layout_author_words(const struct layout *l);
 void layout_done(struct layout *l);
+/* The refusal of a budget below `need` bytes for all parts; for method->share. */
+enum status layout_refuse(const struct layout *l, uint64_t need, struct error *e);
 /* Turn a part into a full field. For method->share; the part's settings are released. */
 void layout_full(struct layout *l, size_t part);
