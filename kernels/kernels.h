@@ -50,6 +50,14 @@ struct kernels {
     void (*f32_mul)(void *acc, const void *in, size_t n);                 /* acc *= in */
     void (*f32_div)(void *acc, float divisor, size_t n);                  /* acc /= divisor */
 
+    /* out [m][n] = a [m][k] * b [k][n]: each element is summed from 0 in the order of k, so it does
+       not depend on m and n. Rows of b begin `stride` floats after one another. */
+    void (*f32_product)(void *out, const float *a, const float *b, size_t stride, size_t m,
+                        size_t k, size_t n);
+    /* The sum of a[j] * b[j], as sixteen sums of every sixteenth place, which are then halved in
+       number by adding the upper half to the lower one. */
+    float (*f32_dot)(const float *a, const float *b, size_t n);
+
     /* To IEEE half, nearest even, overflow to infinity; to bfloat16, nearest even; NaN stays NaN.
      */
     void (*f32_to_f16)(void *out, const void *in, size_t n);
