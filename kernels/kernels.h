@@ -67,6 +67,14 @@ struct kernels {
        which are then joined. */
     void (*f32_add_products)(float *acc, const float *matrix, size_t n, size_t dim, const void *in);
 
+    /* out [m][n] = a [m][k] * b [k][n]: each element is summed from 0 in the order of k, so it does
+       not depend on m and n. Rows of b begin `stride` floats after one another. */
+    void (*f32_product)(void *out, const float *a, const float *b, size_t stride, size_t m,
+                        size_t k, size_t n);
+    /* The sum of a[j] * b[j], as sixteen sums of every sixteenth place, which are then halved in
+       number by adding the upper half to the lower one. */
+    float (*f32_dot)(const float *a, const float *b, size_t n);
+
     /* To IEEE half, nearest even, overflow to infinity; to bfloat16, nearest even; NaN stays NaN.
      */
     void (*f32_to_f16)(void *out, const void *in, size_t n);
