@@ -4,16 +4,17 @@
 
 #include <stdlib.h>
 
+/* What training leaves of random rows, with a margin. */
 static const struct variant variants[] = {
-    {"k=12 width=9", 300, 5, 0, 0.8, NULL},
-    {"k=3 width=17 hash_arith=i32_trunc", 200, 19, 0, 1, NULL},
-    {"k=7 width=5 hash_arith=i32_floor m=1000", 100, 3, 0, 1, NULL},
-    {"k=10 width=7 dist=normal", 150, 4, 0, 1, NULL},
-    {"k=18 width=4 dist=normal hash_arith=i32_trunc", 100, 2, 0, 1, NULL},
-    {"k=9 width=6 m=1099511627776", 90, 7, 0, 1, NULL},
-    {"k=5 width=4 m=2305843009213693952 bn_eps=0.01", 90, 1, 0, 1, NULL},
-    {"", 500, 5, 6000, 1, NULL},
-    {"k=4 width=3", 1, 6, 0, 1, NULL},
+    {"k=12 width=9", 300, 5, 0, 0.9, NULL},
+    {"k=3 width=17 hash_arith=i32_trunc", 200, 19, 0, 0.88, NULL},
+    {"k=7 width=5 hash_arith=i32_floor m=1000", 100, 3, 0, 0.94, NULL},
+    {"k=10 width=7 dist=normal", 150, 4, 0, 0.88, NULL},
+    {"k=18 width=4 dist=normal hash_arith=i32_trunc", 100, 2, 0, 0.85, NULL},
+    {"k=9 width=6 m=1099511627776", 90, 7, 0, 0.87, NULL},
+    {"k=5 width=4 m=2305843009213693952 bn_eps=0.01", 90, 1, 0, 0.87, NULL},
+    {"", 500, 5, 6000, 0.87, NULL},
+    {"k=4 width=3", 1, 6, 0, 1e-12, NULL},
     {"", 0, 5, 0, 0, NULL},
     {NULL, 0, 0, 0, 0, NULL},
 };
