@@ -49,6 +49,17 @@ struct kernels {
     void (*f32_add_scaled)(void *acc, const void *in, float w, size_t n); /* acc += w * in */
     void (*f32_mul)(void *acc, const void *in, size_t n);                 /* acc *= in */
     void (*f32_div)(void *acc, float divisor, size_t n);                  /* acc /= divisor */
+    /* acc[j] is negated where (term + j * step) mod modulus is even; term and step are below the
+       modulus, which is at most 2^31 */
+    void (*f32_signs)(void *acc, size_t n, uint32_t term, uint32_t step, uint32_t modulus);
+
+    /* out[i] = table[row[i]] times matrix [width][dim], each sum in the order of the width;
+       width >= 1. */
+    void (*f32_rows_product)(void *out, const float *table, size_t width, const uint64_t *row,
+                             size_t n, const float *matrix, size_t dim);
+    /* acc[k] += the inner product of row k of matrix [n][dim] and in [dim], as 16 sums side by side
+       which are then joined. */
+    void (*f32_add_products)(float *acc, const float *matrix, size_t n, size_t dim, const void *in);
 
     /* To IEEE half, nearest even, overflow to infinity; to bfloat16, nearest even; NaN stays NaN.
      */

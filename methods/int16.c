@@ -41,4 +41,5 @@ const struct method method_int16 = {
     .unit_load = integer_unit_load,
     .unit_store = integer_unit_store,
     .plan = integer_plan,
+    .init = integer_init,
 };

@@ -62,6 +62,9 @@ MUST_CHECK enum status integer_check(struct parameters *p, struct error *e);
 uint64_t integer_work(const struct parameters *p);
 MUST_CHECK enum status integer_plan(struct plan *plan, struct error *e);
 
+/* method->init. A scale that is not set becomes one that leaves room for training. */
+MUST_CHECK enum status integer_init(const struct init *init, struct parameters *p, struct error *e);
+
 /* Training: method->gradient, unit_load and unit_store. */
 void integer_gradient(const struct parameters *p, const uint64_t *row, size_t n, const float *grad,
                       struct gradients *out);

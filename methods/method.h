@@ -31,6 +31,9 @@ struct setting {
     int64_t min, max;     /* integers; both 0: any */
     const char *fallback; /* the value if the key is absent, as text; NULL: see `optional` */
     bool optional;        /* without a fallback: may be absent (value.set tells); else required */
+    /* A list with an entry for each field: a layout whose parts are fields gives each part its own
+       entry, as a list of one. */
+    bool by_field;
     const char *when; /* "qparam=table": the key is due only then, and refused otherwise; or NULL.
                          See condition_holds() */
     const char *help; /* one sentence for people */

@@ -22,4 +22,5 @@ extern const struct command command_methods;
 extern const struct command command_compress;
 extern const struct command command_inspect;
 extern const struct command command_verify;
+extern const struct command command_explain;
 extern const struct command command_export;
