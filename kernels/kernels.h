@@ -84,6 +84,27 @@ struct kernels {
        lrintf((x - min) * 255 / (max - min + 1e-8f)), clamped to 0..255. A range above FLT_MAX
        counts as FLT_MAX, a minimum of -0 is written as 0, NaN counts as the minimum. */
     void (*f32_to_fused8)(void *out, const void *in, size_t dim);
+
+    /* Matrices, row after row. out[i][j] = sum over l < depth of a[i][l] * b[l][j], from l = 0 on;
+       n rows, dim columns. A row does not depend on the others. */
+    void (*f32_product)(void *out, const float *a, const float *b, size_t n, size_t depth,
+                        size_t dim);
+    /* out[i][l] = sum over j < dim of a[i][j] * b[l][j], n rows, depth columns: sixteen sums, of j
+       that are equal modulo 16, added up in halves at the end. */
+    void (*f32_dots)(float *out, const float *a, const float *b, size_t n, size_t depth,
+                     size_t dim);
+    /* acc[l][j] += a[i][l] * b[i][j] for i = 0, then i = 1 and so on to n */
+    void (*f32_outer_add)(float *acc, const float *a, const float *b, size_t n, size_t depth,
+                          size_t dim);
+
+    /* out[t] = ((a[t] x + b[t]) mod p[t]) mod m. All are integers: x < 2^40, 0 <= a, b < p,
+       1 <= m <= p < 2^26; over_p[t] = 1 / p[t]. */
+    void (*hash_small)(float *out, double x, const double *a, const double *b, const double *p,
+                       const double *over_p, double m, size_t n);
+    void (*f32_affine)(void *acc, const float *scale, const float *shift,
+                       size_t n);                                /* acc = acc * scale + shift */
+    void (*f32_mish)(void *acc, size_t n);                       /* y tanh(ln(1 + e^y)) for y */
+    void (*f32_mish_back)(void *acc, const float *in, size_t n); /* acc *= mish'(in) */
 };
 
 /* The chosen level. Set by kernels_init(), before the first use, and never changed afterwards. */
