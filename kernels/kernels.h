@@ -45,6 +45,12 @@ struct kernels {
     void (*i16_rows_each)(void *out, const int16_t *q, size_t dim, const uint64_t *row, size_t n,
                           const float *qparams);
 
+    /* out[i][j] = (float)q[row[i]][j] * scale[row[i]] + bias, scale [N] */
+    void (*i8_rows_scaled)(void *out, const int8_t *q, size_t dim, const uint64_t *row, size_t n,
+                           const float *scale, float bias);
+    void (*i16_rows_scaled)(void *out, const int16_t *q, size_t dim, const uint64_t *row, size_t n,
+                            const float *scale, float bias);
+
     void (*f32_add)(void *acc, const void *in, size_t n);                 /* acc += in */
     void (*f32_add_scaled)(void *acc, const void *in, float w, size_t n); /* acc += w * in */
     void (*f32_mul)(void *acc, const void *in, size_t n);                 /* acc *= in */

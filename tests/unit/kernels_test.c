@@ -47,6 +47,15 @@ typedef size_t run(const struct kernels *k, const struct input *i, void *out);
         return i->n * i->dim * 4;                                                                  \
     }
 
+#define SCALED_CASE(name, type)                                                                    \
+    static size_t run_##name##_rows_scaled(const struct kernels *k, const struct input *i,         \
+                                           void *out)                                              \
+    {                                                                                              \
+        k->name##_rows_scaled(out, (const type *)i->table, i->dim, i->row, i->n, i->qparams,       \
+                              i->bias);                                                            \
+        return i->n * i->dim * 4;                                                                  \
+    }
+
 ROWS_CASE(f32_rows, float)
 ROWS_CASE(f16_rows, uint16_t)
 ROWS_CASE(bf16_rows, uint16_t)
@@ -54,6 +63,8 @@ INTEGER_CASES(u8, uint8_t)
 INTEGER_CASES(i8, int8_t)
 INTEGER_CASES(u16, uint16_t)
 INTEGER_CASES(i16, int16_t)
+SCALED_CASE(i8, int8_t)
+SCALED_CASE(i16, int16_t)
 
 static size_t run_f32_add(const struct kernels *k, const struct input *i, void *out)
 {
@@ -144,6 +155,8 @@ static const struct {
     {"i8_rows_each", run_i8_rows_each, true},
     {"u16_rows_each", run_u16_rows_each, true},
     {"i16_rows_each", run_i16_rows_each, true},
+    {"i8_rows_scaled", run_i8_rows_scaled, true},
+    {"i16_rows_scaled", run_i16_rows_scaled, true},
     {"f32_add", run_f32_add, true},
     {"f32_add_scaled", run_f32_add_scaled, true},
     {"f32_mul", run_f32_mul, true},
