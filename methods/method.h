@@ -177,8 +177,8 @@ struct method {
     /* Choose the settings and free sizes that fit the budget; see methods/plan.h. NULL: nothing is
        open. */
     enum status (*plan)(struct plan *plan, struct error *e);
-    /* Share a layout's budget among its fields: settings, sizes or budgets of the parts, each of
-       which is then planned. NULL: one ratio for all. */
+    /* Share a layout's budget among its fields: settings, sizes or budgets of the parts, which add
+       up to no more than the layout's; each part is then planned. NULL: one ratio for all. */
     enum status (*share)(struct layout *l, struct error *e);
     /* 32-bit words of a plan by the authors' way of counting (methods.md, "Memory"). NULL: they
        have none. */
