@@ -85,10 +85,6 @@ struct kernels {
        counts as FLT_MAX, a minimum of -0 is written as 0, NaN counts as the minimum. */
     void (*f32_to_fused8)(void *out, const void *in, size_t dim);
 
-    /* Matrices, row after row. out[i][j] = sum over l < depth of a[i][l] * b[l][j], from l = 0 on;
-       n rows, dim columns. A row does not depend on the others. */
-    void (*f32_product)(void *out, const float *a, const float *b, size_t n, size_t depth,
-                        size_t dim);
     /* out[i][l] = sum over j < dim of a[i][j] * b[l][j], n rows, depth columns: sixteen sums, of j
        that are equal modulo 16, added up in halves at the end. */
     void (*f32_dots)(float *out, const float *a, const float *b, size_t n, size_t depth,
