@@ -21,6 +21,7 @@ const struct command *const commands[] = {
     &command_plan,
     &command_compress,
     &command_create,
+    &command_import,
     &command_inspect,
     &command_verify,
     &command_explain,
