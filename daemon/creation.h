@@ -20,7 +20,7 @@ void creation_free(struct creation *c); /* NULL is fine */
 MUST_CHECK enum status creation_make(int *fd, struct creation *c,
                                      const struct table_settings *settings, const char *path,
                                      uint64_t most, struct error *e);
-/* Where the file of a table of that name is written meanwhile, in the data folder; yours (mem_free),
-   NULL without memory. What begins like that and is there at a start is of a crash. */
+/* Where the file of a table of that name is written meanwhile, in the data folder; yours
+   (mem_free), NULL without memory. What begins like that and is there at a start is of a crash. */
 #define CREATION_PREFIX "create."
 char *creation_path(const char *data_dir, const char *name);

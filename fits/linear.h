@@ -25,3 +25,9 @@ void gram_across(double *gram, size_t n, const float *x, size_t count, double *r
 void product(float *out, const float *a, const float *b, size_t m, size_t n, size_t k);
 /* out [m][n] = a [m][k] * b [n][k]^T */
 void product_transposed(float *out, const float *a, const float *b, size_t m, size_t n, size_t k);
+/* out [m][n] = a [k][m]^T * b [k][n] */
+void product_of_columns(float *out, const float *a, const float *b, size_t m, size_t n, size_t k);
+
+/* b [n][m] becomes the x of a x = b, for a positive definite a [n][n], of which the upper triangle
+   is read and overwritten. ST_PRECONDITION if it is not positive definite. */
+MUST_CHECK enum status solve_positive(double *a, size_t n, double *b, size_t m, struct error *e);

@@ -34,7 +34,7 @@ void optimizer_settings_init(struct optimizer_settings *s)
         .epsilon = 1e-8,
         .beta1 = 0.9,
         .beta2 = 0.999,
-        .scale_lr = 2e-5,
+        .scale_lr = -1,
     };
 }
 
@@ -52,7 +52,7 @@ enum status optimizer_suits(const struct optimizer_settings *s, const struct par
                              "%s is for tensors of F32, and \"%s\" holds %s; sgd and "
                              "rowwise_adagrad train it",
                              s->optimizer->name, p->tensor[i].name, dtype_name(p->tensor[i].dtype));
-    return ST_OK;
+    return p->method->trainable ? p->method->trainable(p, e) : ST_OK;
 }
 
 static double rate_of(const struct optimizer_settings *s, const char *name, double rate)
