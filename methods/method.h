@@ -31,6 +31,9 @@ struct setting {
     int64_t min, max;     /* integers; both 0: any */
     const char *fallback; /* the value if the key is absent, as text; NULL: see `optional` */
     bool optional;        /* without a fallback: may be absent (value.set tells); else required */
+    /* A list with an entry for each field: a layout whose parts are fields gives each part its own
+       entry, as a list of one. */
+    bool by_field;
     const char *when; /* "qparam=table": the key is due only then, and refused otherwise; or NULL.
                          See condition_holds() */
     const char *help; /* one sentence for people */
@@ -205,6 +208,10 @@ bool condition_holds(const struct method *m, const struct value *value, const ch
    names the setting. A list is comma-separated. value->list is yours (mem_free). */
 MUST_CHECK enum status setting_parse(const struct setting *s, const char *text, struct value *value,
                                      struct error *e);
+/* Write a set value as setting_parse() reads it, cut to the room; a cut text ends in "…". Returns
+   `out`. */
+const char *setting_format(char *out, size_t room, const struct setting *s,
+                           const struct value *value);
 /* Check an integer (or each of a list) against the declaration. */
 MUST_CHECK enum status setting_check(const struct setting *s, const struct value *value,
                                      struct error *e);

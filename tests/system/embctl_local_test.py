@@ -190,9 +190,7 @@ def test_files_of_others(folder):
     """Files that Python wrote: all variants of all methods."""
     for case in reference.cases():
         path = tablefile.write(folder / "case.safetensors", case.bytes)
-        array = np.load(io.BytesIO(good("export", path, "-o", "-")))
-        assert array.tobytes() == case.rows.tobytes(), case.name
-        assert document("verify", path)["rows"] == len(case.rows)
+        assert document("verify", path)["rows"] == case.count
         assert document("inspect", path)["method"] == case.method
         text = good("inspect", path).decode()
         assert "tensor" in text and case.method in text
