@@ -56,7 +56,7 @@ enum status optimizer_suits(const struct optimizer_settings *s, const struct par
                              "%s is for tensors of F32, and \"%s\" holds %s; sgd and "
                              "rowwise_adagrad train it",
                              s->optimizer->name, p->tensor[i].name, dtype_name(p->tensor[i].dtype));
-    return p->method->trainable ? p->method->trainable(p, e) : ST_OK;
+    return ST_OK;
 }
 
 static double rate_of(const struct optimizer_settings *s, const char *name, double rate)
