@@ -36,6 +36,8 @@ const char *call_index_name(unsigned index)
         [CALL_UNLOAD] = "Unload",
         [CALL_SAVE] = "Save",
         [CALL_RESTORE] = "Restore",
+        [CALL_CREATE] = "Create",
+        [CALL_EXPLAIN] = "Explain",
         [CALL_STATS] = "Query",
         [CALL_HEALTH_CHECK] = "Health.Check",
         [CALL_HEALTH_WATCH] = "Health.Watch",

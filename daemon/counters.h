@@ -20,6 +20,8 @@ enum call_index {
     CALL_UNLOAD,
     CALL_SAVE,
     CALL_RESTORE,
+    CALL_CREATE,
+    CALL_EXPLAIN,
     CALL_STATS,
     CALL_HEALTH_CHECK,
     CALL_HEALTH_WATCH,

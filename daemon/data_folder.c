@@ -3,6 +3,7 @@
    would let go of SQLite's locks. */
 #include "daemon/data_folder.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -12,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "daemon/creation.h"
 
 static enum status lock_folder(int folder, int *lock, const char *path, struct error *e)
 {
@@ -38,6 +40,23 @@ static enum status lock_folder(int folder, int *lock, const char *path, struct e
     return ST_OK;
 }
 
+/* Tables that were being made when a daemon died. */
+static void remove_unfinished(int folder)
+{
+    int again = dup(folder);
+    DIR *list = again < 0 ? NULL : fdopendir(again);
+
+    if (!list) {
+        if (again >= 0)
+            close(again);
+        return; /* they only take room */
+    }
+    for (struct dirent *entry; (entry = readdir(list));)
+        if (!strncmp(entry->d_name, CREATION_PREFIX, strlen(CREATION_PREFIX)))
+            unlinkat(folder, entry->d_name, 0);
+    closedir(list);
+}
+
 enum status data_folder_open(int *lock, const char *path, struct error *e)
 {
     enum status st;
@@ -49,6 +68,8 @@ enum status data_folder_open(int *lock, const char *path, struct error *e)
     if (folder < 0)
         return error_errno(e, errno, "cannot open the data folder %s", QUOTE(path));
     st = lock_folder(folder, lock, path, e);
+    if (st == ST_OK)
+        remove_unfinished(folder);
     close(folder);
     return st;
 }

@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "daemon/config.h"
+#include "daemon/creation.h"
 #include "daemon/server.h"
 #include "daemon/writer_parts.h"
 
@@ -67,8 +68,8 @@ static void give_up(struct writer *w, struct order *o, enum status st)
                     o->at, status_name(st), o->error.text);
     } else if (st != ST_CANCELLED) {
         log_limited(&limit, 5, LOG_INFO, "%s refused table=%s file=%s status=%s error=%s",
-                    o->kind == ORDER_RESTORE ? "restore" : "load", o->name,
-                    QUOTE(o->file ? o->file : ""), status_name(st), o->error.text);
+                    o->creation ? "create" : "load", o->name, QUOTE(o->file ? o->file : ""),
+                    status_name(st), o->error.text);
     }
     order_answer(o, st);
 }
@@ -185,11 +186,21 @@ static enum status prepare_restore(struct writer *w, struct order *o)
     return o->resets ? ST_OK : table_settings_read(&o->settings, r->options, &o->error);
 }
 
+/* There is no file to look at. The table lives in its folder, and that is what it is known by. */
+static enum status prepare_creation(struct writer *w, struct order *o)
+{
+    o->file = writer_folder(w, o->name);
+    o->path = creation_path(w->server->config->data_dir, o->name);
+    o->most = w->server->config->max_create_bytes;
+    return o->file && o->path ? ST_OK : error_memory(&o->error, "table");
+}
+
 /* What the writer alone can say. From here on the table stays as it is until the load is over. */
 static enum status prepare(struct writer *w, struct order *o)
 {
     struct entry *entry = catalog_find(w->catalog, o->name, strlen(o->name));
     enum status st = o->kind == ORDER_RESTORE ? prepare_restore(w, o)
+                     : o->creation            ? prepare_creation(w, o)
                                               : order_prepare(o, w->registry, w->import_fd);
 
     if (st == ST_OK && w->registry)

@@ -181,6 +181,12 @@ static void write_tables(struct evbuffer *out, const struct catalog *c)
         damaged += table_value(c->entry[i], METRIC_DAMAGED);
     metrics_whole(out, "tables", "gauge", "Tables that are served, damaged ones too.", c->count);
     metrics_whole(out, "tables_damaged", "gauge", "Tables that cannot be served.", damaged);
+    metrics_family(out, "table_info", "gauge", "1 for each table, with its method and dimension.");
+    for (size_t i = 0; i < c->count; i++)
+        if (c->entry[i]->table)
+            evbuffer_add_printf(
+                out, "embd_table_info{table=\"%s\",method=\"%s\",dim=\"%" PRIu32 "\"} 1\n",
+                c->entry[i]->name, c->entry[i]->table->method->name, c->entry[i]->table->dim);
     for (unsigned m = 0; m < sizeof table_metrics / sizeof *table_metrics; m++) {
         metrics_family(out, table_metrics[m].name, "gauge", table_metrics[m].help);
         for (size_t i = 0; i < c->count; i++)

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "daemon/call.h"
+#include "daemon/creation.h"
 #include "daemon/thread.h"
 #include "daemon/worker.h"
 #include "table/training.h"
@@ -51,6 +52,8 @@ void order_unref(struct order *o)
         close(o->fd);
     training_free(o->training);
     table_close(o->table);
+    creation_free(o->creation);
+    mem_free(o->path);
     mem_free(o->folder);
     mem_free(o->file);
     mem_free(o);
@@ -128,8 +131,12 @@ static enum status open_file(struct order *o)
 
 void order_load(struct order *o)
 {
-    enum status st = o->kind == ORDER_RESTORE ? order_open_snapshot(o) : open_file(o);
+    enum status st = ST_OK;
 
+    if (o->creation)
+        st = creation_make(&o->fd, o->creation, &o->settings, o->path, o->most, &o->error);
+    if (st == ST_OK)
+        st = o->kind == ORDER_RESTORE ? order_open_snapshot(o) : open_file(o);
     o->opened = st == ST_OK;
     if (st == ST_OK && o->folder)
         st = order_train(o);

@@ -20,6 +20,7 @@
 #include "table/catalog.h"
 
 struct call;
+struct creation;
 struct worker;
 
 enum order_kind {
@@ -43,6 +44,9 @@ struct order {
     char *file;                    /* absolute */
     const char
         *relative; /* the part of `file` below import_dir, which it must not leave; or NULL */
+    struct creation *creation; /* ORDER_LOAD of a file that is yet to be made (Create), … */
+    char *path;                /* … here, … */
+    uint64_t most;             /* … with at most so many bytes of parameters; else NULL */
     struct table_settings settings;
     bool replace, forget;
     bool reload; /* part of a reload of the configuration */

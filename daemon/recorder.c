@@ -270,6 +270,22 @@ static bool memory_due(const struct recorder *r, int64_t now)
     return r->catalog && (r->memory_minute != now / 60 || r->memory_number != r->catalog->number);
 }
 
+/* What a table is, when it is another one than before. */
+static enum status write_content(struct recorder *r, const struct entry *entry, struct error *e)
+{
+    const struct table *t = entry->table;
+    struct table_content content;
+
+    if (!t || r->record[entry->slot].loaded_us == entry->loaded_us)
+        return ST_OK;
+    content = (struct table_content){.method = t->method->name,
+                                     .rows = t->rows,
+                                     .dim = t->dim,
+                                     .parameter_bytes = t->bytes,
+                                     .work = t->work};
+    return statistics_content(r->db, entry->name, &content, e);
+}
+
 /* The rows of the minute: all once, and those of tables that are new in it. */
 static enum status write_memory(struct recorder *r, int64_t now, struct error *e)
 {
@@ -289,6 +305,8 @@ static enum status write_memory(struct recorder *r, int64_t now, struct error *e
         if (!all && r->record[entry->slot].loaded_us == entry->loaded_us)
             continue;
         st = statistics_memory(r->db, now, entry->name, &t, e);
+        if (st == ST_OK)
+            st = write_content(r, entry, e);
         if (st != ST_OK)
             return st;
     }

@@ -130,6 +130,7 @@ static void log_served(const struct change *c, const struct order *o, const stru
     log_info("table %s table=%s file=%s method=%s optimizer=%s rows=%llu dim=%u bytes=%llu "
              "version=%llu generation=%llu lsn=%llu checked=%s us=%llu",
              o->kind == ORDER_RESTORE ? "restored"
+             : o->creation            ? "created"
              : c->old                 ? "replaced"
                                       : "loaded",
              o->name, QUOTE(o->file), t->method->name,

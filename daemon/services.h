@@ -15,6 +15,7 @@ extern const struct rpc rpc_lookup;
 extern const struct rpc rpc_push, rpc_push_stream;
 extern const struct rpc rpc_position, rpc_forget;
 extern const struct rpc rpc_list, rpc_describe, rpc_load, rpc_unload, rpc_save, rpc_restore;
+extern const struct rpc rpc_create, rpc_explain;
 extern const struct rpc rpc_stats_query;
 extern const struct rpc rpc_health_check, rpc_health_list, rpc_health_watch;
 extern const struct rpc rpc_reflection, rpc_reflection_v1alpha;

@@ -3,6 +3,8 @@
    parts. One thread. */
 #include "fits/fit.h"
 
+#include <string.h>
+
 #define METHOD(name) extern const struct fitter fitter_##name;
 #include "methods/methods.def"
 #undef METHOD
@@ -18,6 +20,34 @@ const struct fitter *fitter_find(const struct method *m)
 #include "methods/methods.def"
 #undef METHOD
     return NULL;
+}
+
+int fit_option(const struct method *m, const char *name, size_t n)
+{
+    const struct fitter *f = fitter_find(m);
+
+    for (size_t i = 0; f && i < f->options_count; i++)
+        if (strlen(f->options[i].name) == n && memcmp(f->options[i].name, name, n) == 0)
+            return (int)i;
+    return -1;
+}
+
+enum status fit_option_set(struct fit *f, const struct method *m, int option, const char *text,
+                           struct error *e)
+{
+    const struct setting *s = &fitter_find(m)->options[option];
+    struct value value;
+    enum status st = setting_parse(s, text, &value, e);
+
+    if (st != ST_OK)
+        return st;
+    if (strcmp(s->name, "seconds") == 0) {
+        if (value.r <= 0)
+            return error_set(e, ST_INVALID, "seconds must be above 0, not %g", value.r);
+        f->seconds = value.r;
+    }
+    f->option[option] = value;
+    return ST_OK;
 }
 
 enum status fit_progress(const struct fit *f, double done, struct error *e)
@@ -55,12 +85,13 @@ static bool tell_part(void *context, double done)
 void fit_part_init(struct fit_part *part, const struct fit *whole, uint64_t first, uint64_t rows,
                    double from, double to)
 {
-    *part = (struct fit_part){
-        .fit = *whole, .whole = whole, .first = first, .from = from, .to = to};
+    *part =
+        (struct fit_part){.fit = *whole, .whole = whole, .first = first, .from = from, .to = to};
     part->fit.rows = rows;
     part->fit.read = read_part;
     part->fit.progress = tell_part;
     part->fit.context = part;
+    part->fit.seconds = whole->seconds * (to - from);
     part->fit.weight = whole->weight ? whole->weight + first : NULL;
 }
 

@@ -7,6 +7,8 @@
 
 #include "methods/plan.h"
 
+#define FIT_OPTIONS_MAX 4 /* numbers and choices, no lists */
+
 /* A trained table that can be read more than once, in any order of rows. */
 struct fit {
     uint64_t rows;
@@ -20,8 +22,10 @@ struct fit {
        NULL. */
     bool (*progress)(void *context, double done);
     void *found; /* plan.found of the part being fitted */
-    /* Seconds that a fit without a natural end may take (dhe); 0: the method's own. */
+    /* Seconds that a fit without a natural end may take; 0: the method's own. Parts share it as
+       they share the progress. The option `seconds` is this number. */
     double seconds;
+    struct value option[FIT_OPTIONS_MAX]; /* in the order of fitter->options; zeroed: none given */
 };
 
 static inline float fit_weight(const struct fit *f, uint64_t row)
@@ -34,16 +38,27 @@ MUST_CHECK enum status fit_progress(const struct fit *f, double done, struct err
 /* How one method is fitted: a const struct in fits/, by the method's name. */
 struct fitter {
     /* Look at the table and settle settings and sizes of the layout's parts that it should decide
-       (which fields get which width, how many blocks are different, which rows are frequent), within
-       the budget. The layout is open and not made. NULL: the plan alone decides. */
+       (which fields get which width, how many blocks are different, which rows are frequent),
+       within the budget. The layout is open and not made. NULL: the plan alone decides. */
     enum status (*study)(const struct fit *fit, struct layout *l, struct error *e);
     /* Fill the parameters of one part (allocated, zeroed). `fit` has the part's rows. */
     enum status (*fit)(const struct fit *fit, struct parameters *p, struct error *e);
     /* A fit that holds the table, or more than its own parameters and a block of rows, in memory.
        Others stream. */
     bool in_memory;
+    /* How the fit works, not what it makes: how long, how many steps. Given like settings (--set),
+       never written into the file. No name is that of a setting of the method. */
+    const struct setting *options;
+    size_t options_count;
 };
 const struct fitter *fitter_find(const struct method *m); /* NULL if it cannot be fitted */
+
+/* Place of an option of the method's fit, or -1. */
+int fit_option(const struct method *m, const char *name, size_t n);
+/* Read the text of an option (a place that fit_option() gave) into the fit; ST_INVALID with a
+   sentence that names it. */
+MUST_CHECK enum status fit_option_set(struct fit *f, const struct method *m, int option,
+                                      const char *text, struct error *e);
 
 /* `l` is open; study and make it. The study tells progress from 0 to 1. */
 MUST_CHECK enum status fit_layout(const struct fit *fit, struct layout *l, struct error *e);
@@ -69,6 +84,7 @@ struct fit_error {
     double cosine_mean;  /* weighted mean over rows with both norms above 0; 1 if there are none */
     double cosine_worst; /* smallest over the same rows; 1 if there are none */
     uint64_t worst_row;
+    double plain_relative, plain_cosine_mean; /* the same with all weights 1 */
 };
 MUST_CHECK enum status fit_measure(const struct fit *f, const struct parameters *part, size_t parts,
                                    struct fit_error *out, struct error *e);

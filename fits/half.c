@@ -5,7 +5,7 @@
 #include "kernels/kernels.h"
 
 static enum status half_fit(const struct fit *fit, struct parameters *p, float largest,
-                     void (*convert)(void *out, const void *in, size_t n), struct error *e)
+                            void (*convert)(void *out, const void *in, size_t n), struct error *e)
 {
     uint16_t *weight = p->tensor[0].data;
     struct scan s;

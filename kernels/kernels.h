@@ -48,10 +48,35 @@ struct kernels {
     void (*i16_rows_each)(void *out, const int16_t *q, size_t dim, const uint64_t *row, size_t n,
                           const float *qparams);
 
+    /* out[i][j] = (float)q[row[i]][j] * scale[row[i]] + bias, scale [N] */
+    void (*i8_rows_scaled)(void *out, const int8_t *q, size_t dim, const uint64_t *row, size_t n,
+                           const float *scale, float bias);
+    void (*i16_rows_scaled)(void *out, const int16_t *q, size_t dim, const uint64_t *row, size_t n,
+                            const float *scale, float bias);
+
     void (*f32_add)(void *acc, const void *in, size_t n);                 /* acc += in */
     void (*f32_add_scaled)(void *acc, const void *in, float w, size_t n); /* acc += w * in */
     void (*f32_mul)(void *acc, const void *in, size_t n);                 /* acc *= in */
     void (*f32_div)(void *acc, float divisor, size_t n);                  /* acc /= divisor */
+    /* acc[j] is negated where (term + j * step) mod modulus is even; term and step are below the
+       modulus, which is at most 2^31 */
+    void (*f32_signs)(void *acc, size_t n, uint32_t term, uint32_t step, uint32_t modulus);
+
+    /* out[i] = table[row[i]] times matrix [width][dim], each sum in the order of the width;
+       width >= 1. */
+    void (*f32_rows_product)(void *out, const float *table, size_t width, const uint64_t *row,
+                             size_t n, const float *matrix, size_t dim);
+    /* acc[k] += the inner product of row k of matrix [n][dim] and in [dim], as 16 sums side by side
+       which are then joined. */
+    void (*f32_add_products)(float *acc, const float *matrix, size_t n, size_t dim, const void *in);
+
+    /* out [m][n] = a [m][k] * b [k][n]: each element is summed from 0 in the order of k, so it does
+       not depend on m and n. Rows of b begin `stride` floats after one another. */
+    void (*f32_product)(void *out, const float *a, const float *b, size_t stride, size_t m,
+                        size_t k, size_t n);
+    /* The sum of a[j] * b[j], as sixteen sums of every sixteenth place, which are then halved in
+       number by adding the upper half to the lower one. */
+    float (*f32_dot)(const float *a, const float *b, size_t n);
 
     /* To IEEE half, nearest even, overflow to infinity; to bfloat16, nearest even; NaN stays NaN.
      */
@@ -63,6 +88,22 @@ struct kernels {
        counts as FLT_MAX, a minimum of -0 is written as 0, NaN counts as the minimum. */
     void (*f32_to_fused8)(void *out, const void *in, size_t dim);
 
+    /* out[i][l] = sum over j < dim of a[i][j] * b[l][j], n rows, depth columns: sixteen sums, of j
+       that are equal modulo 16, added up in halves at the end. */
+    void (*f32_dots)(float *out, const float *a, const float *b, size_t n, size_t depth,
+                     size_t dim);
+    /* acc[l][j] += a[i][l] * b[i][j] for i = 0, then i = 1 and so on to n */
+    void (*f32_outer_add)(float *acc, const float *a, const float *b, size_t n, size_t depth,
+                          size_t dim);
+
+    /* out[t] = ((a[t] x + b[t]) mod p[t]) mod m. All are integers: x < 2^40, 0 <= a, b < p,
+       1 <= m <= p < 2^26; over_p[t] = 1 / p[t]. */
+    void (*hash_small)(float *out, double x, const double *a, const double *b, const double *p,
+                       const double *over_p, double m, size_t n);
+    void (*f32_affine)(void *acc, const float *scale, const float *shift,
+                       size_t n);                                /* acc = acc * scale + shift */
+    void (*f32_mish)(void *acc, size_t n);                       /* y tanh(ln(1 + e^y)) for y */
+    void (*f32_mish_back)(void *acc, const float *in, size_t n); /* acc *= mish'(in) */
     /* out[i] = i * step + the i-th of n codes of `bits` bits (0 to 16), which lie one after the
        other, the least significant bit first, in (n * bits + 7) / 8 bytes at any address. */
     void (*codes_unpack)(uint32_t *out, const void *codes, unsigned bits, uint32_t step, size_t n);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Compositional embeddings: quotient and remainder of an id choose a row each from two small
-   tables, so that all ids differ. Budget, fit and gradients are in files of their own. */
+   tables, so that all ids differ. Budget, start,
+   explanation, fit and gradients are in files of their own. */
 #include "methods/compo.h"
 
 #include <inttypes.h>
@@ -190,4 +191,8 @@ const struct method method_compo = {
     .gradient = compo_gradient,
     .pool_gradient = compo_pool_gradient,
     .plan = compo_plan,
+    .share = compo_share,
+    .author_words = compo_author_words,
+    .init = compo_init,
+    .explain = compo_explain,
 };

@@ -3,6 +3,7 @@
    its vector is their product, their sum, or one after the other. */
 #pragma once
 
+#include "methods/init.h"
 #include "methods/plan.h"
 
 #define COMPO_BATCH 128 /* ids split at a time, on the stack */
@@ -41,4 +42,21 @@ void compo_gradient(const struct parameters *p, const uint64_t *row, size_t n, c
 void compo_pool_gradient(const struct parameters *p, const uint64_t *row, const void *weights,
                          size_t n, float divisor, const float *grad, struct gradients *out,
                          float *scratch);
+
+/* Sizes of a plan: rows, and the columns that each row of the two tables has. */
+struct compo_sizes {
+    uint64_t rows, q_dim, r_dim;
+    int64_t quotient;
+};
+/* Settle all settings but the collisions. */
+MUST_CHECK enum status compo_sizes(struct plan *plan, struct compo_sizes *s, struct error *e);
+/* Floats of both tables; UINT64_MAX if they are more than can be counted. */
+uint64_t compo_floats(const struct compo_sizes *s, uint64_t collisions);
+/* The least that any R needs, and the first R that needs no more. */
+uint64_t compo_fewest_floats(const struct compo_sizes *s, uint64_t *collisions);
 MUST_CHECK enum status compo_plan(struct plan *plan, struct error *e);
+MUST_CHECK enum status compo_share(struct layout *l, struct error *e);
+double compo_author_words(const struct plan *plan);
+
+MUST_CHECK enum status compo_init(const struct init *init, struct parameters *p, struct error *e);
+void compo_explain(const struct parameters *p, uint64_t row, struct explanation *x);

@@ -1,23 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* How many collisions fit a budget. With R of them the tables have ceil(N/R) and R rows; the fewer,
-   the closer the fit, so the smallest R within the budget is taken. */
+   the closer the fit, so the smallest R within the budget is taken. Fields have theirs from
+   compo_share.c. */
 #include "methods/compo.h"
 
 #include <math.h>
 
-/* Sizes of a plan: rows, and the columns that each row of the two tables has. */
-struct sizes {
-    uint64_t rows, q_dim, r_dim;
-    int64_t quotient;
-};
-
-static uint64_t q_rows(const struct sizes *s, uint64_t collisions)
+static uint64_t q_rows(const struct compo_sizes *s, uint64_t collisions)
 {
     return s->rows ? compo_quotient(s->rows - 1, collisions, s->quotient) + 1 : 0;
 }
 
-/* Floats of both tables; UINT64_MAX if they are more than can be counted. */
-static uint64_t floats(const struct sizes *s, uint64_t collisions)
+uint64_t compo_floats(const struct compo_sizes *s, uint64_t collisions)
 {
     uint64_t q, r;
 
@@ -29,7 +23,7 @@ static uint64_t floats(const struct sizes *s, uint64_t collisions)
 
 /* Between these R lies every one with N/R * q_dim + R * r_dim <= limit: the roots of a quadratic,
    taken a little wider than they are computed. False if there is none. */
-static bool bracket(const struct sizes *s, double limit, uint64_t *low, uint64_t *high)
+static bool bracket(const struct compo_sizes *s, double limit, uint64_t *low, uint64_t *high)
 {
     double n = (double)s->rows, q = (double)s->q_dim, r = (double)s->r_dim;
     double root = limit * limit - 4 * n * q * r, from, to;
@@ -46,28 +40,32 @@ static bool bracket(const struct sizes *s, double limit, uint64_t *low, uint64_t
 /* The smallest R with at most `limit` floats; 0 if there is none. The scan is short: the bracket
    ignores only that quotients are rounded up, so its lower end is near the answer, and where there
    is no answer the bracket itself is narrow. */
-static uint64_t fewest_collisions(const struct sizes *s, uint64_t limit)
+static uint64_t fewest_collisions(const struct compo_sizes *s, uint64_t limit)
 {
     uint64_t low, high;
 
     if (bracket(s, (double)limit, &low, &high))
         for (uint64_t r = low; r <= high; r++)
-            if (floats(s, r) <= limit)
+            if (compo_floats(s, r) <= limit)
                 return r;
     return 0;
 }
 
-/* The least that any R needs: within one row of the real-valued minimum. */
-static uint64_t fewest_floats(const struct sizes *s)
+/* The best R is within one row of the real-valued minimum. */
+uint64_t compo_fewest_floats(const struct compo_sizes *s, uint64_t *collisions)
 {
     double least = 2 * sqrt((double)s->rows * (double)s->q_dim * (double)s->r_dim);
     uint64_t low, high, best = UINT64_MAX;
 
+    *collisions = 1;
     if (bracket(s, least + (double)s->q_dim + (double)s->r_dim, &low, &high))
         for (uint64_t r = low; r <= high; r++) {
-            uint64_t need = floats(s, r);
+            uint64_t need = compo_floats(s, r);
 
-            best = need < best ? need : best;
+            if (need < best) {
+                best = need;
+                *collisions = r;
+            }
         }
     return best;
 }
@@ -84,27 +82,39 @@ static uint64_t root_up(uint64_t n)
     return r ? r : 1;
 }
 
-enum status compo_plan(struct plan *plan, struct error *e)
+enum status compo_sizes(struct plan *plan, struct compo_sizes *s, struct error *e)
 {
-    struct sizes s = {.rows = plan->rows, .q_dim = plan->dim, .r_dim = plan->dim};
     struct value *v = plan->value;
-    uint64_t collisions, need;
-    enum status st;
 
     plan_choose(plan, COMPO_OP, COMPO_MULT);
     plan_choose(plan, COMPO_QUOTIENT, COMPO_INT);
-    s.quotient = v[COMPO_QUOTIENT].i;
-    if (v[COMPO_OP].i == COMPO_CONCAT) {
-        if (plan->dim < 2)
-            return error_set(e, ST_INVALID, "op=concat needs at least 2 columns");
-        s.q_dim = (plan->dim + 1) / 2;
-        s.r_dim = plan->dim / 2;
-    }
+    *s = (struct compo_sizes){.rows = plan->rows,
+                              .q_dim = plan->dim,
+                              .r_dim = plan->dim,
+                              .quotient = v[COMPO_QUOTIENT].i};
+    if (v[COMPO_OP].i != COMPO_CONCAT)
+        return ST_OK;
+    if (plan->dim < 2)
+        return error_set(e, ST_INVALID, "op=concat needs at least 2 columns");
+    s->q_dim = (plan->dim + 1) / 2;
+    s->r_dim = plan->dim / 2;
+    return ST_OK;
+}
+
+enum status compo_plan(struct plan *plan, struct error *e)
+{
+    struct value *v = plan->value;
+    uint64_t collisions, need;
+    struct compo_sizes s;
+    enum status st;
+
+    if ((st = compo_sizes(plan, &s, e)) != ST_OK)
+        return st;
     if (!v[COMPO_COLLISIONS].set) {
         if (!plan->budget) {
             collisions = root_up(plan->rows);
         } else if (!(collisions = fewest_collisions(&s, plan->budget / sizeof(float)))) {
-            need = fewest_floats(&s);
+            need = compo_fewest_floats(&s, &collisions);
             return plan_refuse(plan, need > UINT64_MAX / 4 ? UINT64_MAX : need * 4, e);
         }
         plan_choose(plan, COMPO_COLLISIONS, (int64_t)collisions);
@@ -114,4 +124,15 @@ enum status compo_plan(struct plan *plan, struct error *e)
         (st = plan_size(plan, "DQ", s.q_dim, e)) != ST_OK)
         return st;
     return plan_size(plan, "DR", s.r_dim, e);
+}
+
+/* (Q + R) rows; with concat each has its own width. */
+double compo_author_words(const struct plan *plan)
+{
+    uint64_t q = 0, q_dim = 0, r_dim = 0;
+
+    (void)symbols_get(&plan->size, "Q", 1, &q);
+    (void)symbols_get(&plan->size, "DQ", 2, &q_dim);
+    (void)symbols_get(&plan->size, "DR", 2, &r_dim);
+    return (double)q * (double)q_dim + (double)plan->value[COMPO_COLLISIONS].i * (double)r_dim;
 }

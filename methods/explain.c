@@ -25,13 +25,18 @@ static struct fact *add(struct explanation *x, enum fact_kind kind, const char *
 
     if (x->status != ST_OK)
         return NULL;
-    grown = mem_room(x->fact, &x->room, x->count + 1, sizeof *grown);
-    if (!grown) {
-        x->status = ST_EXHAUSTED;
-        return NULL;
+    if (x->count == x->room) {
+        size_t room = x->room ? 2 * x->room : 8;
+
+        grown = mem_resize(x->fact, room, sizeof *grown);
+        if (!grown) {
+            x->status = ST_EXHAUSTED;
+            return NULL;
+        }
+        x->fact = grown;
+        x->room = room;
     }
-    x->fact = grown;
-    grown += x->count++;
+    grown = x->fact + x->count++;
     *grown = (struct fact){.kind = kind};
     snprintf(grown->name, sizeof grown->name, "%s", name);
     return grown;

@@ -34,7 +34,13 @@ struct explanation {
     struct fact *fact;
     size_t count, room;
     enum status status;
+    uint64_t scan_most; /* elements that may be read to count sharers; 0: any number */
 };
+/* Whether that many may be read; else the sharers are SHARERS_UNKNOWN. */
+static inline bool explain_may_scan(const struct explanation *x, uint64_t elements)
+{
+    return !x->scan_most || elements <= x->scan_most;
+}
 void explanation_done(struct explanation *x);
 
 void explain_number(struct explanation *x, const char *name, int64_t number);

@@ -3,6 +3,7 @@
 #include "methods/plan.h"
 
 #include "kernels/kernels.h"
+#include "methods/explain.h"
 #include "methods/gradient.h"
 
 #define BATCH 256 /* ids turned into slots at a time, on the stack */
@@ -66,6 +67,22 @@ static enum status plan(struct plan *plan, struct error *e)
     return plan_size(plan, "H", count, e);
 }
 
+static double author_words(const struct plan *plan)
+{
+    uint64_t count = 0;
+
+    (void)symbols_get(&plan->size, "H", 1, &count);
+    return (double)count * plan->dim;
+}
+
+static void explain(const struct parameters *p, uint64_t row, struct explanation *x)
+{
+    uint64_t slot = row % slots(p);
+
+    explain_number(x, "slot", (int64_t)slot);
+    explain_cells(x, p, TABLE, slot, 0, p->dim, (p->rows - 1 - slot) / slots(p));
+}
+
 const struct method method_hash = {
     .name = "hash",
     .title = "hash table with collisions",
@@ -78,4 +95,6 @@ const struct method method_hash = {
     .rows = rows,
     .gradient = gradient,
     .plan = plan,
+    .author_words = author_words,
+    .explain = explain,
 };

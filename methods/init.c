@@ -2,6 +2,7 @@
 /* Random numbers by place, and the start that suits most methods. No state. */
 #include "methods/init.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -56,6 +57,7 @@ void init_normal(const struct init *init, const struct tensor *t, double deviati
 {
     struct draws d = draws_of(init, t->name);
 
+    assert(t->dtype == DT_F32 || t->dtype == DT_F16 || t->dtype == DT_BF16);
     for (size_t i = 0; i < t->count; i++) {
         float x = (float)(deviation * draw_normal(&d, i));
 

@@ -2,6 +2,8 @@
 /* A table's plan, field by field. One thread. */
 #include "methods/plan.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -14,17 +16,35 @@ static uint64_t full_bytes(const struct plan *part)
     return part->rows * part->dim * sizeof(float); /* of an array that is in memory or in a file */
 }
 
-static enum status copy_settings(struct plan *part, const struct value *chosen, struct error *e)
+/* The settings of part `place`. */
+static enum status copy_settings(struct layout *l, size_t place, const struct value *chosen,
+                                 struct error *e)
 {
+    struct plan *part = &l->part[place];
+
     for (size_t i = 0; chosen && i < part->method->settings_count; i++) {
+        const struct setting *s = &part->method->settings[i];
+        const int64_t *list = chosen[i].list;
+        size_t n = chosen[i].n;
+
+        if (chosen[i].set && s->by_field && l->per_field) {
+            if (n != l->part_count)
+                return error_set(e, ST_INVALID,
+                                 "%s has %zu entries; it must have one for each field, which are "
+                                 "%zu",
+                                 s->name, n, l->part_count);
+            list += place;
+            n = 1;
+        }
         part->value[i] = chosen[i];
         part->value[i].list = NULL;
+        part->value[i].n = n;
         if (!chosen[i].list)
             continue;
-        part->value[i].list = mem_zero(chosen[i].n, sizeof *chosen[i].list);
+        part->value[i].list = mem_zero(n, sizeof *list);
         if (!part->value[i].list)
             return error_memory(e, "settings");
-        memcpy(part->value[i].list, chosen[i].list, chosen[i].n * sizeof *chosen[i].list);
+        memcpy(part->value[i].list, list, n * sizeof *list);
     }
     return ST_OK;
 }
@@ -62,7 +82,7 @@ enum status layout_open(struct layout *l, const struct method *m, uint64_t rows,
         part->of_field = l->per_field;
         if (!l->per_field)
             part->fields = l->fields;
-        st = copy_settings(part, chosen, e);
+        st = copy_settings(l, i, chosen, e);
     }
     return st;
 }
@@ -76,92 +96,170 @@ void layout_full(struct layout *l, size_t part)
     *p = full;
 }
 
-/* What a field takes with this budget, or with the least it can be held to, or left full. The lists
-   of the settings are borrowed, so only what the trial adds is released. */
-static uint64_t trial(const struct plan *part, uint64_t budget, bool *full)
+enum status layout_refuse(struct layout *l, uint64_t need, struct error *e)
 {
-    uint64_t bytes = 0, most = full_bytes(part);
-    struct plan p;
+    char bytes[32], rows[32], budget[32], fields[48] = "";
 
-    *full = true;
-    for (int turn = 0; turn < 2; turn++) {
-        enum status st;
-
-        p = *part;
-        p.found = NULL;
-        p.budget = budget ? budget : 1;
-        st = plan_make(&p, NULL);
-        if (st == ST_OK)
-            st = plan_bytes(&p, &bytes, NULL);
-        for (size_t i = 0; i < METHOD_SETTINGS_MAX; i++)
-            if (p.value[i].list != part->value[i].list)
-                mem_free(p.value[i].list);
-        if (st == ST_OK) {
-            *full = bytes >= most && part->rows;
-            return *full ? most : bytes;
-        }
-        if (p.need <= budget || p.need >= most)
-            return most;
-        budget = p.need;
-    }
-    return most;
+    l->need = need;
+    if (l->fields.count)
+        snprintf(fields, sizeof fields, " in %zu field%s", l->fields.count,
+                 l->fields.count == 1 ? "" : "s");
+    return error_set(e, ST_INVALID, "%s needs at least %s for %s x %" PRIu32 "%s; the budget is %s",
+                     l->method->name, format_bytes(bytes, need), format_count(rows, l->rows),
+                     l->dim, fields, format_bytes(budget, l->budget));
 }
 
+/* What a field gets. */
+struct take {
+    uint64_t budget, bytes;
+    bool full;
+};
+
+/* A plan on trial. The lists of the settings are borrowed, so only what the plan adds is released.
+   `*need` is more than 0 if the budget was too small. */
+static enum status try_budget(const struct plan *part, uint64_t budget, uint64_t *bytes,
+                              uint64_t *need, struct error *e)
+{
+    struct plan p = *part;
+    enum status st;
+
+    p.found = NULL;
+    p.need = 0;
+    p.budget = budget;
+    st = plan_make(&p, e);
+    if (st == ST_OK)
+        st = plan_bytes(&p, bytes, e);
+    for (size_t i = 0; i < METHOD_SETTINGS_MAX; i++)
+        if (p.value[i].list != part->value[i].list)
+            mem_free(p.value[i].list);
+    *need = st == ST_INVALID ? p.need : 0;
+    return st;
+}
+
+/* The budget if it can be kept, or else the least that can; full where that is not larger. */
+static enum status take(const struct layout *l, size_t i, uint64_t budget, struct take *t,
+                        struct error *e)
+{
+    const struct plan *part = &l->part[i];
+    bool may_stay = !l->method->keeps_fields || part->method != l->method;
+    uint64_t most = full_bytes(part), need;
+    enum status st;
+
+    t->budget = budget ? budget : 1;
+    st = try_budget(part, t->budget, &t->bytes, &need, e);
+    if (st != ST_OK && need > t->budget) {
+        t->budget = need;
+        st = may_stay && need >= most ? ST_OK : try_budget(part, need, &t->bytes, &need, e);
+        t->bytes = may_stay && t->budget >= most ? most : t->bytes;
+    }
+    t->full = st == ST_OK && may_stay && t->bytes >= most;
+    t->bytes = t->full ? most : t->bytes;
+    return st == ST_OK ? st : error_prefix(e, st, "field %zu", i);
+}
+
+/* Part of the float32 bytes, which are at most 2^64 - 1 together. */
 static uint64_t share_of(const struct plan *part, double ratio)
 {
-    return (uint64_t)((double)full_bytes(part) * ratio);
+    double share = (double)full_bytes(part) * ratio;
+
+    return share < 0x1p63 ? (uint64_t)share : INT64_MAX;
 }
 
-static uint64_t total_at(const struct layout *l, double ratio)
+/* Bytes of all fields at one ratio. */
+static enum status total_at(const struct layout *l, double ratio, uint64_t *total, struct error *e)
 {
-    uint64_t total = 0;
-    bool full;
+    struct take t;
 
-    for (size_t i = 0; i < l->part_count; i++)
-        total += trial(&l->part[i], share_of(&l->part[i], ratio), &full);
-    return total;
+    *total = 0;
+    for (size_t i = 0; i < l->part_count; i++) {
+        enum status st = take(l, i, share_of(&l->part[i], ratio), &t, e);
+
+        if (st != ST_OK)
+            return st;
+        if (__builtin_add_overflow(*total, t.bytes, total))
+            *total = UINT64_MAX;
+    }
+    return ST_OK;
 }
 
-static enum status refuse(const struct layout *l, uint64_t need, struct error *e)
+/* The largest ratio that the budget allows. It stops where the largest field would no longer get
+   another byte. */
+static enum status find_ratio(struct layout *l, double *ratio, struct error *e)
 {
-    char bytes[32], rows[32], budget[32];
+    double low = 0, high = 1, largest = 1;
+    uint64_t total;
+    enum status st = total_at(l, high, &total, e);
 
-    return error_set(e, ST_INVALID,
-                     "%s needs at least %s for %s x %lu in %zu fields; the budget is %s",
-                     l->method->name, format_bytes(bytes, need), format_count(rows, l->rows),
-                     (unsigned long)l->dim, l->part_count, format_bytes(budget, l->budget));
+    if (st == ST_OK && total <= l->budget) {
+        *ratio = high;
+        return ST_OK;
+    }
+    if (st == ST_OK)
+        st = total_at(l, low, &total, e);
+    if (st == ST_OK && total > l->budget)
+        return layout_refuse(l, total, e);
+    for (size_t i = 0; i < l->part_count; i++) {
+        double bytes = (double)full_bytes(&l->part[i]);
+
+        largest = bytes > largest ? bytes : largest;
+    }
+    for (int i = 0; st == ST_OK && i < HALVINGS && (high - low) * largest >= 1; i++) {
+        double middle = low + (high - low) / 2;
+
+        st = total_at(l, middle, &total, e);
+        if (total <= l->budget)
+            low = middle;
+        else
+            high = middle;
+    }
+    *ratio = low;
+    return st;
 }
 
-/* One ratio for all fields, the largest that the budget allows. */
+/* One ratio for all fields. A field that cannot use all of its share is promised no more than what
+   the others leave, so that the promises add up to the budget: whoever keeps his, as a study of the
+   table may, breaks none. */
 static enum status share_evenly(struct layout *l, struct error *e)
 {
-    double low = 0, high = 1;
-    uint64_t least;
+    double ratio = 0;
+    uint64_t left;
+    enum status st = find_ratio(l, &ratio, e);
 
-    if (total_at(l, high) <= l->budget) {
-        low = high;
-    } else if ((least = total_at(l, low)) > l->budget) {
-        return refuse(l, least, e);
-    } else {
-        for (int i = 0; i < HALVINGS && high - low > 1e-15; i++) {
-            double middle = low + (high - low) / 2;
-
-            if (total_at(l, middle) <= l->budget)
-                low = middle;
-            else
-                high = middle;
-        }
-    }
+    if (st == ST_OK)
+        st = total_at(l, ratio, &left, e);
+    if (st != ST_OK)
+        return st;
+    left = l->budget - left;
     for (size_t i = 0; i < l->part_count; i++) {
-        uint64_t budget = share_of(&l->part[i], low), bytes;
-        bool full;
+        struct take t;
+        uint64_t more;
 
-        bytes = trial(&l->part[i], budget, &full);
-        if (full)
+        st = take(l, i, share_of(&l->part[i], ratio), &t, e);
+        if (st != ST_OK)
+            return st;
+        if (t.full) {
             layout_full(l, i);
-        else
-            l->part[i].budget = bytes > budget || !budget ? bytes : budget;
+            continue;
+        }
+        more = t.budget - t.bytes < left ? t.budget - t.bytes : left;
+        left -= more;
+        l->part[i].budget = t.bytes + more ? t.bytes + more : 1;
     }
+    return ST_OK;
+}
+
+static enum status make_field(struct layout *l, size_t i, struct error *e)
+{
+    struct plan *part = &l->part[i];
+    enum status st = plan_make(part, e);
+    uint64_t bytes;
+
+    if (st == ST_OK)
+        st = plan_bytes(part, &bytes, e);
+    if (st != ST_OK)
+        return error_prefix(e, st, "field %zu", i);
+    if (bytes >= full_bytes(part) && !l->method->keeps_fields)
+        layout_full(l, i);
     return ST_OK;
 }
 
@@ -172,29 +270,25 @@ static enum status make_fields(struct layout *l, struct error *e)
 
     if (l->budget)
         st = l->method->share ? l->method->share(l, e) : share_evenly(l, e);
-    for (size_t i = 0; st == ST_OK && i < l->part_count; i++) {
-        struct plan *part = &l->part[i];
-
-        if (part->method->plan || part->method->settings_count)
-            st = plan_make(part, e);
-        if (st == ST_OK)
-            st = plan_bytes(part, &bytes, e);
-        if (st == ST_OK && part->rows && bytes >= full_bytes(part) && !l->method->keeps_fields)
-            layout_full(l, i);
-        if (st != ST_OK)
-            st = error_prefix(e, st, "field %zu", i);
-    }
+    for (size_t i = 0; st == ST_OK && i < l->part_count; i++)
+        st = make_field(l, i, e);
     if (st == ST_OK)
         st = layout_bytes(l, &bytes, e);
-    return st == ST_OK && l->budget && bytes > l->budget ? refuse(l, bytes, e) : st;
+    return st == ST_OK && l->budget && bytes > l->budget ? layout_refuse(l, bytes, e) : st;
 }
 
 enum status layout_make(struct layout *l, struct error *e)
 {
+    enum status st;
+
+    l->need = 0;
     if (l->per_field)
         return make_fields(l, e);
     l->part[0].budget = l->budget;
-    return plan_make(&l->part[0], e);
+    l->part[0].need = 0;
+    st = plan_make(&l->part[0], e);
+    l->need = st == ST_OK ? 0 : l->part[0].need;
+    return st;
 }
 
 enum status layout_bytes(const struct layout *l, uint64_t *bytes, struct error *e)
@@ -206,7 +300,8 @@ enum status layout_bytes(const struct layout *l, uint64_t *bytes, struct error *
 
         if (st != ST_OK)
             return st;
-        total += own;
+        if (__builtin_add_overflow(total, own, &total))
+            return error_set(e, ST_EXHAUSTED, "%s would be larger than memory", l->method->name);
     }
     *bytes = total;
     return ST_OK;
@@ -216,15 +311,13 @@ double layout_author_words(const struct layout *l)
 {
     double words = 0;
 
+    if (!l->method->author_words)
+        return -1;
     for (size_t i = 0; i < l->part_count; i++) {
         const struct plan *part = &l->part[i];
 
-        if (part->method->author_words)
-            words += part->method->author_words(part);
-        else if (part->method == l->method)
-            return -1;
-        else
-            words += (double)part->rows * part->dim;
+        words += part->method->author_words ? part->method->author_words(part)
+                                            : (double)part->rows * part->dim;
     }
     return words;
 }

@@ -42,8 +42,7 @@ enum status plan_size(struct plan *plan, const char *name, uint64_t size, struct
     return symbols_set(&plan->size, name, strlen(name), size, e);
 }
 
-/* Whether the settings so far call for the tensor in a plan. */
-static bool planned(const struct plan *plan, size_t tensor)
+bool plan_has(const struct plan *plan, size_t tensor)
 {
     const struct tensor_decl *d = &plan->method->tensors[tensor];
 
@@ -90,7 +89,7 @@ enum status plan_bytes(const struct plan *plan, uint64_t *bytes, struct error *e
     for (size_t i = 0; i < m->tensors_count; i++) {
         struct tensor t;
 
-        if (!planned(plan, i))
+        if (!plan_has(plan, i))
             continue;
         if ((st = plan_tensor(plan, i, &symbols, &t, e)) != ST_OK)
             return st;
@@ -152,7 +151,7 @@ enum status plan_parameters(const struct plan *plan, struct parameters *p, struc
     if ((st = plan_symbols(plan, &symbols, e)) != ST_OK)
         return st;
     for (size_t i = 0; i < m->tensors_count; i++)
-        if (planned(plan, i) && (st = plan_tensor(plan, i, &symbols, &made.tensor[i], e)) != ST_OK)
+        if (plan_has(plan, i) && (st = plan_tensor(plan, i, &symbols, &made.tensor[i], e)) != ST_OK)
             return st;
     memcpy(made.value, plan->value, sizeof made.value);
     for (size_t i = 0; i < METHOD_SETTINGS_MAX; i++)

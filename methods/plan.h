@@ -32,6 +32,8 @@ struct plan {
 MUST_CHECK enum status plan_make(struct plan *plan, struct error *e);
 /* Bytes of the planned tensors. */
 MUST_CHECK enum status plan_bytes(const struct plan *plan, uint64_t *bytes, struct error *e);
+/* Whether the plan, as far as its settings are known, has the tensor. */
+bool plan_has(const struct plan *plan, size_t tensor);
 /* The refusal of a budget below `need` bytes; for method->plan. */
 enum status plan_refuse(struct plan *plan, uint64_t need, struct error *e);
 /* Set what is still open; for method->plan. A size that is there stays. */
@@ -52,6 +54,7 @@ struct layout {
     uint32_t dim;
     struct fields fields; /* borrowed; count 0: the table has none */
     uint64_t budget;      /* bytes for all parts; 0: none */
+    uint64_t need;        /* bytes; what the refusal of a budget said, 0 for any other failure */
     bool per_field;       /* each part is a field */
     /* part[i].method is the layout's, or full for a field that compression would not make smaller.
      */
@@ -61,8 +64,8 @@ struct layout {
 
 /* Begin: one part a field if the method keeps fields apart (method->per_field, and its settings do
    not say otherwise) and there are any, else one part. `chosen` [METHOD_SETTINGS_MAX] are the
-   settings that the user gave, copied into every part; NULL: none. Release with layout_done(), also
-   after a failure. */
+   settings that the user gave, copied into every part (of a list with by_field its entry); NULL:
+   none. Release with layout_done(), also after a failure. */
 MUST_CHECK enum status layout_open(struct layout *l, const struct method *m, uint64_t rows,
                                    uint32_t dim, const struct fields *fields, uint64_t budget,
                                    const struct value *chosen, struct error *e);
@@ -75,5 +78,7 @@ MUST_CHECK enum status layout_bytes(const struct layout *l, uint64_t *bytes, str
  */
 double layout_author_words(const struct layout *l);
 void layout_done(struct layout *l);
+/* The refusal of a budget below `need` bytes; for method->share. */
+enum status layout_refuse(struct layout *l, uint64_t need, struct error *e);
 /* Turn a part into a full field. For method->share; the part's settings are released. */
 void layout_full(struct layout *l, size_t part);

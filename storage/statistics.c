@@ -15,7 +15,11 @@ static const char stats_2[] =
 #include "storage/sql/stats_2.inc"
     ;
 
-static const char *const migrations[] = {stats_1, stats_2};
+static const char stats_3[] =
+#include "storage/sql/stats_3.inc"
+    ;
+
+static const char *const migrations[] = {stats_1, stats_2, stats_3};
 
 static const struct database_format stats_format = {
     .file = "stats.db",
@@ -188,6 +192,28 @@ enum status statistics_memory(struct statistics *s, int64_t time_s, const char *
         bind_count(statement, 3, counts->private_bytes);
         bind_count(statement, 4, counts->mapped_bytes);
         bind_count(statement, 5, counts->allocated_bytes);
+        st = database_run(s->db, statement, e);
+    }
+    if (st != ST_OK)
+        database_rollback(s->db);
+    return st;
+}
+
+enum status statistics_content(struct statistics *s, const char *table,
+                               const struct table_content *content, struct error *e)
+{
+    sqlite3_stmt *statement;
+    enum status st;
+    int64_t id = 0;
+
+    if ((st = statistics_table_id(s, table, &id, e)) == ST_OK) {
+        statement = database_statement(s->db, CONTENT_SET);
+        sqlite3_bind_int64(statement, 1, id);
+        sqlite3_bind_text(statement, 2, content->method, -1, SQLITE_STATIC);
+        bind_count(statement, 3, content->rows);
+        bind_count(statement, 4, content->dim);
+        bind_count(statement, 5, content->parameter_bytes);
+        bind_count(statement, 6, content->work);
         st = database_run(s->db, statement, e);
     }
     if (st != ST_OK)

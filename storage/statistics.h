@@ -24,6 +24,12 @@ struct memory_counts {
     uint64_t private_bytes, mapped_bytes, allocated_bytes;
 };
 
+/* What a table is. */
+struct table_content {
+    const char *method;
+    uint64_t rows, dim, parameter_bytes, work;
+};
+
 struct statistics_options {
     uint64_t keep_minutes_s; /* rows by the minute older than this are folded into hours */
     uint64_t keep_hours_s;   /* rows by the hour older than this are deleted */
@@ -46,6 +52,9 @@ MUST_CHECK enum status statistics_add(struct statistics *s, int64_t time_s, cons
 /* Set the memory row of that minute; table "" is the process. */
 MUST_CHECK enum status statistics_memory(struct statistics *s, int64_t time_s, const char *table,
                                          const struct memory_counts *counts, struct error *e);
+/* Set what a table is, as it is served now. */
+MUST_CHECK enum status statistics_content(struct statistics *s, const char *table,
+                                          const struct table_content *content, struct error *e);
 MUST_CHECK enum status statistics_commit(struct statistics *s, struct error *e);
 /* Fold and delete what is old at `time_s`, a bounded amount a call; `*more` if something is left.
  */

@@ -17,6 +17,7 @@ enum stats_statement {
     BUCKET_ADD,
     ERROR_ADD,
     MEMORY_SET,
+    CONTENT_SET,
     USAGE_OLDEST,
     USAGE_TO_HOUR,
     BUCKETS_TO_HOUR,

@@ -73,6 +73,9 @@ const char *const statistics_statements[STATS_STATEMENTS] = {
     [MEMORY_SET] = "INSERT INTO memory "
                    "(seconds, start, table_id, private_bytes, mapped_bytes, allocated_bytes) "
                    "VALUES (60, ?, ?, ?, ?, ?) " SET_MEMORY,
+    [CONTENT_SET] =
+        "INSERT OR REPLACE INTO content "
+        "(table_id, method, rows, dim, parameter_bytes, work) VALUES (?, ?, ?, ?, ?, ?)",
     [USAGE_OLDEST] = "SELECT id FROM usage WHERE seconds = 60 AND start < ? ORDER BY start LIMIT 1",
     [USAGE_TO_HOUR] = "INSERT INTO usage "
                       "(seconds, start, table_id, call_id, count, ids, missing, sum_us, max_us) "

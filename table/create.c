@@ -9,7 +9,9 @@
 
 #include "base/memory.h"
 #include "base/text.h"
+#include "methods/cost.h"
 #include "table/config.h"
+#include "table/header_tensor.h"
 #include "table/table.h"
 
 #define EXTRAS 3
@@ -45,9 +47,14 @@ static enum status check_arguments(const struct making *m, struct error *e)
 
 static enum status plan_parts(struct making *m, struct error *e)
 {
-    size_t parts = m->layout->part_count, most = parts * METHOD_TENSORS_MAX + EXTRAS;
+    size_t parts = m->layout->part_count;
+    uint64_t most = layout_tensors(m->layout) + EXTRAS;
     enum status st = ST_OK;
 
+    if (most > TENSORS_MOST)
+        return error_set(e, ST_INVALID,
+                         "a table file has at most %d tensors; these %zu fields need %" PRIu64,
+                         TENSORS_MOST, parts, most - EXTRAS);
     m->part = mem_zero(parts, sizeof *m->part);
     m->place = mem_zero(parts, sizeof *m->place);
     m->tensor = mem_zero(most, sizeof *m->tensor);
@@ -147,7 +154,8 @@ static enum status list_metadata(struct making *m, struct error *e)
     return ST_OK;
 }
 
-/* Room for every setting that a fit may still choose. */
+/* Room for what a fit may still write: settings that are not there yet, and more digits of those
+   that are. */
 static size_t spare_bytes(const struct making *m)
 {
     size_t bytes = 0;
@@ -156,8 +164,8 @@ static size_t spare_bytes(const struct making *m)
         const struct parameters *p = &m->part[i];
 
         for (size_t k = 0; k < p->method->settings_count; k++)
-            bytes +=
-                strlen(p->method->settings[k].name) + SETTING_TEXT + p->value[k].n * INTEGER_TEXT;
+            bytes += p->value[k].set ? (1 + p->value[k].n) * INTEGER_TEXT
+                                     : strlen(p->method->settings[k].name) + SETTING_TEXT;
     }
     return bytes;
 }
@@ -181,12 +189,29 @@ static enum status fill(struct making *m, const struct table_source *source, str
     return source->fill(source->context, m->part, m->layout->part_count, e);
 }
 
+#define LIMITS                                                                                     \
+    {                                                                                              \
+        .bytes = HEADER_BYTES_MOST, .tokens = HEADER_TOKENS_DEFAULT                                \
+    }
+
+/* A header that readers would refuse is found before the parameters are filled, which may take
+   long. */
+static enum status check_header(const struct making *m, const char *path, struct error *e)
+{
+    const struct header_limits limits = LIMITS;
+    struct header h = {0};
+    enum status st = header_read(&h, m->writer.file.fd, m->writer.size, &limits, e);
+
+    header_done(&h);
+    return st == ST_OK ? st : error_prefix(e, st, "%s", path);
+}
+
 /* Final metadata, then the same check that every reader will make. */
 static enum status finish(struct making *m, const char *path, struct error *e)
 {
     const struct table_options options = {
         .memory = REGION_MAP,
-        .limits = {.bytes = HEADER_BYTES_MOST, .tokens = HEADER_TOKENS_DEFAULT},
+        .limits = LIMITS,
     };
     struct table *table;
     enum status st;
@@ -224,7 +249,9 @@ static enum status make_file(struct making *m, const char *path, const struct ta
     for (size_t i = 0; i < m->layout->part_count; i++)
         created->bytes += parameters_bytes(&m->part[i]);
     created->file_bytes = m->writer.size;
-    st = fill(m, source, e);
+    st = check_header(m, path, e);
+    if (st == ST_OK)
+        st = fill(m, source, e);
     if (st == ST_OK)
         st = finish(m, path, e);
     if (st == ST_OK)

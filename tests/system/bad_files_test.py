@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bad table files handed to a running daemon: the seeds of the fuzzer, a good file cut at every length of its header,
-and a good file with one byte changed. Each Load gets a status and a sentence, or serves a table whose every row can be
+"""Bad table files handed to a running daemon: the seeds of the fuzzer, files that break a rule of their method, a good
+file cut at every length of its header, and good files of every variant with one byte changed. Each Load gets a status and a sentence, or serves a table whose every row can be
 looked up; the table beside them is never disturbed. (The sentences themselves are held in tests/unit/malformed_*.h.)"""
 import os
 import pathlib
@@ -11,6 +11,7 @@ import grpc
 import numpy as np
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import bad_methods  # noqa: E402
 import reference  # noqa: E402
 import tablefile  # noqa: E402
 from daemon import SANITIZED, SOURCE, Daemon, messages  # noqa: E402
@@ -22,6 +23,10 @@ def bad_files():
     """Name and bytes."""
     for path in sorted((SOURCE / "fuzz" / "table_file.in").iterdir()):
         yield f"seed {path.name}", path.read_bytes()
+    for bad in bad_methods.cases():
+        if bad.method in reference.methods():
+            yield bad.label, bad.bytes
+    yield from changed_values()
     cases = {case.name: case.bytes for case in reference.cases()}
     for name in ("full", "int8_u_row", "compo_fields", "keys"):
         good = cases[name]
@@ -36,6 +41,17 @@ def bad_files():
                 changed = bytearray(good)
                 changed[at] ^= flip
                 yield f"{name} byte {at} ^ {flip}", bytes(changed)
+
+
+def changed_values():
+    """What a table is made of with one byte changed: indices that lead elsewhere, numbers that are none."""
+    rng = np.random.default_rng(17)
+    for case in reference.cases():
+        data = 8 + int.from_bytes(case.bytes[:8], "little")
+        for _ in range(3 if SANITIZED else 12):
+            if data < len(case.bytes):
+                at, value = int(rng.integers(data, len(case.bytes))), int(rng.choice([0, 0x7F, 0x80, 0xFF]))
+                yield f"{case.name} byte {at} = {value}", case.bytes[:at] + bytes([value]) + case.bytes[at + 1:]
 
 
 def main():

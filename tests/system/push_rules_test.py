@@ -298,7 +298,7 @@ class Sums(Base):
     """The parameters after random pushes, against the formulas."""
 
     def check(self, name, step, pushes=20):
-        case = {c.name: c for c in reference.cases()}[name]
+        case = reference.case(name)
         path = self.write(name, case.bytes)
         rng = np.random.default_rng(11)
         with Daemon(tables={"t": f"{path},optimizer=sgd,learning_rate=0.25"}) as daemon:
@@ -333,7 +333,7 @@ class Sums(Base):
 
     def test_compo(self):
         """Two factors a row: recovered from the rows by the formula itself, so the file's tensors are read."""
-        case = {c.name: c for c in reference.cases()}["compo_mult_compose_first"]
+        case = reference.case("compo_mult_compose_first")
         rng = np.random.default_rng(7)
         path = self.write("compo", case.bytes)
         factors = self.factors(case)

@@ -20,6 +20,7 @@ struct input {
     uint64_t row[ROWS_MAX];
     void *table;             /* random bits, TABLE_ROWS * dim * 4 bytes */
     float *qparams;          /* TABLE_ROWS pairs */
+    float *matrix;           /* TABLE_ROWS * dim */
     unsigned char *in, *acc; /* n * dim floats each, at an odd address */
     float w, bias;
 };
@@ -46,6 +47,15 @@ typedef size_t run(const struct kernels *k, const struct input *i, void *out);
         return i->n * i->dim * 4;                                                                  \
     }
 
+#define SCALED_CASE(name, type)                                                                    \
+    static size_t run_##name##_rows_scaled(const struct kernels *k, const struct input *i,         \
+                                           void *out)                                              \
+    {                                                                                              \
+        k->name##_rows_scaled(out, (const type *)i->table, i->dim, i->row, i->n, i->qparams,       \
+                              i->bias);                                                            \
+        return i->n * i->dim * 4;                                                                  \
+    }
+
 ROWS_CASE(f32_rows, float)
 ROWS_CASE(f16_rows, uint16_t)
 ROWS_CASE(bf16_rows, uint16_t)
@@ -53,6 +63,8 @@ INTEGER_CASES(u8, uint8_t)
 INTEGER_CASES(i8, int8_t)
 INTEGER_CASES(u16, uint16_t)
 INTEGER_CASES(i16, int16_t)
+SCALED_CASE(i8, int8_t)
+SCALED_CASE(i16, int16_t)
 
 static size_t run_f32_add(const struct kernels *k, const struct input *i, void *out)
 {
@@ -76,6 +88,34 @@ static size_t run_f32_div(const struct kernels *k, const struct input *i, void *
 {
     k->f32_div(out, i->w, i->n * i->dim);
     return i->n * i->dim * 4;
+}
+
+/* Term, step and modulus from what the other loops use: any, within the rules. */
+static size_t run_f32_signs(const struct kernels *k, const struct input *i, void *out)
+{
+    uint32_t modulus = 2 + (uint32_t)i->row[0] * (i->dim % 2 ? 40000000 : 1);
+
+    k->f32_signs(out, i->n * i->dim, (uint32_t)(i->dim * 31337 % modulus),
+                 (uint32_t)(i->n * 987654321 % modulus), modulus);
+    return i->n * i->dim * 4;
+}
+
+static size_t run_f32_rows_product(const struct kernels *k, const struct input *i, void *out)
+{
+    size_t width = i->dim < 9 ? 1 : i->dim % 9 + 1; /* of a narrow table, here the same numbers */
+
+    k->f32_rows_product(out, i->matrix, width, i->row, i->n, i->matrix, i->dim);
+    return i->n * i->dim * 4;
+}
+
+static size_t run_f32_add_products(const struct kernels *k, const struct input *i, void *out)
+{
+    float acc[ROWS_MAX];
+
+    memcpy(acc, out, i->n * 4);
+    k->f32_add_products(acc, i->matrix, i->n, i->dim, i->in);
+    memcpy(out, acc, i->n * 4);
+    return i->n * 4;
 }
 
 static size_t run_f32_to_f16(const struct kernels *k, const struct input *i, void *out)
@@ -146,10 +186,15 @@ static const struct {
     {"i8_rows_each", run_i8_rows_each, true},
     {"u16_rows_each", run_u16_rows_each, true},
     {"i16_rows_each", run_i16_rows_each, true},
+    {"i8_rows_scaled", run_i8_rows_scaled, true},
+    {"i16_rows_scaled", run_i16_rows_scaled, true},
     {"f32_add", run_f32_add, true},
     {"f32_add_scaled", run_f32_add_scaled, true},
     {"f32_mul", run_f32_mul, true},
     {"f32_div", run_f32_div, true},
+    {"f32_signs", run_f32_signs, false},
+    {"f32_rows_product", run_f32_rows_product, true},
+    {"f32_add_products", run_f32_add_products, true},
     {"f32_to_f16", run_f32_to_f16, false},
     {"f32_to_bf16", run_f32_to_bf16, false},
     {"f32_to_fused8", run_f32_to_fused8, false},
@@ -165,11 +210,14 @@ static void input_make(struct input *i, struct random *r, size_t dim, size_t n, 
     *i = (struct input){.dim = dim, .n = n};
     i->table = malloc(TABLE_ROWS * dim * 4);
     i->qparams = malloc(TABLE_ROWS * 2 * sizeof(float));
+    i->matrix = malloc(TABLE_ROWS * dim * sizeof(float));
     i->in = malloc(floats * 4 + 1); /* exact, so that ASan sees a read beyond */
     i->acc = malloc(floats * 4 + 1);
     random_bytes(r, i->table, TABLE_ROWS * dim * 4);
     for (size_t j = 0; j < TABLE_ROWS * 2; j++)
         i->qparams[j] = special ? random_any_float(r) : random_normal(r);
+    for (size_t j = 0; j < TABLE_ROWS * dim; j++)
+        i->matrix[j] = special ? random_any_float(r) : random_normal(r);
     for (size_t j = 0; j < n; j++)
         i->row[j] = random_below(r, TABLE_ROWS);
     for (size_t j = 0; j < floats; j++) {
@@ -189,6 +237,7 @@ static void input_free(struct input *i)
 {
     free(i->table);
     free(i->qparams);
+    free(i->matrix);
     free(i->in - 1);
     free(i->acc - 1);
 }

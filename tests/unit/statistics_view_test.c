@@ -182,6 +182,48 @@ static void fill(struct scene *scene)
     assert_ok(statistics_commit(scene->s, &e), e);
 }
 
+/* Two tables of one method and one of another; a table that changes its method takes its calls
+   along. */
+static void test_calls_are_counted_by_method(void **state)
+{
+    static const struct {
+        const char *table;
+        struct table_content content;
+    } rows[] = {
+        {"a", {"hash", 1000, 16, 6400, 0}},
+        {"b", {"hash", 3000, 16, 19200, 0}},
+        {"c", {"dhe", 500, 8, 8000, 70000}},
+    };
+    struct scene *scene = *state;
+    struct call_counts c = {.count = 2, .ids = 10, .missing = 1};
+    struct table_content other = {"tt", 500, 8, 1600, 600};
+    struct error e;
+
+    histogram_add(&c.latency, 100);
+    histogram_add(&c.latency, 300);
+    assert_ok(statistics_begin(scene->s, &e), e);
+    for (size_t i = 0; i < 3; i++) {
+        assert_ok(statistics_add(scene->s, NOON, rows[i].table, "Lookup", &c, &e), e);
+        assert_ok(statistics_content(scene->s, rows[i].table, &rows[i].content, &e), e);
+    }
+    assert_ok(statistics_commit(scene->s, &e), e);
+    assert_string_equal(sql_text(scene->db, "SELECT group_concat(method || ' ' || tables || ' ' || "
+                                            "rows || ' ' || ratio || ' ' || most_work, ', ') "
+                                            "FROM methods"),
+                        "dhe 1 500 0.5 70000, hash 2 4000 0.1 0");
+    assert_string_equal(sql_text(scene->db, "SELECT group_concat(method || ' ' || call || ' ' || "
+                                            "tables || ' ' || count || ' ' || ids || ' ' || "
+                                            "mean_us || ' ' || us_an_id || ' ' || max_us, ', ') "
+                                            "FROM latency_by_method"),
+                        "dhe Lookup 1 2 10 200.0 40.0 300, hash Lookup 2 4 20 200.0 40.0 300");
+    assert_ok(statistics_begin(scene->s, &e), e);
+    assert_ok(statistics_content(scene->s, "c", &other, &e), e);
+    assert_ok(statistics_commit(scene->s, &e), e);
+    assert_string_equal(sql_text(scene->db, "SELECT group_concat(method || ' ' || count, ', ') "
+                                            "FROM latency_by_method"),
+                        "hash 4, tt 2");
+}
+
 static void test_views_are_readable(void **state)
 {
     struct scene *scene = *state;
@@ -271,6 +313,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_percentiles_are_those_of_the_histogram, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(test_calls_are_counted_by_method, setup, teardown),
         cmocka_unit_test_setup_teardown(test_views_are_readable, setup, teardown),
         cmocka_unit_test_setup_teardown(test_statuses_have_their_names, setup, teardown),
         cmocka_unit_test_setup_teardown(test_queries_of_the_manual_run, setup, teardown),

@@ -17,9 +17,10 @@ from crash.operators import Operator
 from crash.saver import Saver
 from crash.tables import pb, write
 from crash.trainer import Trainer
-from daemon import SANITIZED, Daemon
+from daemon import SANITIZED, Daemon, messages
 from powercut import PowerCut
 
+tables_pb = messages("embd")
 SHARED = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 SLOW = 10 if SANITIZED else 1
 
@@ -76,12 +77,10 @@ class Campaign:
             self.first_lsn = self.lsn() + 1
 
     def lsn(self):
-        """Where the log stands."""
+        """Where the log stands, also when tables are damaged."""
         channel = self.daemon.channel()
-        request = pb.LookupRequest()
-        request.lookups.add(table="full", ids=bytes(8))
-        lsn = channel.unary_unary("/embd.v1.Embedding/Lookup", pb.LookupRequest.SerializeToString,
-                                  pb.LookupResponse.FromString)(request, timeout=20).lsn
+        lsn = channel.unary_unary("/embd.v1.Tables/List", tables_pb.ListRequest.SerializeToString,
+                                  tables_pb.ListResponse.FromString)(tables_pb.ListRequest(), timeout=20).lsn
         channel.close()
         return lsn
 

@@ -7,6 +7,7 @@ import numpy as np
 import reference
 import tablefile
 from daemon import messages
+from golden import compo, integers
 
 pb = messages("embd_bulk")
 f32 = np.float32
@@ -38,11 +39,11 @@ def tables():
         Table("hash", "hash", 500, {"table": ("F32", normal(40, DIM))}, "optimizer=adagrad"),
     ]
     for digit, signed, qparam in ((8, True, "row"), (16, False, "table")):
-        _, tensors, config = reference.integers(rng, 200, DIM, digit, signed, qparam, 0.0005, 0.0)
-        out.append(Table(f"int{digit}", f"int{digit}", 200, tensors, "optimizer=sgd,learning_rate=0.1", config))
+        case = integers.make(f"crash {digit}", 200, DIM, digit, signed, qparam, 0.0005, 0.0)
+        out.append(Table(case.method, case.method, 200, case.tensors, "optimizer=sgd,learning_rate=0.1", case.config))
     for op, pool, options in (("mult", "compose_first", "optimizer=adam"), ("add", "pool_first", "optimizer=adagrad")):
-        _, tensors, config, _ = reference.compo(rng, 400, DIM, 20, op, pool=pool)
-        out.append(Table(f"compo_{op}", "compo", 400, tensors, options, config))
+        case = compo.make(f"crash {op}", 400, DIM, 20, op, pool=pool)
+        out.append(Table(f"compo_{op}", "compo", 400, case.tensors, options, case.config))
     return out
 
 

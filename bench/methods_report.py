@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From the lines of bench/methods.sh to the tables of doc/methods.md (between its marks) and the plot beside it."""
+import json
+import pathlib
+import sys
+
+BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
+NAMES = {"100k": "the first 100,000 words", "full": "all 341,479 words"}
+
+
+def number(x, digits=3):
+    return "-" if x is None else f"{x:.{digits}f}" if x >= 0.01 or x == 0 else f"{x:.1e}"
+
+
+def size(n):
+    return f"{n / 1e6:.2f} MB" if n < 1e8 else f"{n / 1e6:.0f} MB"
+
+
+def seconds(s):
+    return f"{s:.1f}" if s < 100 else f"{s:.0f}"
+
+
+def order(r):
+    return r["error"] if "error" in r else float("inf")
+
+
+def table(results, name):
+    full = next(r for r in results if r["method"] == "full")
+    lines = [f"### GloVe 6B 100d, {NAMES.get(name, name)}", "",
+             f"Uncompressed: {size(full['bytes'])}, analogies {number(full['analogy'])}, similarity "
+             f"{number(full['similarity'])}, {full['microseconds']:.3f} us a row."]
+    for ratio in sorted({r["ratio"] for r in results if r["ratio"]}, reverse=True):
+        rows = sorted((r for r in results if r["ratio"] == ratio), key=order)
+        lines += ["", f"**Ratio {ratio:g}**", "",
+                  "| method | bytes | error | cosine | analogies | similarity | seconds | CPU s | memory | us a row |",
+                  "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|"]
+        lines += [f"| {r['method']} | {size(r['bytes'])} | {number(r['error'])} | {number(r['cosine'])} | "
+                  f"{number(r['analogy'])} | {number(r['similarity'])} | {seconds(r['seconds'])} | "
+                  f"{seconds(r['cpu_seconds'])} | {size(r['memory'])} | {r['microseconds']:.2f} |"
+                  for r in rows if "error" in r]
+        refused = [r["method"] for r in rows if "refused" in r]
+        if refused:
+            lines += ["", f"Not within this budget: {', '.join(refused)}."]
+    return lines
+
+
+def plot(results, path):
+    import matplotlib
+    matplotlib.use("svg")
+    matplotlib.rcParams.update({"svg.hashsalt": "embd", "svg.fonttype": "none", "font.size": 9})
+    import matplotlib.pyplot as plt
+    names = [n for n in ("100k", "full") if any(r["table"] == n for r in results)]
+    figure, axes = plt.subplots(1, len(names), figsize=(6.2 * len(names), 4.6), squeeze=False, sharey=True)
+    marks = "osD^v<>Ph*Xd"
+    for axis, name in zip(axes[0], names):
+        own = [r for r in results if r["table"] == name and "error" in r]
+        full = next(r for r in own if r["method"] == "full")
+        axis.axhline(full["analogy"], color="#888888", linewidth=0.8, linestyle=":")
+        for i, method in enumerate(sorted({r["method"] for r in own} - {"full"})):
+            points = sorted((r["bytes"] / full["bytes"], r["analogy"]) for r in own if r["method"] == method)
+            axis.plot(*zip(*points), label=method, color=plt.cm.tab20(i % 20), marker=marks[i % len(marks)],
+                      markersize=4, linewidth=1)
+        axis.set_xscale("log")
+        axis.set_xlabel("bytes / bytes of the float32 table")
+        axis.set_title(f"GloVe 6B 100d, {NAMES[name]}", fontsize=9)
+        axis.grid(alpha=0.25)
+    axes[0][0].set_ylabel("analogies answered (3CosAdd)")
+    axes[0][-1].legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
+    figure.tight_layout()
+    figure.savefig(path, metadata={"Date": None})
+
+
+def main(lines, page, picture):
+    newest = {}
+    for r in map(json.loads, lines.read_text().splitlines()):
+        newest[r["table"], r["method"], r["ratio"]] = r
+    results = list(newest.values())
+    out = []
+    for name in ("100k", "full"):
+        own = [r for r in results if r["table"] == name]
+        if own:
+            out += table(own, name) + [""]
+    text = page.read_text()
+    head, rest = text.split(BEGIN)
+    page.write_text(head + BEGIN + "\n\n" + "\n".join(out) + "\n" + END + rest.split(END)[1])
+    plot(results, picture)
+
+
+main(*map(pathlib.Path, sys.argv[1:4]))

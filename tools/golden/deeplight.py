@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: Apache-2.0
+"""DeepLight: what pruning left."""
+from . import sparse
+from .sparse import lookup  # noqa: F401
+
+
+def cases():
+    yield from sparse.cases("deeplight")
+    yield from sparse.more_cases("deeplight")
