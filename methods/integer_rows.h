@@ -76,7 +76,6 @@ double integer_author_words(const struct plan *plan);
 #define START_REACH 1.28
 #define START_DEVIATIONS 9
 double integer_start_scale(int bits, double deviation);
-MUST_CHECK enum status integer_init(const struct init *init, struct parameters *p, struct error *e);
 /* The integers of one row of q [N, dim]; and all that is to be said about it. */
 void integer_explain_row(const struct tensor *q, uint32_t dim, uint64_t row, struct explanation *x);
 void integer_explain(const struct parameters *p, uint64_t row, struct explanation *x);
