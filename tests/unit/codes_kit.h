@@ -93,3 +93,36 @@ static inline int64_t planned(const struct plan *plan, const char *name)
 static const uint64_t criteo[] = {1460,  583,  10131227, 2202608, 305, 24,     12517,   633,   3,
                                   93145, 5683, 8351593,  3194,    27,  14992,  5461306, 10,    5652,
                                   2173,  4,    7046547,  18,      15,  286181, 105,     142572};
+
+/* A layout of Criteo's fields in 16 columns at this ratio has one choice for all fields that are
+   not full, and keeps to its budget. Returns that choice's plan; the layout is yours. */
+static inline const struct plan *share_criteo(struct layout *l, const char *method, double ratio)
+{
+    static uint64_t first[COUNT(criteo) + 1];
+    const struct fields fields = {first, COUNT(criteo)};
+    const struct plan *one = NULL;
+    uint64_t bytes = 0, rows = 0;
+    struct error e;
+
+    for (size_t f = 0; f < COUNT(criteo); f++)
+        first[f + 1] = rows += criteo[f];
+    assert_ok(layout_open(l, method_find(method, strlen(method)), rows, 16, &fields,
+                          (uint64_t)(ratio * 64 * (double)rows), NULL, &e),
+              e);
+    assert_ok(layout_make(l, &e), e);
+    assert_ok(layout_bytes(l, &bytes, &e), e);
+    assert_true(bytes <= l->budget);
+    for (size_t f = 0; f < COUNT(criteo); f++) {
+        const struct plan *part = &l->part[f];
+
+        if (part->method != l->method) {
+            assert_string_equal(part->method->name, "full");
+            continue;
+        }
+        one = one ? one : part;
+        for (size_t i = 0; i < part->method->settings_count; i++)
+            assert_int_equal(part->value[i].i, one->value[i].i);
+    }
+    assert_non_null(one);
+    return one;
+}

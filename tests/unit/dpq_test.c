@@ -266,6 +266,43 @@ static void test_plan_refuses(void **state)
     plan_done(&plan);
 }
 
+static void test_fields_have_it_in_common(void **state)
+{
+    const struct plan *one;
+    struct layout l;
+    struct error e;
+    uint64_t bytes = 0;
+
+    (void)state;
+    one = share_criteo(&l, "dpq", 0.1);
+    assert_int_equal(planned(one, "parts"), 8);
+    assert_int_equal(planned(one, "k"), 64);
+    layout_done(&l);
+    one = share_criteo(&l, "dpq", 0.04);
+    assert_ok(layout_bytes(&l, &bytes, &e), e);
+    assert_true(bytes > l.budget / 5 * 3); /* and makes something of it */
+    layout_done(&l);
+}
+
+static void test_fields_refuse(void **state)
+{
+    static const uint64_t first[] = {0, 1000, 1000, 1003};
+    const struct fields fields = {first, 3};
+    struct layout l;
+    struct error e;
+
+    (void)state;
+    /* A byte a row and two vectors, nothing, and the same for three rows, which is less than full.
+     */
+    assert_ok(layout_open(&l, method_find("dpq", 3), 1003, 4, &fields, 1066, NULL, &e), e);
+    assert_fails(layout_make(&l, &e), ST_INVALID, e, "dpq needs at least 1.04 KiB");
+    assert_int_equal(l.need, 1000 + 2 * 16 + 3 + 2 * 16);
+    layout_done(&l);
+    assert_ok(layout_open(&l, method_find("dpq", 3), 1003, 4, &fields, 1067, NULL, &e), e);
+    assert_ok(layout_make(&l, &e), e);
+    layout_done(&l);
+}
+
 static void test_author_words(void **state)
 {
     struct plan plan;
@@ -326,6 +363,8 @@ int main(void)
         cmocka_unit_test(test_weights),
         cmocka_unit_test(test_plan),
         cmocka_unit_test(test_plan_refuses),
+        cmocka_unit_test(test_fields_have_it_in_common),
+        cmocka_unit_test(test_fields_refuse),
         cmocka_unit_test(test_author_words),
         cmocka_unit_test(test_explain),
     };

@@ -361,6 +361,23 @@ static void test_author_words(void **state)
     }
 }
 
+static void test_fields_have_it_in_common(void **state)
+{
+    const struct plan *one;
+    struct layout l;
+
+    (void)state;
+    one = share_criteo(&l, "mgqe", 0.1);
+    assert_int_equal(planned(one, "parts"), 8);
+    assert_int_equal(planned(one, "k_high"), 256);
+    assert_int_equal(planned(one, "k_low"), 64);
+    assert_string_equal(l.part[5].method->name, "full"); /* 24 rows are less than a codebook */
+    layout_done(&l);
+    one = share_criteo(&l, "mgqe", 0.02);
+    assert_true(planned(one, "parts") < 8);
+    layout_done(&l);
+}
+
 static void test_init(void **state)
 {
     static const float weight[] = {0, 0, 5, 0, 0, 0, 0, 0, 0, 0};
@@ -435,6 +452,7 @@ int main(void)
         cmocka_unit_test(test_plan),
         cmocka_unit_test(test_plan_refuses),
         cmocka_unit_test(test_author_words),
+        cmocka_unit_test(test_fields_have_it_in_common),
         cmocka_unit_test(test_init),
         cmocka_unit_test(test_explain),
     };
