@@ -70,6 +70,19 @@ void gram_add(double *gram, size_t n, const float *x, const float *w, size_t cou
                     gram, (int)n);
 }
 
+void gram_across(double *gram, size_t n, const float *x, size_t count, double *room)
+{
+    for (size_t at = 0; n && at < count; at += GRAM_COLUMNS) {
+        size_t width = count - at < GRAM_COLUMNS ? count - at : GRAM_COLUMNS;
+
+        for (size_t i = 0; i < n; i++)
+            for (size_t j = 0; j < width; j++)
+                room[i * width + j] = (double)x[i * count + at + j];
+        cblas_dsyrk(CblasRowMajor, CblasUpper, CblasNoTrans, (int)n, (int)width, 1, room,
+                    (int)width, 1, gram, (int)n);
+    }
+}
+
 void product(float *out, const float *a, const float *b, size_t m, size_t n, size_t k)
 {
     if (!k)

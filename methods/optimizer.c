@@ -34,16 +34,20 @@ void optimizer_settings_init(struct optimizer_settings *s)
         .epsilon = 1e-8,
         .beta1 = 0.9,
         .beta2 = 0.999,
-        .scale_lr = 2e-5,
+        .scale_lr = -1,
     };
 }
 
 enum status optimizer_suits(const struct optimizer_settings *s, const struct parameters *p,
                             struct error *e)
 {
+    enum status st;
+
     if (!p->method->gradient)
         return error_set(e, ST_PRECONDITION, "a table of the method %s cannot be trained",
                          p->method->name);
+    if (p->method->trainable && (st = p->method->trainable(p, e)) != ST_OK)
+        return st;
     if (!s->optimizer)
         return error_set(e, ST_PRECONDITION, "the table has no optimizer");
     for (unsigned i = 0; s->optimizer->full_only && i < p->method->tensors_count; i++)
