@@ -8,8 +8,9 @@
 #include "fits/dhe.h"
 #include "fits/linear.h"
 
-#define RIDGE 1e-6 /* of the mean column: keeps dependent columns from growing against each other  \
-                    */
+#define RIDGE                                                                                      \
+    1e-6 /* of the mean column: keeps dependent columns from growing against each other            \
+          */
 
 /* A pass over rows: all that weigh anything, in their order, or the first of the drawn order. */
 struct pass {

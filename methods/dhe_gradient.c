@@ -107,8 +107,8 @@ static void forward(struct pass *s, const uint64_t *row)
     for (size_t i = 0; i < s->n; i++)
         dhe_inputs(p, p->state, row[i], s->input + i * dhe_in(p, 0));
     for (unsigned l = 0; l < DHE_HIDDEN; l++) {
-        kernels->f32_product(s->normal[l], layer_input(s, l), dhe_floats(p, dhe_weight(l)), s->n,
-                             dhe_in(p, l), s->width);
+        kernels->f32_product(s->normal[l], layer_input(s, l), dhe_floats(p, dhe_weight(l)),
+                             s->width, s->n, dhe_in(p, l), s->width);
         normalise(s, l);
         for (size_t i = 0; i < s->n; i++)
             kernels->f32_affine(s->normal[l] + i * s->width, s->inverse, s->shift, s->width);

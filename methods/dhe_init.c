@@ -133,7 +133,7 @@ static double settle(const struct parameters *p, const double *small, size_t n, 
     for (unsigned l = 0; l < DHE_HIDDEN; l++) {
         float *from = l % 2 ? odd : even, *to = l % 2 ? even : odd;
 
-        kernels->f32_product(to, from, dhe_floats(p, dhe_weight(l)), n, dhe_in(p, l), width);
+        kernels->f32_product(to, from, dhe_floats(p, dhe_weight(l)), width, n, dhe_in(p, l), width);
         take_statistics(p, l, to, n);
         dhe_fold(p, l, scale, scale + width);
         for (size_t i = 0; i < n; i++)

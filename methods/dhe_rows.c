@@ -34,7 +34,7 @@ static void hidden(const struct parameters *p, size_t n, float *even, float *odd
         float *from = l % 2 ? odd : even, *to = l % 2 ? even : odd;
 
         dhe_fold(p, l, scale, shift);
-        kernels->f32_product(to, from, dhe_floats(p, dhe_weight(l)), n, dhe_in(p, l), width);
+        kernels->f32_product(to, from, dhe_floats(p, dhe_weight(l)), width, n, dhe_in(p, l), width);
         for (size_t i = 0; i < n; i++)
             kernels->f32_affine(to + i * width, scale, shift, width);
         kernels->f32_mish(to, n * width);
@@ -57,7 +57,8 @@ void dhe_rows(const struct parameters *p, const uint64_t *row, size_t n, void *o
         for (size_t i = 0; i < m; i++)
             dhe_inputs(p, p->state, row[i], even + i * k);
         hidden(p, m, even, odd, scale, shift);
-        kernels->f32_product(to, odd, dhe_floats(p, dhe_weight(DHE_LAYERS - 1)), m, width, p->dim);
+        kernels->f32_product(to, odd, dhe_floats(p, dhe_weight(DHE_LAYERS - 1)), p->dim, m, width,
+                             p->dim);
         for (size_t i = 0; i < m; i++, to += p->dim * sizeof(float))
             kernels->f32_add(to, bias, p->dim);
     }

@@ -21,6 +21,7 @@ extern const struct command command_bench;
 extern const struct command command_methods;
 extern const struct command command_plan;
 extern const struct command command_compress;
+extern const struct command command_import;
 extern const struct command command_create;
 extern const struct command command_inspect;
 extern const struct command command_verify;

@@ -16,7 +16,8 @@ class Bad:
     def __init__(self, base, what, names, change):
         self.table = copy.deepcopy(BASES[base])
         self.label, self.method = f"{base}, {what}", self.table.method
-        self.names = names.split()
+        # A tensor of a field may be named by itself, after the field.
+        self.names = [*names.split(), *(f"field {n[1]}: {n[3:]}" for n in names.split() if n[0] == "f" and n[2:3] == ".")]
         change(self.table)
 
     @property

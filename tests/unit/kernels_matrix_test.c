@@ -63,7 +63,7 @@ static void compare_product(struct scene *s, const struct kernels *k, size_t off
             s->want[i * s->dim + j] = sum;
         }
     room_clear(s);
-    k->f32_product(s->room + GUARD + offset, s->a, s->b, s->n, s->depth, s->dim);
+    k->f32_product(s->room + GUARD + offset, s->a, s->b, s->dim, s->n, s->depth, s->dim);
     expect(s, offset, s->n * s->dim, "f32_product", k);
 }
 
