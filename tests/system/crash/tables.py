@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Small tables of all seven methods, with the optimizers that they take, and random pushes to them."""
+"""Small tables of many methods, with the optimizers that they take, and random pushes to them."""
 import random
 
 import numpy as np
@@ -7,7 +7,7 @@ import numpy as np
 import reference
 import tablefile
 from daemon import messages
-from golden import compo, integers
+from golden import alpt, compo, integers, sparse
 
 pb = messages("embd_bulk")
 f32 = np.float32
@@ -44,6 +44,11 @@ def tables():
     for op, pool, options in (("mult", "compose_first", "optimizer=adam"), ("add", "pool_first", "optimizer=adagrad")):
         case = compo.make(f"crash {op}", 400, DIM, 20, op, pool=pool)
         out.append(Table(f"compo_{op}", "compo", 400, case.tensors, options, case.config))
+    for form, options in (("csr", "optimizer=rowwise_adagrad"), ("coo", "optimizer=adam")):  # some rows have no entry
+        case = sparse.make("deeplight", f"crash {form}", 300, DIM, form)
+        out.append(Table(f"deeplight_{form}", "deeplight", 300, case.tensors, options, case.config))
+    case = alpt.make("crash", 200, DIM, 8, scale_lr=0.01)
+    out.append(Table("alpt", "alpt", 200, case.tensors, "optimizer=sgd,learning_rate=0.1", case.config))
     return out
 
 
