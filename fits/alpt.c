@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Fitting integers with a scale for each row: the best scale there is, by trying all roundings.
 
-   Let x be the magnitudes of a row and t the inverse of its scale. As t grows from 0, one after the
+   Let x be the magnitudes of a row and t the inverse of its scale. As t grows, one after the
    other of the integers round(t * x) goes up by one, and between two such events they stay; for
    given integers q the best scale is <x, q> / <q, q>, which leaves the error <x, x> - <x, q>^2 /
    <q, q>. So the events are sorted, both sums are carried along, and the largest quotient wins: no
-   other scale rounds better. With 16 bits there are too many events to try all, and those are tried
-   that lie around the scale that just reaches the largest value. One thread. */
+   other scale rounds better. With 16 bits there may be too many events to try all; then those are
+   tried that lie around the scale that just reaches the largest value. One thread. */
 #include <float.h>
 #include <inttypes.h>
 #include <math.h>
@@ -17,9 +17,11 @@
 #include "methods/alpt.h"
 #include "methods/integer_rows.h"
 
-#define EVENTS 4096      /* sorted at a time, and tried at the least */
-#define FEWEST_STEPS 128 /* of the largest value, that are tried */
-#define FARTHEST 4       /* values may be cut off to this part */
+#define EVENTS 4096       /* sorted at a time */
+#define EVENTS_ALL 65536  /* up to so many all are tried, */
+#define EVENTS_SOME 16384 /* else so many, */
+#define FEWEST_STEPS 128  /* and no fewer than so many steps of the largest value */
+#define FARTHEST 4        /* values may be cut off to this part */
 
 struct event {
     double at; /* t */
@@ -141,16 +143,18 @@ static void search_slice(struct search *s, double from, double to)
     }
 }
 
-/* From the inverse scale that leaves the largest value `steps` below its highest integer to one
-   that cuts it off. Cutting a value off by a share c costs c^2 of its square, and without it no
-   error is more than half a step: beyond c = sqrt(dim) / (2 high) nothing can be won. */
+/* From the inverse scale that leaves the largest value at half of the highest integer, since with
+   half the scale twice the integers give the same row, to one that cuts it off. Cutting a value off
+   by a share c costs c^2 of its square, and without it no error is more than half a step: beyond c
+   = sqrt(dim) / (2 high) nothing can be won. */
 static void search_row(struct search *s, double largest, int high)
 {
-    double steps = EVENTS * largest / s->sum, cut = sqrt(s->dim) / (2.0 * high);
-    double width = (EVENTS + (double)s->dim) / s->sum, from, to;
+    double each = s->sum / largest, cut = sqrt(s->dim) / (2.0 * high); /* events a step */
+    double width = (EVENTS + (double)s->dim) / s->sum, steps = EVENTS_SOME / each, from, to;
+    double half = (high - 1) / 2;
 
     steps = steps > FEWEST_STEPS ? steps : FEWEST_STEPS;
-    from = steps < high ? (high - steps) / largest : 0;
+    from = steps < half && each * half > EVENTS_ALL ? (high - steps) / largest : half / largest;
     to = cut < 1 - 1.0 / FARTHEST ? high / largest / (1 - cut) : FARTHEST * high / largest;
     s->best = 0;
     s->scale = largest / high;

@@ -9,7 +9,10 @@
 #include "base/clock.h"
 #include "fits/scan.h"
 
-#define BATCH 4096
+/* Rows of a step. For the same number of rows seen fewer steps learn less: 20,000 word vectors at a
+   quarter of their size keep an error of 0.36 after 1600 steps of 1024 and of 0.45 after 400 of
+   4096. */
+#define BATCH 1024
 #define BATCH_LEAST 256
 #define BATCH_FLOATS ((size_t)1 << 28) /* 1 GiB */
 #define EPOCHS 60
@@ -19,9 +22,9 @@
 #define SCANNED 0.02 /* of the progress */
 #define TRAINED 0.8
 #define SETTLED 0.95
-#define SETTLE_TIME 0.25 /* of the time, for statistics over the whole table; else a sample */
-#define LAST_TIME 0.25   /* for the last layer over the whole table; else it stays as trained */
-#define SAMPLE_BATCHES 4
+#define SETTLE_TIME 0.25  /* of the time, for statistics over the whole table; else a sample */
+#define LAST_TIME 0.25    /* for the last layer over the whole table; else it stays as trained */
+#define SAMPLE_ROWS 16384 /* of a sample */
 
 enum { OPTION_SECONDS, OPTION_STEPS, OPTION_BATCH };
 
@@ -31,7 +34,7 @@ static const struct setting options[] = {
     [OPTION_STEPS] = {"steps", SETTING_INT, .min = 0, .max = INT32_MAX, .optional = true,
                       .help = "steps of training, instead of as many as 60 passes have"},
     [OPTION_BATCH] = {"batch", SETTING_INT, .min = 1, .max = 1 << 20, .optional = true,
-                      .help = "rows of a step: 4096"},
+                      .help = "rows of a step: 1024"},
 };
 
 /* What is left of the time, in steps. */
@@ -118,7 +121,7 @@ static void decide(struct schedule *s, const struct dhe_trainer *t)
     s->whole = s->last = true;
     if (s->limit <= 0)
         return;
-    s->whole = settle * s->step <= SETTLE_TIME * s->limit;
+    s->whole = settle * s->step <= SETTLE_TIME * s->limit || t->fit->rows <= SAMPLE_ROWS;
     s->last = last * s->step <= LAST_TIME * s->limit;
 }
 
@@ -129,7 +132,7 @@ static double afterwards(const struct schedule *s, const struct dhe_trainer *t)
 
     costs(t, &settle, &last);
     if (!s->whole)
-        settle = 2 * SAMPLE_BATCHES;
+        settle *= (double)SAMPLE_ROWS / (double)t->fit->rows;
     return (settle + (s->last ? last : 0)) * s->step;
 }
 
@@ -184,8 +187,7 @@ static enum status fit_rows(struct dhe_trainer *t, struct schedule *s, struct er
     if ((st = train(t, s, e)) != ST_OK)
         return st;
     dhe_unscale(t);
-    if ((st = dhe_recalibrate(t, s->whole ? 0 : (uint64_t)SAMPLE_BATCHES * t->batch, TRAINED,
-                              SETTLED, e)) != ST_OK)
+    if ((st = dhe_recalibrate(t, s->whole ? 0 : SAMPLE_ROWS, TRAINED, SETTLED, e)) != ST_OK)
         return st;
     return s->last ? dhe_solve_last(t, SETTLED, 1, e) : ST_OK;
 }

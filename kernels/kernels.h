@@ -17,6 +17,9 @@
 /* Bytes of a row in the INT8 wire format for `dim` columns: dim codes, then scale and bias. */
 #define FUSED8_BYTES(dim) ((size_t)(dim) + 8)
 
+/* Vectors that f32_nearest() chooses from lie in tiles of so many. */
+#define NEAREST_TILE 16
+
 struct kernels {
     const char *isa; /* "scalar", "avx2", "avx512" */
 
@@ -101,6 +104,17 @@ struct kernels {
                        size_t n);                                /* acc = acc * scale + shift */
     void (*f32_mish)(void *acc, size_t n);                       /* y tanh(ln(1 + e^y)) for y */
     void (*f32_mish_back)(void *acc, const float *in, size_t n); /* acc *= mish'(in) */
+    /* out[i] = i * step + the i-th of n codes of `bits` bits (0 to 16), which lie one after the
+       other, the least significant bit first, in (n * bits + 7) / 8 bytes at any address. */
+    void (*codes_unpack)(uint32_t *out, const void *codes, unsigned bits, uint32_t step, size_t n);
+    /* out[i][j] = table[place[i]][j], for rows of `width` columns that are many and short. */
+    void (*f32_parts)(void *out, const float *table, size_t width, const uint32_t *place, size_t n);
+    /* index[i] = the k with the smallest distance[i] = sum over j of (x[i][j] - c[k][j])^2, added
+       up in the order of j; of equal ones the lowest k, and 0 where none is below infinity. The
+       c lie in tiles: c[k][j] is tiles[k / NEAREST_TILE][j][k % NEAREST_TILE], and what the last
+       tile has too many is infinite. At least one tile. */
+    void (*f32_nearest)(uint32_t *index, float *distance, const float *x, size_t n,
+                        const float *tiles, size_t width, size_t tile_count);
 };
 
 /* The chosen level. Set by kernels_init(), before the first use, and never changed afterwards. */

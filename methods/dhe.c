@@ -95,6 +95,20 @@ static enum status check_reals(const struct parameters *p, struct error *e)
     return ST_OK;
 }
 
+/* As in the file, where a field's tensors have a prefix. */
+static const char *name_of(const struct parameters *p, unsigned tensor)
+{
+    return p->tensor[tensor].name ? p->tensor[tensor].name : p->method->tensors[tensor].name;
+}
+
+static enum status refuse_constant(const struct parameters *p, unsigned tensor, int64_t t,
+                                   int64_t below, struct error *e)
+{
+    return error_set(e, ST_INVALID, "%s[%" PRId64 "] is %" PRId64 "; it must be from 0 to %" PRId64,
+                     name_of(p, tensor), t, ((const int64_t *)p->tensor[tensor].data)[t],
+                     below - 1);
+}
+
 /* a, b and p of every hash: u64 reduces by p, 32 bits wrap first. */
 static enum status check_hashes(const struct parameters *p, struct error *e)
 {
@@ -107,18 +121,13 @@ static enum status check_hashes(const struct parameters *p, struct error *e)
         int64_t below = wide ? prime[t] : (int64_t)1 << 31;
 
         if (wide ? prime[t] <= m : prime[t] < m || prime[t] > INT32_MAX)
-            return error_set(e, ST_INVALID,
-                             "hash.p[%" PRId64 "] is %" PRId64 "; with m = %" PRId64
-                             " it must be %s",
-                             t, prime[t], m, wide ? "above m" : "at least m and below 2^31");
+            return error_set(
+                e, ST_INVALID, "%s[%" PRId64 "] is %" PRId64 "; with m = %" PRId64 " it must be %s",
+                name_of(p, DHE_P), t, prime[t], m, wide ? "above m" : "at least m and below 2^31");
         if (a[t] < 0 || a[t] >= below)
-            return error_set(e, ST_INVALID,
-                             "hash.a[%" PRId64 "] is %" PRId64 "; it must be from 0 to %" PRId64, t,
-                             a[t], below - 1);
+            return refuse_constant(p, DHE_A, t, below, e);
         if (b[t] < 0 || b[t] >= below)
-            return error_set(e, ST_INVALID,
-                             "hash.b[%" PRId64 "] is %" PRId64 "; it must be from 0 to %" PRId64, t,
-                             b[t], below - 1);
+            return refuse_constant(p, DHE_B, t, below, e);
     }
     return ST_OK;
 }
@@ -133,11 +142,10 @@ static enum status check_variances(const struct parameters *p, struct error *e)
 
         for (size_t j = 0; j < t->count; j++)
             if (!(var[j] >= 0) || !isfinite(dhe_inverse(var[j], eps)))
-                return error_set(
-                    e, ST_INVALID,
-                    "bn.%u.running_var[%zu] is %g: with bn_eps = %g a column cannot be "
-                    "divided by its root",
-                    l + 1, j, (double)var[j], eps);
+                return error_set(e, ST_INVALID,
+                                 "%s[%zu] is %g: with bn_eps = %g a column cannot be "
+                                 "divided by its root",
+                                 name_of(p, dhe_bn(l, DHE_VAR)), j, (double)var[j], eps);
     }
     return ST_OK;
 }
@@ -149,9 +157,8 @@ static enum status check(struct parameters *p, struct error *e)
     enum status st;
 
     if (width < 1 || width > DHE_MOST)
-        return error_set(e, ST_INVALID,
-                         "tensor \"mlp.1.weight\" has %zu columns; a layer has from 1 to %d", width,
-                         DHE_MOST);
+        return error_set(e, ST_INVALID, "tensor \"%s\" has %zu columns; a layer has from 1 to %d",
+                         name_of(p, dhe_weight(0)), width, DHE_MOST);
     if ((st = dhe_check_settings(p->value, p->rows, e)) != ST_OK ||
         (st = check_reals(p, e)) != ST_OK || (st = check_hashes(p, e)) != ST_OK ||
         (st = check_variances(p, e)) != ST_OK || (st = dhe_small(p, &small, e)) != ST_OK)

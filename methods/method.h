@@ -145,8 +145,8 @@ struct method {
        float32. Reads the parameters, writes none. Cannot fail within gradients_reserve(). */
     void (*gradient)(const struct parameters *p, const uint64_t *row, size_t n, const float *grad,
                      struct gradients *out);
-    /* ST_PRECONDITION with a sentence for parameters that look up but cannot be trained; NULL: all
-       can. Asked when an optimizer is set up. */
+    /* Where some settings rule training out: ST_PRECONDITION with the sentence why. Looks at
+       settings and shapes alone. NULL: nothing rules it out. */
     enum status (*trainable)(const struct parameters *p, struct error *e);
     /* Only for parameters with pool_first: the gradient `grad` [D] of one bag, whose lookup was
        pool() with the same arguments. A row may come more than once. `scratch` as there. */
@@ -177,8 +177,8 @@ struct method {
     /* Choose the settings and free sizes that fit the budget; see methods/plan.h. NULL: nothing is
        open. */
     enum status (*plan)(struct plan *plan, struct error *e);
-    /* Share a layout's budget among its fields: settings, sizes or budgets of the parts, each of
-       which is then planned. NULL: one ratio for all. */
+    /* Share a layout's budget among its fields: settings, sizes or budgets of the parts, which add
+       up to no more than the layout's; each part is then planned. NULL: one ratio for all. */
     enum status (*share)(struct layout *l, struct error *e);
     /* 32-bit words of a plan by the authors' way of counting (methods.md, "Memory"). NULL: they
        have none. */

@@ -39,9 +39,10 @@ struct cutoff {
 struct cutoff cutoff_find(const float *score, uint64_t n, uint64_t k);
 /* Whether the next score, in order, is among them. */
 bool cutoff_keeps(struct cutoff *c, float score);
-/* Write remap or kept (zeroed): the rows with the largest scores get the rows of emb, in order;
-   score NULL: the first ones. And candidate, all columns. */
-void optembed_keep(struct parameters *p, const float *score);
+/* Write the place of a row in emb, or that it is pruned, into remap or kept, which begin zeroed. */
+void optembed_mark(struct parameters *p, uint64_t row, uint64_t place);
+/* Write candidate, if there is one: all columns count. */
+void optembed_all_columns(struct parameters *p);
 
 /* method->check and release, gradient, units, init, plan. */
 MUST_CHECK enum status optembed_check(struct parameters *p, struct error *e);

@@ -79,34 +79,40 @@ bool cutoff_keeps(struct cutoff *c, float score)
     return bits > c->bits;
 }
 
-void optembed_keep(struct parameters *p, const float *score)
+void optembed_mark(struct parameters *p, uint64_t row, uint64_t place)
 {
-    bool by_number = p->value[OPTEMBED_FORM].i == OPTEMBED_REMAP_FORM;
-    uint64_t most = p->tensor[OPTEMBED_EMB].shape[0], place = 0;
-    struct cutoff cutoff = {.ties = 0};
     int32_t *remap = p->tensor[OPTEMBED_REMAP].data;
-    int32_t *candidate = p->tensor[OPTEMBED_CANDIDATE].data;
     unsigned char *kept = p->tensor[OPTEMBED_KEPT].data;
 
-    if (score)
-        cutoff = cutoff_find(score, p->rows, most);
-    for (uint64_t i = 0; i < p->rows; i++) {
-        bool keeps = score ? cutoff_keeps(&cutoff, score[i]) : place < most;
-
-        if (by_number)
-            remap[i] = keeps ? (int32_t)place : -1;
-        else if (keeps)
-            kept[i / 8] |= (unsigned char)(1 << i % 8);
-        place += keeps;
-    }
-    for (uint64_t f = 0; by_number && f < p->tensor[OPTEMBED_CANDIDATE].shape[0]; f++)
-        candidate[f] = (int32_t)p->dim - 1;
+    if (remap)
+        remap[row] = place == OPTEMBED_PRUNED ? -1 : (int32_t)place;
+    else if (place != OPTEMBED_PRUNED)
+        kept[row / 8] |= (unsigned char)(1 << row % 8);
 }
 
+void optembed_all_columns(struct parameters *p)
+{
+    const struct tensor *t = &p->tensor[OPTEMBED_CANDIDATE];
+
+    for (uint64_t f = 0; t->data && f < t->shape[0]; f++)
+        ((int32_t *)t->data)[f] = (int32_t)p->dim - 1;
+}
+
+/* Where there are not rows for all, the most important ids have them, or the first. */
 enum status optembed_init(const struct init *init, struct parameters *p, struct error *e)
 {
+    uint64_t most = p->tensor[OPTEMBED_EMB].shape[0], place = 0;
+    struct cutoff cutoff = {.ties = 0};
+
     (void)e;
-    optembed_keep(p, init->weight);
+    if (init->weight)
+        cutoff = cutoff_find(init->weight, p->rows, most);
+    for (uint64_t i = 0; i < p->rows; i++) {
+        bool keeps = init->weight ? cutoff_keeps(&cutoff, init->weight[i]) : place < most;
+
+        optembed_mark(p, i, keeps ? place++ : OPTEMBED_PRUNED);
+    }
+    optembed_all_columns(p);
     init_normal(init, &p->tensor[OPTEMBED_EMB], init_deviation(init));
     return ST_OK;
 }

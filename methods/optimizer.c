@@ -41,9 +41,13 @@ void optimizer_settings_init(struct optimizer_settings *s)
 enum status optimizer_suits(const struct optimizer_settings *s, const struct parameters *p,
                             struct error *e)
 {
+    enum status st;
+
     if (!p->method->gradient)
         return error_set(e, ST_PRECONDITION, "a table of the method %s cannot be trained",
                          p->method->name);
+    if (p->method->trainable && (st = p->method->trainable(p, e)) != ST_OK)
+        return st;
     if (!s->optimizer)
         return error_set(e, ST_PRECONDITION, "the table has no optimizer");
     for (unsigned i = 0; s->optimizer->full_only && i < p->method->tensors_count; i++)
@@ -52,7 +56,7 @@ enum status optimizer_suits(const struct optimizer_settings *s, const struct par
                              "%s is for tensors of F32, and \"%s\" holds %s; sgd and "
                              "rowwise_adagrad train it",
                              s->optimizer->name, p->tensor[i].name, dtype_name(p->tensor[i].dtype));
-    return p->method->trainable ? p->method->trainable(p, e) : ST_OK;
+    return ST_OK;
 }
 
 static double rate_of(const struct optimizer_settings *s, const char *name, double rate)

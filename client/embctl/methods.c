@@ -87,31 +87,6 @@ static const char *shape_text(char out[64], const char *shape)
     return out;
 }
 
-/* "q U8 [N,D]", each tensor once. */
-static const char *stores_text(char *out, size_t room, const struct method *m)
-{
-    char types[64], shape[64];
-    size_t used = 0;
-
-    out[0] = '\0';
-    for (size_t i = 0; i < m->tensors_count && used < room; i++) {
-        const struct tensor_decl *t = &m->tensors[i];
-        unsigned dtypes = 0;
-        bool first = true;
-
-        for (size_t k = 0; k < m->tensors_count; k++)
-            if (!strcmp(m->tensors[k].name, t->name)) {
-                dtypes |= m->tensors[k].dtypes;
-                first = first && k >= i;
-            }
-        if (first)
-            used +=
-                (size_t)snprintf(out + used, room - used, "%s%s %s %s", used ? "  " : "", t->name,
-                                 types_text(types, dtypes), shape_text(shape, t->shape));
-    }
-    return out;
-}
-
 static const char *settings_text(char *out, size_t room, const struct method *m)
 {
     size_t used = 0;
@@ -212,9 +187,11 @@ static void json_method(struct document *j, const struct method *m)
 
 static void print_list(void)
 {
-    static const struct column columns[] = {{"method", false}, {"what it is", false},
-                                            {"ratio", true},   {"memory", false},
-                                            {"stores", false}, {"settings", false}};
+    static const struct column columns[] = {{"method", false},
+                                            {"what it is", false},
+                                            {"ratio", true},
+                                            {"memory", false},
+                                            {"settings", false}};
     struct sheet s;
     char text[512];
 
@@ -227,14 +204,14 @@ static void print_list(void)
         sheet_text(&s, ratio_text(text, *m));
         sheet_text(&s, memory_text(fitter_find(*m)));
         sheet_text(&s, settings_text(text, sizeof text, *m));
-        sheet_text(&s, stores_text(text, sizeof text, *m));
     }
     sheet_print(&s, 0, "");
     sheet_done(&s);
     printf(
-        "\n%sRatios are those of a table of 1,000,000 × 64; N is the number of rows, D of columns."
-        "\nMemory: what compress holds of the table beside the parameters, a block or all of it."
-        "\nembctl methods METHOD tells what the settings mean.%s\n",
+        "\n%sRatios are those of a table of 1,000,000 × 64. Memory: what compress holds of the "
+        "table"
+        "\nbeside the parameters, a block or all of it. embctl methods METHOD tells what a method"
+        "\nstores and what its settings mean.%s\n",
         style(STYLE_DIM), style(STYLE_NONE));
 }
 

@@ -139,6 +139,37 @@ static size_t run_f32_to_fused8(const struct kernels *k, const struct input *i, 
     return i->n * FUSED8_BYTES(i->dim);
 }
 
+static size_t run_codes_unpack(const struct kernels *k, const struct input *i, void *out)
+{
+    uint32_t place[ROWS_MAX];
+
+    k->codes_unpack(place, i->table, i->dim % 17, (uint32_t)i->dim, i->n);
+    memcpy(out, place, i->n * sizeof *place);
+    return i->n * sizeof *place;
+}
+
+static size_t run_f32_parts(const struct kernels *k, const struct input *i, void *out)
+{
+    uint32_t place[ROWS_MAX];
+
+    for (size_t j = 0; j < i->n; j++)
+        place[j] = (uint32_t)i->row[j];
+    k->f32_parts(out, i->table, i->dim, place, i->n);
+    return i->n * i->dim * 4;
+}
+
+static size_t run_f32_nearest(const struct kernels *k, const struct input *i, void *out)
+{
+    float x[ROWS_MAX * DIM_MAX], distance[ROWS_MAX];
+    uint32_t number[ROWS_MAX];
+
+    memcpy(x, i->in, i->n * i->dim * 4);
+    k->f32_nearest(number, distance, x, i->n, i->table, i->dim, TABLE_ROWS / NEAREST_TILE);
+    memcpy(out, number, i->n * 4);
+    memcpy((unsigned char *)out + i->n * 4, distance, i->n * 4);
+    return i->n * 8;
+}
+
 static const struct {
     const char *name;
     run *run;
@@ -167,6 +198,9 @@ static const struct {
     {"f32_to_f16", run_f32_to_f16, false},
     {"f32_to_bf16", run_f32_to_bf16, false},
     {"f32_to_fused8", run_f32_to_fused8, false},
+    {"codes_unpack", run_codes_unpack, false},
+    {"f32_parts", run_f32_parts, false},
+    {"f32_nearest", run_f32_nearest, false},
 };
 
 static void input_make(struct input *i, struct random *r, size_t dim, size_t n, bool special)
