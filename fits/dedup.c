@@ -75,6 +75,7 @@ static enum status study_part(const struct fit *fit, struct plan *part, uint64_t
     struct dedup_work k;
     struct dedup_cut cut;
     enum status st;
+    uint64_t most;
 
     trial.budget = budget;
     if ((st = dedup_settle(&trial, e)) != ST_OK)
@@ -83,10 +84,11 @@ static enum status study_part(const struct fit *fit, struct plan *part, uint64_t
         part->value[i] = trial.value[i]; /* integers and choices: nothing is owned twice */
     cut = dedup_cut(fit->rows, fit->dim, (uint64_t)trial.value[DEDUP_BX].i,
                     (uint64_t)trial.value[DEDUP_BY].i);
-    k = work_for(fit, &cut, dedup_affordable(&trial));
+    most = dedup_affordable(&trial);
+    k = work_for(fit, &cut, budget ? most : 1); /* without a budget all that is alike */
     st = find(&k, 1, e);
     if (st == ST_OK)
-        st = plan_size(part, "U", k.count < k.target ? k.count : k.target, e);
+        st = plan_size(part, "U", k.count < most ? k.count : most, e);
     dedup_work_done(&k);
     return st;
 }
