@@ -15,12 +15,16 @@ struct step {
 
 enum status choices_add(struct choices *c, struct choice choice, struct error *e)
 {
-    struct choice *grown = mem_room(c->choice, &c->room, c->count + 1, sizeof *grown);
+    if (c->count == c->room) {
+        size_t room = c->room ? 2 * c->room : 64;
+        struct choice *grown = mem_resize(c->choice, room, sizeof *grown);
 
-    if (!grown)
-        return error_memory(e, "choices");
-    c->choice = grown;
-    grown[c->count++] = choice;
+        if (!grown)
+            return error_memory(e, "choices");
+        c->choice = grown;
+        c->room = room;
+    }
+    c->choice[c->count++] = choice;
     return ST_OK;
 }
 

@@ -84,6 +84,7 @@ struct fit_error {
     double cosine_mean;  /* weighted mean over rows with both norms above 0; 1 if there are none */
     double cosine_worst; /* smallest over the same rows; 1 if there are none */
     uint64_t worst_row;
+    double plain_relative, plain_cosine_mean; /* the same with all weights 1 */
 };
 MUST_CHECK enum status fit_measure(const struct fit *f, const struct parameters *part, size_t parts,
                                    struct fit_error *out, struct error *e);

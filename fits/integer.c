@@ -13,28 +13,6 @@
 #define GRID 33
 #define LANES 8 /* sums side by side, which vectors can hold */
 
-static int digit(const struct parameters *p)
-{
-    return (int)p->method->settings[INTEGER_DIGIT].min;
-}
-
-/* Clipped as a real number: an integer out of range is undefined in C. */
-static int32_t quantise(double t, int32_t low, int32_t high)
-{
-    return t <= low ? low : t >= high ? high : (int32_t)rint(t);
-}
-
-static void store(struct parameters *p, uint64_t i, int32_t q)
-{
-    int signs = p->value[INTEGER_SIGNED].i ? INTEGER_SIGNED_Q : INTEGER_UNSIGNED_Q;
-    void *data = p->tensor[signs].data;
-
-    if (digit(p) == 8)
-        ((uint8_t *)data)[i] = (uint8_t)q;
-    else
-        ((uint16_t *)data)[i] = (uint16_t)q;
-}
-
 /* Largest distance of a value from the middle. */
 static enum status find_largest(struct scan *s, float middle, float *largest, struct error *e)
 {
@@ -109,7 +87,7 @@ static enum status find_scale(struct scan *s, float middle, int bits, float larg
 static enum status fit_table(struct scan *s, struct parameters *p, struct error *e)
 {
     double middle = p->value[INTEGER_MIDDLE].r;
-    int32_t half = 1 << (digit(p) - 1);
+    int32_t half = 1 << (integer_bits(p) - 1);
     float largest, scale = (float)p->value[INTEGER_SCALE].r;
     enum status st;
 
@@ -121,16 +99,16 @@ static enum status fit_table(struct scan *s, struct parameters *p, struct error 
                          (double)largest, middle, p->method->name);
     if (!(scale > 0)) {
         scan_start(s, 0.2, 0.8);
-        if ((st = find_scale(s, (float)middle, digit(p), largest, &scale, e)) != ST_OK)
+        if ((st = find_scale(s, (float)middle, integer_bits(p), largest, &scale, e)) != ST_OK)
             return st;
         p->value[INTEGER_SCALE] = (struct value){.set = true, .r = scale};
     }
     scan_start(s, 0.8, 1);
     while ((st = scan_next(s, e)) == ST_OK && s->n)
         for (size_t i = 0; i < s->n * p->dim; i++) {
-            int32_t q = quantise((s->rows[i] - middle) / scale, -half, half - 1);
+            int32_t q = integer_nearest((s->rows[i] - middle) / scale, -half, half - 1);
 
-            store(p, s->first * p->dim + i, p->value[INTEGER_SIGNED].i ? q : q + half);
+            integer_store(p, s->first * p->dim + i, p->value[INTEGER_SIGNED].i ? q : q + half);
         }
     return st;
 }
@@ -138,7 +116,8 @@ static enum status fit_table(struct scan *s, struct parameters *p, struct error 
 static enum status fit_row(struct parameters *p, uint64_t row, const float *x, struct error *e)
 {
     float *own = (float *)p->tensor[INTEGER_QPARAMS].data + 2 * row;
-    int32_t top = (1 << digit(p)) - 1, first = p->value[INTEGER_SIGNED].i ? -(top / 2 + 1) : 0;
+    int32_t top = (1 << integer_bits(p)) - 1,
+            first = p->value[INTEGER_SIGNED].i ? -(top / 2 + 1) : 0;
     float min = x[0], max = x[0], scale;
 
     for (uint32_t j = 1; j < p->dim; j++) {
@@ -151,8 +130,9 @@ static enum status fit_row(struct parameters *p, uint64_t row, const float *x, s
     integer_own_range(p, min, max, own);
     scale = own[0];
     for (uint32_t j = 0; j < p->dim; j++) /* a constant row is its minimum, and its integers 0 */
-        store(p, row * p->dim + j,
-              scale > 0 ? quantise(((double)x[j] - min) / scale, 0, top) + first : 0);
+        integer_store(p, row * p->dim + j,
+                      scale > 0 ? integer_nearest(((double)x[j] - min) / scale, 0, top) + first
+                                : 0);
     return ST_OK;
 }
 

@@ -70,6 +70,19 @@ void gram_add(double *gram, size_t n, const float *x, const float *w, size_t cou
                     gram, (int)n);
 }
 
+void gram_across(double *gram, size_t n, const float *x, size_t count, double *room)
+{
+    for (size_t at = 0; n && at < count; at += GRAM_COLUMNS) {
+        size_t width = count - at < GRAM_COLUMNS ? count - at : GRAM_COLUMNS;
+
+        for (size_t i = 0; i < n; i++)
+            for (size_t j = 0; j < width; j++)
+                room[i * width + j] = (double)x[i * count + at + j];
+        cblas_dsyrk(CblasRowMajor, CblasUpper, CblasNoTrans, (int)n, (int)width, 1, room,
+                    (int)width, 1, gram, (int)n);
+    }
+}
+
 void product(float *out, const float *a, const float *b, size_t m, size_t n, size_t k)
 {
     if (!k)
@@ -86,4 +99,29 @@ void product_transposed(float *out, const float *a, const float *b, size_t m, si
     else if (m && n)
         cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)m, (int)n, (int)k, 1, a, (int)k,
                     b, (int)k, 0, out, (int)n);
+}
+
+void product_of_columns(float *out, const float *a, const float *b, size_t m, size_t n, size_t k)
+{
+    if (!k)
+        memset(out, 0, m * n * sizeof *out);
+    else if (m && n)
+        cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)m, (int)n, (int)k, 1, a, (int)m,
+                    b, (int)n, 0, out, (int)n);
+}
+
+enum status solve_positive(double *a, size_t n, double *b, size_t m, struct error *e)
+{
+    if (n == 0 || m == 0)
+        return ST_OK;
+    if (n > INT32_MAX || m > INT32_MAX)
+        return error_set(e, ST_EXHAUSTED, "a system of %zu equations is too large", n);
+    /* Column-major, the lower triangle of the same array is our upper one: a = u^T u. */
+    if (LAPACKE_dpotrf(LAPACK_COL_MAJOR, 'L', (lapack_int)n, a, (lapack_int)n) != 0)
+        return error_set(e, ST_PRECONDITION, "%zu equations have no definite solution", n);
+    cblas_dtrsm(CblasRowMajor, CblasLeft, CblasUpper, CblasTrans, CblasNonUnit, (int)n, (int)m, 1,
+                a, (int)n, b, (int)m);
+    cblas_dtrsm(CblasRowMajor, CblasLeft, CblasUpper, CblasNoTrans, CblasNonUnit, (int)n, (int)m, 1,
+                a, (int)n, b, (int)m);
+    return ST_OK;
 }

@@ -16,7 +16,18 @@ MUST_CHECK enum status eigen_symmetric(double *a, size_t n, double *value, struc
    the upper triangle is added to. `room` holds count * n doubles. */
 void gram_add(double *gram, size_t n, const float *x, const float *w, size_t count, double *room);
 
+/* gram [n][n] += x x^T, x [n][count]. Only the upper triangle is added to. `room` holds
+   n * GRAM_COLUMNS doubles. */
+#define GRAM_COLUMNS 256
+void gram_across(double *gram, size_t n, const float *x, size_t count, double *room);
+
 /* out [m][n] = a [m][k] * b [k][n] */
 void product(float *out, const float *a, const float *b, size_t m, size_t n, size_t k);
 /* out [m][n] = a [m][k] * b [n][k]^T */
 void product_transposed(float *out, const float *a, const float *b, size_t m, size_t n, size_t k);
+/* out [m][n] = a [k][m]^T * b [k][n] */
+void product_of_columns(float *out, const float *a, const float *b, size_t m, size_t n, size_t k);
+
+/* b [n][m] becomes the x of a x = b, for a positive definite a [n][n], of which the upper triangle
+   is read and overwritten. ST_PRECONDITION if it is not positive definite. */
+MUST_CHECK enum status solve_positive(double *a, size_t n, double *b, size_t m, struct error *e);

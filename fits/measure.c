@@ -12,8 +12,30 @@ struct sums {
     double cosine, cosine_weight; /* over the rows that have one */
 };
 
+static void add(struct sums *s, double weight, double error, double norm)
+{
+    s->error += weight * error;
+    s->norm += weight * norm;
+}
+
+static void add_cosine(struct sums *s, double weight, double cosine)
+{
+    s->cosine += weight * cosine;
+    s->cosine_weight += weight;
+}
+
+static double relative_error(const struct sums *s)
+{
+    return s->error > 0 ? s->norm > 0 ? s->error / s->norm : INFINITY : 0;
+}
+
+static double mean_cosine(const struct sums *s)
+{
+    return s->cosine_weight > 0 ? s->cosine / s->cosine_weight : 1;
+}
+
 static void measure_row(const float *want, const float *got, uint32_t dim, double weight,
-                        uint64_t row, struct sums *sums, struct fit_error *out)
+                        uint64_t row, struct sums *sums, struct sums *plain, struct fit_error *out)
 {
     double error = 0, a = 0, b = 0, ab = 0, cosine;
 
@@ -25,14 +47,14 @@ static void measure_row(const float *want, const float *got, uint32_t dim, doubl
         b += y * y;
         ab += x * y;
     }
-    sums->error += weight * error;
-    sums->norm += weight * a;
+    add(sums, weight, error, a);
+    add(plain, 1, error, a);
     if (a == 0 || b == 0)
         return;
     cosine = ab / (sqrt(a) * sqrt(b));
     cosine = cosine > 1 ? 1 : cosine;
-    sums->cosine += weight * cosine;
-    sums->cosine_weight += weight;
+    add_cosine(sums, weight, cosine);
+    add_cosine(plain, 1, cosine);
     if (cosine < out->cosine_worst) {
         out->cosine_worst = cosine;
         out->worst_row = row;
@@ -62,8 +84,8 @@ static void decode(const struct parameters *part, const uint64_t *end, size_t *a
 enum status fit_measure(const struct fit *f, const struct parameters *part, size_t parts,
                         struct fit_error *out, struct error *e)
 {
-    struct fit_error result = {.cosine_mean = 1, .cosine_worst = 1};
-    struct sums sums = {0};
+    struct fit_error result = {.cosine_worst = 1};
+    struct sums sums = {0}, plain = {0};
     uint64_t *ids = NULL, *end = NULL, sum = 0;
     float *rows = NULL;
     struct scan s;
@@ -89,12 +111,12 @@ enum status fit_measure(const struct fit *f, const struct parameters *part, size
         decode(part, end, &at, s.first, s.n, ids, rows);
         for (size_t i = 0; i < s.n; i++)
             measure_row(s.rows + i * f->dim, rows + i * f->dim, f->dim, fit_weight(f, s.first + i),
-                        s.first + i, &sums, &result);
+                        s.first + i, &sums, &plain, &result);
     }
-    if (sums.error > 0)
-        result.relative = sums.norm > 0 ? sums.error / sums.norm : INFINITY;
-    if (sums.cosine_weight > 0)
-        result.cosine_mean = sums.cosine / sums.cosine_weight;
+    result.relative = relative_error(&sums);
+    result.cosine_mean = mean_cosine(&sums);
+    result.plain_relative = relative_error(&plain);
+    result.plain_cosine_mean = mean_cosine(&plain);
     *out = result;
 out:
     mem_free(end);

@@ -32,20 +32,27 @@ void scan_start(struct scan *s, double from, double to)
     s->to = to;
 }
 
-static enum status row_check(const struct scan *s, size_t i, struct error *e)
+static enum status row_check(const struct fit *f, uint64_t row, const float *x, struct error *e)
 {
-    const float *row = s->rows + i * s->fit->dim;
-    float weight = fit_weight(s->fit, s->first + i);
+    float weight = fit_weight(f, row);
 
-    for (uint32_t j = 0; j < s->fit->dim; j++)
-        if (!isfinite(row[j]))
+    for (uint32_t j = 0; j < f->dim; j++)
+        if (!isfinite(x[j]))
             return error_set(e, ST_INVALID,
-                             "row %" PRIu64 " is not finite: column %" PRIu32 " is %g",
-                             s->first + i, j, (double)row[j]);
+                             "row %" PRIu64 " is not finite: column %" PRIu32 " is %g", row, j,
+                             (double)x[j]);
     if (!(weight >= 0) || isinf(weight))
-        return error_set(e, ST_INVALID, "the weight of row %" PRIu64 " is %g", s->first + i,
-                         (double)weight);
+        return error_set(e, ST_INVALID, "the weight of row %" PRIu64 " is %g", row, (double)weight);
     return ST_OK;
+}
+
+enum status rows_read(const struct fit *f, uint64_t first, size_t n, float *out, struct error *e)
+{
+    enum status st = f->read(f->context, first, n, out, e);
+
+    for (size_t i = 0; st == ST_OK && i < n; i++)
+        st = row_check(f, first + i, out + i * f->dim, e);
+    return st;
 }
 
 enum status scan_next(struct scan *s, struct error *e)
@@ -62,10 +69,5 @@ enum status scan_next(struct scan *s, struct error *e)
     s->n = left < s->room ? (size_t)left : s->room;
     if (s->n == 0)
         return ST_OK;
-    if ((st = f->read(f->context, s->first, s->n, s->rows, e)) != ST_OK)
-        return st;
-    for (size_t i = 0; i < s->n; i++)
-        if ((st = row_check(s, i, e)) != ST_OK)
-            return st;
-    return ST_OK;
+    return rows_read(f, s->first, s->n, s->rows, e);
 }

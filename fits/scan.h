@@ -24,3 +24,8 @@ void scan_start(struct scan *s, double from, double to);
 /* Read the next block. A row that holds NaN or infinity, or has a bad weight, is ST_INVALID and is
    named. ST_CANCELLED as fit_progress() says. */
 MUST_CHECK enum status scan_next(struct scan *s, struct error *e);
+
+/* Rows [first, first + n) by themselves, for fits that go through the table in another order: n >=
+   1, checked as scan_next() does. */
+MUST_CHECK enum status rows_read(const struct fit *f, uint64_t first, size_t n, float *out,
+                                 struct error *e);

@@ -4,6 +4,7 @@
  */
 #include "fits/spectrum.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -56,8 +57,12 @@ static enum status find_mean(struct work *k, struct error *e)
 void spectrum_centre(const struct spectrum *s, float *rows, size_t n, size_t dim)
 {
     for (size_t i = 0; s->mean && i < n; i++)
-        for (size_t j = 0; j < dim; j++)
-            rows[i * dim + j] -= s->mean[j];
+        for (size_t j = 0; j < dim; j++) {
+            float x = rows[i * dim + j] - s->mean[j];
+
+            x = x < FLT_MAX ? x : FLT_MAX; /* of numbers near the largest */
+            rows[i * dim + j] = x > -FLT_MAX ? x : -FLT_MAX;
+        }
 }
 
 /* Values and the eigenvectors as rows of `gram`, which was summed up. */

@@ -8,6 +8,8 @@
 
 #define LEVEL kernels_avx2
 #define LEVEL_NAME "avx2"
+#define LANES 8
+#define TILE_VECTORS 2
 
 static inline void halves_to_floats(void *out, const uint16_t *in, size_t n)
 {

@@ -7,6 +7,8 @@
 
 #define LEVEL kernels_avx512
 #define LEVEL_NAME "avx512"
+#define LANES 16
+#define TILE_VECTORS 4
 
 static inline void halves_to_floats(void *out, const uint16_t *in, size_t n)
 {

@@ -6,6 +6,8 @@
 
 #define LEVEL kernels_scalar
 #define LEVEL_NAME "scalar"
+#define LANES 4
+#define TILE_VECTORS 2
 
 static inline void halves_to_floats(void *out, const uint16_t *in, size_t n)
 {

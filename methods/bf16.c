@@ -22,4 +22,5 @@ const struct method method_bf16 = {
     .tensors_count = 1,
     .rows = rows,
     .gradient = half_gradient,
+    .author_words = half_author_words,
 };

@@ -24,6 +24,11 @@ static void gradient(const struct parameters *p, const uint64_t *row, size_t n, 
     gradient_add(out, WEIGHT, row, n, grad);
 }
 
+static double author_words(const struct plan *plan)
+{
+    return (double)plan->rows * plan->dim;
+}
+
 const struct method method_full = {
     .name = "full",
     .title = "uncompressed float32",
@@ -32,4 +37,5 @@ const struct method method_full = {
     .tensors_count = 1,
     .rows = rows,
     .gradient = gradient,
+    .author_words = author_words,
 };

@@ -105,7 +105,7 @@ struct unit_change {
     const float *gradient; /* [n] what the optimizer got */
     const struct rounding *rounding;
     uint64_t ids;   /* of the push for this table, repeats included */
-    float scale_lr; /* optimizer_settings.scale_lr */
+    float scale_lr; /* optimizer_settings.scale_lr; below 0: that of the config */
 };
 
 /* Values of a unit as float32: by method->unit_load if there is one, else by the tensor's type. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Rows of two-byte floats: their gradient. One thread. */
+/* Rows of two-byte floats: their gradient and count. One thread. */
 #include "methods/half_rows.h"
 
 #include "methods/gradient.h"
@@ -9,4 +9,9 @@ void half_gradient(const struct parameters *p, const uint64_t *row, size_t n, co
 {
     (void)p;
     gradient_add(out, 0, row, n, grad);
+}
+
+double half_author_words(const struct plan *plan)
+{
+    return (double)plan->rows * plan->dim / 2;
 }

@@ -41,5 +41,7 @@ const struct method method_int8 = {
     .unit_load = integer_unit_load,
     .unit_store = integer_unit_store,
     .plan = integer_plan,
+    .author_words = integer_author_words,
     .init = integer_init,
+    .explain = integer_explain,
 };

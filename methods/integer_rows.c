@@ -11,6 +11,27 @@ static int digit(const struct method *m)
     return (int)m->settings[INTEGER_DIGIT].min;
 }
 
+int integer_bits(const struct parameters *p)
+{
+    return digit(p->method);
+}
+
+void integer_store(const struct parameters *p, uint64_t i, int q)
+{
+    unsigned tensor = p->value[INTEGER_SIGNED].i ? INTEGER_SIGNED_Q : INTEGER_UNSIGNED_Q;
+    void *data = p->tensor[tensor].data;
+
+    if (integer_bits(p) == 8)
+        ((uint8_t *)data)[i] = (uint8_t)q;
+    else
+        ((uint16_t *)data)[i] = (uint16_t)q;
+}
+
+int integer_nearest(double x, int low, int high)
+{
+    return x <= low ? low : x >= high ? high : (int)rint(x);
+}
+
 float integer_bias(const struct parameters *p)
 {
     double middle = p->value[INTEGER_MIDDLE].r, scale = p->value[INTEGER_SCALE].r;
@@ -100,4 +121,11 @@ enum status integer_plan(struct plan *plan, struct error *e)
         plan_choose(plan, INTEGER_SCALE, 0); /* left to the fit */
     return v[INTEGER_SCALE].set && v[INTEGER_SCALE].r != 0 ? scale_check(v[INTEGER_SCALE].r, e)
                                                            : ST_OK;
+}
+
+double integer_author_words(const struct plan *plan)
+{
+    double rows = (double)plan->rows, words = rows * plan->dim * digit(plan->method) / 32;
+
+    return plan->value[INTEGER_QPARAM].i == QPARAM_ROW ? words + 2 * rows : words;
 }

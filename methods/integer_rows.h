@@ -48,6 +48,13 @@ enum { INTEGER_UNSIGNED_Q, INTEGER_SIGNED_Q, INTEGER_QPARAMS };
                              .help = "scale and bias of each row"},                                \
     }
 
+/* Bits of an integer, which the method says. */
+int integer_bits(const struct parameters *p);
+/* Write element i of q. */
+void integer_store(const struct parameters *p, uint64_t i, int q);
+/* Nearest even, clipped as a real number: an integer out of range is undefined in C. */
+int integer_nearest(double x, int low, int high);
+
 /* The float32 that is added to every element of a table with qparam=table. */
 float integer_bias(const struct parameters *p);
 
@@ -61,6 +68,17 @@ void integer_own_range(const struct parameters *p, float min, float max, float o
 MUST_CHECK enum status integer_check(struct parameters *p, struct error *e);
 uint64_t integer_work(const struct parameters *p);
 MUST_CHECK enum status integer_plan(struct plan *plan, struct error *e);
+double integer_author_words(const struct plan *plan);
+
+/* Where nothing says how far the values of a new table may go: about as far as the authors' 8 bits
+   with steps of 0.01 do, or as far as the numbers that it begins with, of which none is beyond nine
+   deviations. The step that reaches it on either side of the middle. */
+#define START_REACH 1.28
+#define START_DEVIATIONS 9
+double integer_start_scale(int bits, double deviation);
+/* The integers of one row of q [N, dim]; and all that is to be said about it. */
+void integer_explain_row(const struct tensor *q, uint32_t dim, uint64_t row, struct explanation *x);
+void integer_explain(const struct parameters *p, uint64_t row, struct explanation *x);
 
 /* method->init. A scale that is not set becomes one that leaves room for training. */
 MUST_CHECK enum status integer_init(const struct init *init, struct parameters *p, struct error *e);

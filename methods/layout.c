@@ -216,22 +216,36 @@ static enum status find_ratio(struct layout *l, double *ratio, struct error *e)
     return st;
 }
 
-/* One ratio for all fields. */
+/* One ratio for all fields. A field that cannot use all of its share is promised no more than what
+   the others leave, so that the promises add up to the budget: whoever keeps his, as a study of the
+   table may, breaks none. */
 static enum status share_evenly(struct layout *l, struct error *e)
 {
     double ratio = 0;
+    uint64_t left;
     enum status st = find_ratio(l, &ratio, e);
 
-    for (size_t i = 0; st == ST_OK && i < l->part_count; i++) {
+    if (st == ST_OK)
+        st = total_at(l, ratio, &left, e);
+    if (st != ST_OK)
+        return st;
+    left = l->budget - left;
+    for (size_t i = 0; i < l->part_count; i++) {
         struct take t;
+        uint64_t more;
 
         st = take(l, i, share_of(&l->part[i], ratio), &t, e);
-        if (st == ST_OK && t.full)
+        if (st != ST_OK)
+            return st;
+        if (t.full) {
             layout_full(l, i);
-        else if (st == ST_OK)
-            l->part[i].budget = t.budget;
+            continue;
+        }
+        more = t.budget - t.bytes < left ? t.budget - t.bytes : left;
+        left -= more;
+        l->part[i].budget = t.bytes + more ? t.bytes + more : 1;
     }
-    return st;
+    return ST_OK;
 }
 
 static enum status make_field(struct layout *l, size_t i, struct error *e)

@@ -177,8 +177,8 @@ struct method {
     /* Choose the settings and free sizes that fit the budget; see methods/plan.h. NULL: nothing is
        open. */
     enum status (*plan)(struct plan *plan, struct error *e);
-    /* Share a layout's budget among its fields: settings, sizes or budgets of the parts, each of
-       which is then planned. NULL: one ratio for all. */
+    /* Share a layout's budget among its fields: settings, sizes or budgets of the parts, which add
+       up to no more than the layout's; each part is then planned. NULL: one ratio for all. */
     enum status (*share)(struct layout *l, struct error *e);
     /* 32-bit words of a plan by the authors' way of counting (methods.md, "Memory"). NULL: they
        have none. */
@@ -208,6 +208,10 @@ bool condition_holds(const struct method *m, const struct value *value, const ch
    names the setting. A list is comma-separated. value->list is yours (mem_free). */
 MUST_CHECK enum status setting_parse(const struct setting *s, const char *text, struct value *value,
                                      struct error *e);
+/* Write a set value as setting_parse() reads it, cut to the room; a cut text ends in "…". Returns
+   `out`. */
+const char *setting_format(char *out, size_t room, const struct setting *s,
+                           const struct value *value);
 /* Check an integer (or each of a list) against the declaration. */
 MUST_CHECK enum status setting_check(const struct setting *s, const struct value *value,
                                      struct error *e);

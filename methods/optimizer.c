@@ -34,7 +34,7 @@ void optimizer_settings_init(struct optimizer_settings *s)
         .epsilon = 1e-8,
         .beta1 = 0.9,
         .beta2 = 0.999,
-        .scale_lr = 2e-5,
+        .scale_lr = -1,
     };
 }
 

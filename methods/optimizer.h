@@ -29,7 +29,7 @@ struct optimizer_settings {
     bool decoupled;                    /* weight_decay_mode; else l2 */
     double initial_accumulator;        /* 0; adagrad and rowwise_adagrad */
     double clip_norm;                  /* 0: off; L2 norm of a row's summed gradient */
-    double scale_lr;                   /* 2e-5; alpt */
+    double scale_lr;                   /* alpt; below 0: the table's own, of its config */
     uint64_t step;                     /* pushes applied since the optimizer was made: adam's t */
     struct tensor_rate *rate;          /* exceptions; they stand in the place of any other rate */
     size_t rates;

@@ -5,6 +5,8 @@
 #include <assert.h>
 #include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -129,6 +131,56 @@ enum status setting_parse(const struct setting *s, const char *text, struct valu
     }
     *value = read;
     return ST_OK;
+}
+
+/* Longest text of a number, and "…". */
+#define NUMBER_TEXT 32
+
+/* "1,200,3": as many as there is room for. */
+static void list_format(char *out, size_t room, const struct value *value)
+{
+    size_t used = 0;
+
+    out[0] = '\0';
+    for (size_t i = 0; i < value->n; i++) {
+        if (room - used < NUMBER_TEXT + sizeof "…") {
+            snprintf(out + used, room - used, "…");
+            return;
+        }
+        used +=
+            (size_t)snprintf(out + used, room - used, "%s%" PRId64, i ? "," : "", value->list[i]);
+    }
+}
+
+const char *setting_format(char *out, size_t room, const struct setting *s,
+                           const struct value *value)
+{
+    const char *word = s->choices;
+
+    switch (s->type) {
+    case SETTING_INT:
+        snprintf(out, room, "%" PRId64, value->i);
+        break;
+    case SETTING_REAL:
+        snprintf(out, room, "%.15g", value->r);
+        if (strtod(out, NULL) != value->r)
+            snprintf(out, room, "%.17g", value->r);
+        break;
+    case SETTING_BOOL:
+        snprintf(out, room, "%s", value->i ? "true" : "false");
+        break;
+    case SETTING_CHOICE:
+        for (int64_t i = 0; i < value->i; i++) {
+            word += strcspn(word, " ");
+            word += strspn(word, " ");
+        }
+        snprintf(out, room, "%.*s", (int)strcspn(word, " "), word);
+        break;
+    case SETTING_INTS:
+        list_format(out, room, value);
+        break;
+    }
+    return out;
 }
 
 static enum status integer_check(const struct setting *s, int64_t i, struct error *e)

@@ -88,28 +88,29 @@ static enum status find_method(const struct method **m, const char *name, struct
     return ST_OK;
 }
 
-/* embd.optimizer of the words, held against the layout; NULL if they name none. */
-static enum status choose_optimizer(struct beginning *b, const struct begin *how, struct error *e)
+enum status begin_optimizer(char **out, const struct layout *l, const char *optimizer,
+                            const struct optimizer_option *option, size_t count, struct error *e)
 {
     struct optimizer_settings base = {0}, s = {0};
-    bool named = how->optimizer && *how->optimizer, object = named && *how->optimizer == '{';
+    bool named = optimizer && *optimizer, object = named && *optimizer == '{';
     enum status st = ST_OK;
+    char *text = NULL;
 
+    optimizer_settings_init(&base);
     if (object)
-        st = optimizer_settings_read(&base, how->optimizer, 0, e);
-    else
-        optimizer_settings_init(&base);
-    if (st == ST_OK && named && !object)
-        st = optimizer_settings_set(&base, "optimizer", how->optimizer, e);
+        st = optimizer_settings_read(&base, optimizer, 0, e);
+    else if (named)
+        st = optimizer_settings_set(&base, "optimizer", optimizer, e);
     if (st == ST_OK)
-        st = optimizer_settings_merge(&s, named ? &base : NULL, how->option, how->option_count,
-                                      false, e);
+        st = optimizer_settings_merge(&s, named ? &base : NULL, option, count, false, e);
     if (st == ST_OK && s.optimizer)
-        st = layout_suits(&b->layout, &s, e);
+        st = layout_suits(l, &s, e);
     if (st == ST_OK && s.optimizer)
-        st = optimizer_settings_write(&b->optimizer, &s, e);
+        st = optimizer_settings_write(&text, &s, e);
     optimizer_settings_done(&base);
     optimizer_settings_done(&s);
+    if (st == ST_OK)
+        *out = text;
     return st;
 }
 
@@ -140,7 +141,10 @@ enum status begin_plan(struct beginning *b, const struct begin *how, struct erro
     if (st == ST_OK)
         st = layout_make(&b->layout, e);
     begin_settings_done(chosen);
-    return st == ST_OK ? choose_optimizer(b, how, e) : st;
+    if (st == ST_OK)
+        st = begin_optimizer(&b->optimizer, &b->layout, how->optimizer, how->option,
+                             how->option_count, e);
+    return st;
 }
 
 void begin_done(struct beginning *b)
@@ -154,7 +158,18 @@ void begin_done(struct beginning *b)
 struct drawing {
     struct init init;
     const struct layout *layout;
+    const struct begin *how;
 };
+
+static enum status tell(const struct drawing *d, uint64_t rows, struct error *e)
+{
+    const struct begin *how = d->how;
+    double all = d->layout->rows ? (double)d->layout->rows : 1;
+
+    if (how->progress && !how->progress(how->context, (double)rows / all))
+        return error_set(e, ST_CANCELLED, "stopped");
+    return ST_OK;
+}
 
 /* Every field draws numbers of its own, also where a method names its streams without the field. */
 static enum status draw(void *context, struct parameters *part, size_t parts, struct error *e)
@@ -163,7 +178,7 @@ static enum status draw(void *context, struct parameters *part, size_t parts, st
     enum status st = ST_OK;
     uint64_t first = 0;
 
-    for (size_t i = 0; st == ST_OK && i < parts; first += part[i++].rows) {
+    for (size_t i = 0; i < parts; first += part[i++].rows) {
         struct init own = d->init;
 
         if (d->layout->per_field)
@@ -175,6 +190,10 @@ static enum status draw(void *context, struct parameters *part, size_t parts, st
             st = parameters_check(&part[i], e);
         if (st != ST_OK && d->layout->per_field)
             st = error_prefix(e, st, "field %zu", i);
+        if (st == ST_OK)
+            st = tell(d, first + part[i].rows, e);
+        if (st != ST_OK)
+            break;
     }
     return st;
 }
@@ -202,7 +221,8 @@ enum status begin_create(const char *path, const struct beginning *b, const stru
                          struct table_created *created, struct error *e)
 {
     struct drawing d = {.init = {.seed = how->extras.seed, .deviation = how->deviation},
-                        .layout = &b->layout};
+                        .layout = &b->layout,
+                        .how = how};
     const struct table_source source = {draw, &d};
     struct table_extras extras = how->extras;
     float *weight = NULL;

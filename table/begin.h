@@ -32,6 +32,10 @@ struct begin {
     /* keys, hashed_ids, fallback, frequency, seed; an origin that is not said is "create". Its
        optimizer is not read. Where the frequency is known, it weighs the rows. */
     struct table_extras extras;
+    /* Asked now and then with the share of rows that is drawn; false stops with ST_CANCELLED. May
+       be NULL. */
+    bool (*progress)(void *context, double done);
+    void *context;
 };
 
 /* What will be made. */
@@ -65,6 +69,11 @@ MUST_CHECK enum status begin_settings(struct value *value, const struct method *
                                       const struct begin_setting *setting, size_t count,
                                       struct error *e);
 void begin_settings_done(struct value *value);
+/* embd.optimizer of these words (as in struct begin), held against a made layout; NULL if they name
+   none. `*out` is yours (mem_free). */
+MUST_CHECK enum status begin_optimizer(char **out, const struct layout *l, const char *optimizer,
+                                       const struct optimizer_option *option, size_t count,
+                                       struct error *e);
 /* Places of fields, first [count + 1], by their rows; ST_INVALID if these do not add up to `rows`.
    `*first` is yours (mem_free). */
 MUST_CHECK enum status begin_fields(uint64_t **first, const uint64_t *field, size_t count,

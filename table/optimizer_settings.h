@@ -14,7 +14,8 @@
 MUST_CHECK enum status optimizer_settings_read(struct optimizer_settings *out, const char *json,
                                                uint64_t tokens, struct error *e);
 /* The object with all settings and `step`, keys sorted, without spaces; reading it back gives the
-   same settings to the bit, and equal settings give equal texts. `*out` is yours (mem_free). The
+   same settings to the bit, and equal settings give equal texts. A scale_lr that nobody gave is
+   not written. `*out` is yours (mem_free). The
    optimizer must be set. */
 MUST_CHECK enum status optimizer_settings_write(char **out, const struct optimizer_settings *s,
                                                 struct error *e);

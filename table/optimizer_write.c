@@ -109,7 +109,8 @@ static void put_all(struct text *t, const struct optimizer_settings *s)
     put_number(t, "initial_accumulator", s->initial_accumulator);
     put_number(t, "learning_rate", s->learning_rate);
     put_word(t, "name", s->optimizer->name);
-    put_number(t, "scale_lr", s->scale_lr);
+    if (s->scale_lr >= 0)
+        put_number(t, "scale_lr", s->scale_lr);
     put_count(t, "step", s->step);
     if (s->rates)
         put_tensors(t, s);

@@ -18,8 +18,11 @@ static enum status check_parts(struct table *t, struct error *e)
 {
     enum status st = ST_OK;
 
-    for (size_t i = 0; st == ST_OK && i < t->part_count; i++)
+    for (size_t i = 0; st == ST_OK && i < t->part_count; i++) {
         st = parameters_check(&t->part[i], e);
+        if (st != ST_OK && t->part[i].of_field)
+            error_prefix(e, st, "field %zu", i);
+    }
     return st;
 }
 

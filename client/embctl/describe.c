@@ -70,7 +70,11 @@ static void print_parts(const Embd__V1__DescribeResponse *d)
     for (size_t i = 0; i < d->n_tensors; i++) {
         const Embd__V1__TensorInfo *t = d->tensors[i];
 
-        line[i] = (struct tensor_line){t->name, t->dtype, t->shape, t->n_shape, t->bytes};
+        line[i] = (struct tensor_line){.name = t->name,
+                                       .dtype = t->dtype,
+                                       .shape = t->shape,
+                                       .rank = t->n_shape,
+                                       .bytes = t->bytes};
     }
     putchar('\n');
     print_tensors(line, d->n_tensors);

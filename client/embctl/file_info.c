@@ -89,7 +89,11 @@ void print_file_tensors(const struct header *h)
     for (size_t i = 0; i < h->tensor_count; i++) {
         const struct tensor *t = &h->tensor[i].tensor;
 
-        line[i] = (struct tensor_line){t->name, dtype_name(t->dtype), t->shape, t->rank, t->bytes};
+        line[i] = (struct tensor_line){.name = t->name,
+                                       .dtype = dtype_name(t->dtype),
+                                       .shape = t->shape,
+                                       .rank = t->rank,
+                                       .bytes = t->bytes};
     }
     print_tensors(line, h->tensor_count);
     mem_free(line);

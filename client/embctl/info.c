@@ -5,8 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "base/text.h"
 #include "client/embctl/print.h"
+
+#define TENSORS_LISTED 24 /* each on a line of its own */
 
 static const char *pick(const char *const *names, size_t n, int value)
 {
@@ -83,7 +86,51 @@ static int compare_bytes(const void *a, const void *b)
     return strcmp(x->name, y->name);
 }
 
-void print_tensors(struct tensor_line *line, size_t count)
+/* "f*.q.weight" for "f12.q.weight", also behind "optimizer.". Yours. */
+static char *blur_field(const char *name)
+{
+    size_t start = strncmp(name, "optimizer.", 10) == 0 ? 10 : 0;
+    size_t digits = name[start] == 'f' ? strspn(name + start + 1, "0123456789") : 0;
+    const char *rest = name + start + 1 + digits;
+    char *out = need(strlen(name) + sizeof "f*");
+
+    if (digits && *rest == '.')
+        sprintf(out, "%.*sf*%s", (int)start, name, rest);
+    else
+        strcpy(out, name);
+    return out;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+    const struct tensor_line *x = a, *y = b;
+    int order = strcmp(x->name, y->name);
+
+    return order ? order : strcmp(x->dtype, y->dtype);
+}
+
+/* One line for what is there once a field; names are new. Returns how many lines are left. */
+static size_t group(struct tensor_line *line, size_t count, char **name)
+{
+    size_t groups = 0;
+
+    for (size_t i = 0; i < count; i++)
+        line[i].name = name[i] = blur_field(line[i].name);
+    qsort(line, count, sizeof *line, compare_names);
+    for (size_t i = 0; i < count; i++) {
+        struct tensor_line *last = groups ? &line[groups - 1] : NULL;
+
+        if (last && compare_names(last, &line[i]) == 0) {
+            last->count = (last->count ? last->count : 1) + 1;
+            last->bytes += line[i].bytes;
+        } else {
+            line[groups++] = line[i];
+        }
+    }
+    return groups;
+}
+
+static void print_lines(struct tensor_line *line, size_t count)
 {
     static const struct column columns[] = {{"tensor", false}, {"type", false}, {"shape", false},
                                             {"size", true},    {"share", true}, {"", false}};
@@ -102,7 +149,10 @@ void print_tensors(struct tensor_line *line, size_t count)
 
         sheet_text(&s, line[i].name);
         sheet_text(&s, line[i].dtype);
-        sheet_text(&s, shape_format(text, sizeof text, line[i].shape, line[i].rank));
+        if (line[i].count)
+            sheet_format(&s, "%zu tensors", line[i].count);
+        else
+            sheet_text(&s, shape_format(text, sizeof text, line[i].shape, line[i].rank));
         sheet_bytes(&s, line[i].bytes);
         sheet_format(&s, "%.1f %%", 100 * share);
         sheet_style(&s, STYLE_CYAN);
@@ -110,6 +160,21 @@ void print_tensors(struct tensor_line *line, size_t count)
     }
     sheet_print(&s, 0, "");
     sheet_done(&s);
+}
+
+void print_tensors(struct tensor_line *line, size_t count)
+{
+    char **name;
+
+    if (count <= TENSORS_LISTED) {
+        print_lines(line, count);
+        return;
+    }
+    name = need_zero(count, sizeof *name);
+    print_lines(line, group(line, count, name));
+    for (size_t i = 0; i < count; i++)
+        mem_free(name[i]);
+    mem_free(name);
 }
 
 const char *fields_format(char *out, size_t room, const uint64_t *rows, size_t count)

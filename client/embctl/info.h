@@ -25,8 +25,10 @@ struct tensor_line {
     const uint64_t *shape;
     size_t rank;
     uint64_t bytes;
+    size_t count; /* 0: one tensor; else so many of one name, without a shape */
 };
-/* The tensors of a table, largest first; `line` is sorted. */
+/* The tensors of a table, largest first; of many, those that every field has stand together. `line`
+   is changed. */
 void print_tensors(struct tensor_line *line, size_t count);
 /* "3, with rows  600  400  12" into `out`, cut with "…" where there is no more room. */
 const char *fields_format(char *out, size_t room, const uint64_t *rows, size_t count);

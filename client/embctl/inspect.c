@@ -10,11 +10,23 @@
 #include "client/embctl/commands.h"
 #include "client/embctl/file_info.h"
 #include "client/embctl/info.h"
+#include "client/embctl/parts.h"
 #include "client/embctl/print.h"
 
 #define WIDTH 10 /* of the labels */
 
-static void print_table(const struct table *t)
+/* The settings: as they stand in the file, or of many fields what they have in common. */
+static void print_config(const struct table *t, const struct parts *parts)
+{
+    char text[400];
+
+    if (!parts->per_field)
+        print_pair(WIDTH, "config", "%s", t->config);
+    else if (*parts_summary(text, sizeof text, parts))
+        print_pair(WIDTH, "config", "%s", text);
+}
+
+static void print_table(const struct table *t, const struct parts *parts)
 {
     const char *checksum = header_metadata(&t->header, "embd.checksum");
     char a[32], b[32], fields[200], optimizer[512];
@@ -30,7 +42,7 @@ static void print_table(const struct table *t)
     if (t->field_count)
         print_pair(WIDTH, "fields", "%s",
                    fields_format(fields, sizeof fields, t->field_rows, t->field_count));
-    print_pair(WIDTH, "config", "%s", t->config);
+    print_config(t, parts);
     print_pair(WIDTH, "optimizer", "%s",
                t->optimizer ? optimizer_format(optimizer, sizeof optimizer, t->optimizer) : "none");
     print_pair(WIDTH, "version", "%" PRIu64 ", generation %" PRIu64 ", lsn %" PRIu64, t->applied,
@@ -133,10 +145,19 @@ static int inspect_table(const struct arguments *a)
     if (a->json) {
         done = st == ST_OK ? print_json(path, &h, t) : fail(&e);
     } else {
+        struct parts parts = {0};
+
         print_header(path, &h, (uint64_t)file.st_size);
-        if (st == ST_OK)
-            print_table(t);
+        if (st == ST_OK) {
+            parts_of_table(&parts, t);
+            print_table(t, &parts);
+        }
         print_foreign(&h);
+        if (parts.per_field) {
+            putchar('\n');
+            print_parts(&parts);
+        }
+        parts_done(&parts);
         putchar('\n');
         print_file_tensors(&h);
         done = finish_output();

@@ -87,31 +87,6 @@ static const char *shape_text(char out[64], const char *shape)
     return out;
 }
 
-/* "q U8 [N,D]", each tensor once. */
-static const char *stores_text(char *out, size_t room, const struct method *m)
-{
-    char types[64], shape[64];
-    size_t used = 0;
-
-    out[0] = '\0';
-    for (size_t i = 0; i < m->tensors_count && used < room; i++) {
-        const struct tensor_decl *t = &m->tensors[i];
-        unsigned dtypes = 0;
-        bool first = true;
-
-        for (size_t k = 0; k < m->tensors_count; k++)
-            if (!strcmp(m->tensors[k].name, t->name)) {
-                dtypes |= m->tensors[k].dtypes;
-                first = first && k >= i;
-            }
-        if (first)
-            used +=
-                (size_t)snprintf(out + used, room - used, "%s%s %s %s", used ? "  " : "", t->name,
-                                 types_text(types, dtypes), shape_text(shape, t->shape));
-    }
-    return out;
-}
-
 static const char *settings_text(char *out, size_t room, const struct method *m)
 {
     size_t used = 0;
@@ -145,24 +120,20 @@ static const char *values_text(char out[64], const struct setting *s)
     return out;
 }
 
-static void json_method(struct document *j, const struct method *m)
+/* How much memory a fit takes: nothing of the table but a block, or all of it. */
+static const char *memory_text(const struct fitter *f)
+{
+    return !f ? "-" : f->in_memory ? "table" : "block";
+}
+
+static void json_settings(struct document *j, const char *key, const struct setting *setting,
+                          size_t count)
 {
     char text[64];
-    double least, most;
 
-    doc_object(j, NULL);
-    doc_text(j, "name", m->name);
-    doc_text(j, "title", m->title);
-    doc_text(j, "source", m->source);
-    doc_bool(j, "compress", fitter_find(m) != NULL);
-    doc_bool(j, "per_field", m->per_field);
-    if (find_ratios(m, &least, &most)) {
-        doc_real(j, "least_ratio", least);
-        doc_real(j, "most_ratio", most);
-    }
-    doc_array(j, "settings");
-    for (size_t i = 0; i < m->settings_count; i++) {
-        const struct setting *s = &m->settings[i];
+    doc_array(j, key);
+    for (size_t i = 0; i < count; i++) {
+        const struct setting *s = &setting[i];
 
         doc_object(j, NULL);
         doc_text(j, "name", s->name);
@@ -173,6 +144,30 @@ static void json_method(struct document *j, const struct method *m)
         doc_close(j);
     }
     doc_close(j);
+}
+
+static void json_method(struct document *j, const struct method *m)
+{
+    const struct fitter *f = fitter_find(m);
+    char text[64];
+    double least, most;
+
+    doc_object(j, NULL);
+    doc_text(j, "name", m->name);
+    doc_text(j, "title", m->title);
+    doc_text(j, "source", m->source);
+    doc_bool(j, "extension", m->extension);
+    doc_bool(j, "compress", f != NULL);
+    doc_bool(j, "compress_streams", f && !f->in_memory);
+    doc_bool(j, "fit_extension", m->fit_extension);
+    doc_bool(j, "train", m->gradient != NULL);
+    doc_bool(j, "per_field", m->per_field);
+    if (find_ratios(m, &least, &most)) {
+        doc_real(j, "least_ratio", least);
+        doc_real(j, "most_ratio", most);
+    }
+    json_settings(j, "settings", m->settings, m->settings_count);
+    json_settings(j, "fit_options", f ? f->options : NULL, f ? f->options_count : 0);
     doc_array(j, "tensors");
     for (size_t i = 0; i < m->tensors_count; i++) {
         const struct tensor_decl *t = &m->tensors[i];
@@ -195,53 +190,46 @@ static void print_list(void)
     static const struct column columns[] = {{"method", false},
                                             {"what it is", false},
                                             {"ratio", true},
-                                            {"stores", false},
+                                            {"memory", false},
                                             {"settings", false}};
     struct sheet s;
-    char text[256];
+    char text[512];
 
     sheet_init(&s, columns, sizeof columns / sizeof *columns);
+    s.cut = true;
     for (const struct method *const *m = methods; *m; m++) {
         sheet_style(&s, STYLE_BOLD);
         sheet_text(&s, (*m)->name);
         sheet_text(&s, (*m)->title);
         sheet_text(&s, ratio_text(text, *m));
-        sheet_text(&s, stores_text(text, sizeof text, *m));
+        sheet_text(&s, memory_text(fitter_find(*m)));
         sheet_text(&s, settings_text(text, sizeof text, *m));
     }
     sheet_print(&s, 0, "");
     sheet_done(&s);
     printf(
-        "\n%sRatios are those of a table of 1,000,000 × 64; N is the number of rows, D of columns."
-        "\nembctl methods METHOD tells what the settings mean.%s\n",
+        "\n%sRatios are those of a table of 1,000,000 × 64. Memory: what compress holds of the "
+        "table"
+        "\nbeside the parameters, a block or all of it. embctl methods METHOD tells what a method"
+        "\nstores and what its settings mean.%s\n",
         style(STYLE_DIM), style(STYLE_NONE));
 }
 
-static void print_one(const struct method *m)
+static void print_settings(const struct setting *setting, size_t count, const char *title)
 {
-    static const struct column settings[] = {{"setting", false},
-                                             {"values", false},
-                                             {"default", false},
-                                             {"only with", false},
-                                             {"meaning", false}};
-    static const struct column tensors[] = {{"tensor", false},
-                                            {"type", false},
-                                            {"shape", false},
-                                            {"only with", false},
-                                            {"holds", false}};
+    const struct column columns[] = {{title, false},
+                                     {"values", false},
+                                     {"default", false},
+                                     {"only with", false},
+                                     {"meaning", false}};
     struct sheet s;
     char text[64];
 
-    print_heading("%s: %s", m->name, m->title);
-    print_pair(8, "source", "%s", m->source);
-    print_pair(8, "ratio", "%s for 1,000,000 × 64", ratio_text(text, m));
-    if (m->per_field)
-        print_pair(8, "fields", "may have settings and tensors of its own for each field");
-    if (!fitter_find(m))
-        print_pair(8, "compress", "not possible");
-    sheet_init(&s, settings, 5);
-    for (size_t i = 0; i < m->settings_count; i++) {
-        const struct setting *o = &m->settings[i];
+    if (!count)
+        return;
+    sheet_init(&s, columns, sizeof columns / sizeof *columns);
+    for (size_t i = 0; i < count; i++) {
+        const struct setting *o = &setting[i];
 
         sheet_style(&s, STYLE_BOLD);
         sheet_text(&s, o->name);
@@ -250,12 +238,22 @@ static void print_one(const struct method *m)
         sheet_text(&s, o->when ? o->when : "");
         sheet_text(&s, o->help);
     }
-    if (m->settings_count) {
-        putchar('\n');
-        sheet_print(&s, 0, "");
-    }
+    putchar('\n');
+    sheet_print(&s, 0, "");
     sheet_done(&s);
-    sheet_init(&s, tensors, 5);
+}
+
+static void print_tensors_of(const struct method *m)
+{
+    static const struct column columns[] = {{"tensor", false},
+                                            {"type", false},
+                                            {"shape", false},
+                                            {"only with", false},
+                                            {"holds", false}};
+    struct sheet s;
+    char text[64];
+
+    sheet_init(&s, columns, sizeof columns / sizeof *columns);
     for (size_t i = 0; i < m->tensors_count; i++) {
         const struct tensor_decl *t = &m->tensors[i];
 
@@ -269,6 +267,29 @@ static void print_one(const struct method *m)
     putchar('\n');
     sheet_print(&s, 0, "");
     sheet_done(&s);
+}
+
+static void print_one(const struct method *m)
+{
+    const struct fitter *f = fitter_find(m);
+    char text[64];
+
+    print_heading("%s: %s", m->name, m->title);
+    print_pair(8, "source", "%s", m->source);
+    print_pair(8, "ratio", "%s for 1,000,000 × 64", ratio_text(text, m));
+    if (m->per_field)
+        print_pair(8, "fields", "may have settings and tensors of its own for each field");
+    print_pair(8, "compress", "%s%s",
+               !f             ? "not possible"
+               : f->in_memory ? "holds the table in memory"
+                              : "streams: holds a block of the table at a time",
+               f && m->fit_extension ? "; the fit is ours, not the authors'" : "");
+    if (!m->gradient)
+        print_pair(8, "training", "not possible");
+    print_settings(m->settings, m->settings_count, "setting");
+    if (f)
+        print_settings(f->options, f->options_count, "fit option");
+    print_tensors_of(m);
 }
 
 static int run(const struct arguments *a)

@@ -148,6 +148,37 @@ void sheet_us(struct sheet *s, double us)
     sheet_text(s, us > 0 ? format_duration((char[32]){0}, us) : "-");
 }
 
+/* Cut a text to `width` columns, the last of which is then "…". */
+static void cut_text(struct cell *cell, size_t width)
+{
+    const char *end = cell->text;
+    size_t kept;
+
+    if (cell->width <= width)
+        return;
+    for (size_t n = 1; n < width; n++)
+        do
+            end++;
+        while (((unsigned char)*end & 0xc0) == 0x80);
+    kept = (size_t)(end - cell->text);
+    cell->text = need_resize(cell->text, kept + sizeof "…", 1);
+    strcpy(cell->text + kept, "…");
+    cell->width = width;
+}
+
+/* Cut the last column to what the terminal has left for it. */
+static void cut_last(struct sheet *s, const size_t *room, unsigned indent)
+{
+    size_t used = indent, columns = terminal_width(), last = s->columns - 1;
+
+    if (!s->cut || !columns)
+        return;
+    for (size_t c = 0; c < last; c++)
+        used += room[c] ? room[c] + GAP : 0;
+    for (size_t i = last; i < s->cells && used < columns; i += s->columns)
+        cut_text(&s->cell[i], columns - used);
+}
+
 /* Line 0 are the titles. Nothing is printed behind the last cell that has a text. */
 static void print_line(const struct sheet *s, size_t line, const size_t *room, unsigned indent,
                        const char *clear)
@@ -173,7 +204,7 @@ static void print_line(const struct sheet *s, size_t line, const size_t *room, u
     printf("%s\n", clear);
 }
 
-void sheet_print(const struct sheet *s, unsigned indent, const char *clear)
+void sheet_print(struct sheet *s, unsigned indent, const char *clear)
 {
     size_t *room = need_zero(s->columns, sizeof *room);
 
@@ -186,6 +217,7 @@ void sheet_print(const struct sheet *s, unsigned indent, const char *clear)
         if (room[c] && title > room[c])
             room[c] = title;
     }
+    cut_last(s, room, indent);
     for (size_t row = 0; row <= s->cells / s->columns; row++)
         print_line(s, row, room, indent, clear);
     mem_free(room);

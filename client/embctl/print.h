@@ -40,6 +40,7 @@ struct sheet {
     struct cell *cell;
     size_t cells, room;
     enum style next; /* of the next cell */
+    bool cut;        /* on a terminal the last column ends where the line does */
 };
 
 void sheet_init(struct sheet *s, const struct column *column, size_t columns);
@@ -52,7 +53,7 @@ void sheet_bytes(struct sheet *s, uint64_t bytes); /* 25.6 MiB */
 void sheet_us(struct sheet *s, double us);         /* 12.3 us; "-" for 0 */
 /* Print with a line of titles; columns without any text are left out. Each line begins with
    `indent` spaces and ends with `clear`, which is "" where there is nothing to wipe. */
-void sheet_print(const struct sheet *s, unsigned indent, const char *clear);
+void sheet_print(struct sheet *s, unsigned indent, const char *clear);
 
 /* "label   text", the labels of one list being aligned to `width`. */
 void print_pair(unsigned width, const char *label, const char *format, ...) PRINTF_LIKE(3, 4);

@@ -16,7 +16,8 @@ class Bad:
     def __init__(self, base, what, names, change):
         self.table = copy.deepcopy(BASES[base])
         self.label, self.method = f"{base}, {what}", self.table.method
-        self.names = names.split()
+        # A tensor of a field may be named by itself, after the field.
+        self.names = [*names.split(), *(f"field {n[1]}: {n[3:]}" for n in names.split() if n[0] == "f" and n[2:3] == ".")]
         change(self.table)
 
     @property
@@ -193,7 +194,7 @@ ROBE = [
     ("robe_uma_one_start", "a block longer than the array", "block array", config(block=5)),
     ("robe_hetu", "another variant", "variant", config(variant="uno")),
     ("robe_hetu", "no variant", "variant", config(variant=None)),
-    ("robe_hetu", "slots without fields", "use_slot embd.fields", config(use_slot=True)),
+    ("robe_hetu_slots_one", "two slots without fields", "slot_of_field", config(slot_of_field=[4, 5])),
     ("robe_hetu_slots_named", "a slot too few", "slot_of_field", config(slot_of_field=[1, 2, 3])),
     ("robe_hetu_slots_named", "a slot too many", "slot_of_field", config(slot_of_field=[1, 2, 3, 4, 5])),
     ("robe_hetu_slots_named", "a large slot", "slot_of_field", config(slot_of_field=[1, 2, 3, 2**20])),

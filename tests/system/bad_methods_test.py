@@ -19,7 +19,9 @@ def run(command, path):
 
 
 def names_one(line, names):
-    return any(re.search(rf"(?<![\w.]){re.escape(name)}(?!\w)", line) for name in names)
+    """A name stands alone; "field 2: cache.ids" wants the field first and then, somewhere, the name."""
+    patterns = [re.escape(name).replace(r":\ ", r": .*?(?<![\w.])") for name in names]
+    return any(re.search(rf"(?<![\w.]){pattern}(?!\w)", line) for pattern in patterns)
 
 
 def judge(path, names):

@@ -5,7 +5,6 @@ import io
 import json
 import os
 import pathlib
-import pty
 import signal
 import struct
 import subprocess
@@ -19,41 +18,10 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 import reference  # noqa: E402
 import tablefile  # noqa: E402
+from embctl_kit import EMBCTL, document, good, on_terminal, one_line, read_table, run  # noqa: E402
 
-EMBCTL = pathlib.Path(os.environ.get("TOP_BUILDDIR", ".")) / "embctl"
 ROWS, DIM = 600, 24
 f32 = np.float32
-
-
-def run(*arguments, **more):
-    return subprocess.run([EMBCTL, *map(str, arguments)], capture_output=True, check=False, **more)
-
-
-def good(*arguments, **more):
-    done = run(*arguments, **more)
-    assert done.returncode == 0 and not done.stderr, (arguments, done)
-    return done.stdout
-
-
-def document(*arguments, **more):
-    """The one JSON document that --json prints; NaN and the like are no JSON."""
-    def refuse(text):
-        raise AssertionError(f"{arguments}: {text} is not JSON")
-    return json.loads(good(*arguments, "--json", **more), parse_constant=refuse)
-
-
-def read_table(path):
-    """Metadata and arrays of a table file."""
-    data = pathlib.Path(path).read_bytes()
-    (size,) = struct.unpack_from("<Q", data)
-    header = json.loads(data[8:8 + size])
-    assert (8 + size) % 64 == 0, "the data area is not aligned"
-    arrays = {}
-    for name, t in header.items():
-        if name != "__metadata__":
-            begin, end = (8 + size + at for at in t["data_offsets"])
-            arrays[name] = np.frombuffer(data[begin:end], tablefile.DTYPES[t["dtype"]]).reshape(t["shape"])
-    return header["__metadata__"], arrays
 
 
 def decode(path):
@@ -106,16 +74,21 @@ COMPRESSIONS = [  # method, arguments, largest relative squared error
 ]
 
 
-def check_error(rows, decoded, made, weight):
-    difference = (np.asarray(rows, "f8") - decoded) ** 2
-    relative = (difference.sum(1) * weight).sum() / ((np.asarray(rows, "f8") ** 2).sum(1) * weight).sum()
-    assert abs(made["relative_squared_error"] - relative) <= 1e-9 + 1e-6 * relative, (made, relative)
-    norms = np.linalg.norm(rows.astype("f8"), axis=1) * np.linalg.norm(decoded.astype("f8"), axis=1)
+def check_error(rows, decoded, made, weight=None):
+    """The errors that compress tells, plain and by counts."""
+    rows, decoded = rows.astype("f8"), decoded.astype("f8")
+    norms = np.linalg.norm(rows, axis=1) * np.linalg.norm(decoded, axis=1)
     counted = norms > 0
-    cosine = (rows.astype("f8") * decoded).sum(1)[counted] / norms[counted]
-    assert abs(made["cosine_worst"] - min(1, cosine.min())) < 1e-9, (made, cosine.min())
-    mean = (np.minimum(cosine, 1) * weight[counted]).sum() / weight[counted].sum()
-    assert abs(made["cosine_mean"] - mean) < 1e-9, (made, mean)
+    cosine = np.minimum((rows * decoded).sum(1)[counted] / norms[counted], 1)
+    assert abs(made["cosine_worst"] - cosine.min()) < 1e-9, (made, cosine.min())
+    assert ("weighted_cosine_mean" in made) == (weight is not None)
+    for prefix, w in (("", np.ones(len(rows))), ("weighted_", weight)):
+        if w is not None:
+            relative = (((rows - decoded) ** 2).sum(1) * w).sum() / ((rows ** 2).sum(1) * w).sum()
+            told = made[prefix + "relative_squared_error"]
+            assert abs(told - relative) <= 1e-9 + 1e-6 * relative, (made, relative)
+            mean = (cosine * w[counted]).sum() / w[counted].sum()
+            assert abs(made[prefix + "cosine_mean"] - mean) < 1e-9, (made, mean)
 
 
 def test_compress(folder):
@@ -137,7 +110,7 @@ def test_compress(folder):
         assert made["config"] == json.loads(meta["embd.config"])
         assert made["relative_squared_error"] <= most, made
         decoded = decode(out)
-        check_error(rows, decoded, made, np.ones(ROWS))
+        check_error(rows, decoded, made)
 
         array = np.load(io.BytesIO(good("export", out, "-o", "-")))
         assert array.dtype == "<f4" and array.tobytes() == decoded.astype("<f4").tobytes(), (method, arguments)
@@ -216,11 +189,6 @@ def test_damage(folder):
     assert done.returncode == 1 and b"3 \xc3\x97 2" in done.stdout and b"magic" in done.stderr, done
 
 
-def one_line(done):
-    text = done.stderr.decode()
-    return text.startswith("embctl: ") and text.endswith("\n") and text.count("\n") == 1
-
-
 def test_refusals(folder):
     np.save(folder / "three.npy", np.zeros((2, 3, 4), "<f4"))
     np.save(folder / "ints.npy", np.zeros((2, 3), "<i4"))
@@ -281,7 +249,7 @@ def test_refusals(folder):
 
 def test_help_and_methods():
     text = good("--help").decode()
-    for command in ("tables", "describe", "lookup", "load", "unload", "stats", "top", "health", "methods", "compress",
+    for command in ("tables", "describe", "lookup", "load", "unload", "stats", "top", "health", "methods", "plan", "compress", "create",
                     "inspect", "verify", "export"):
         assert f"  {command} " in text
         assert good(command, "--help").decode().startswith(f"Usage: embctl {command}")
@@ -317,24 +285,6 @@ def test_interrupt(folder):
     else:
         raise AssertionError("it was never interrupted in time")
     os.unlink(folder / "large.npy")
-
-
-def on_terminal(arguments, environment):
-    """What a command prints when its output is a terminal."""
-    ours, theirs = pty.openpty()
-    process = subprocess.Popen([EMBCTL, *map(str, arguments)], stdout=theirs, stderr=theirs, env=environment)
-    os.close(theirs)
-    text = b""
-    while True:
-        try:
-            part = os.read(ours, 65536)
-        except OSError:  # the other side is closed
-            break
-        if not part:
-            break
-        text += part
-    os.close(ours)
-    return process.wait(), text.decode()
 
 
 def test_terminal(folder):

@@ -25,7 +25,7 @@ class Call:
         """The exact bytes; or, of a method that adds many products up, rows that are as near as they must be."""
         if self.tolerance is None or len(value) != len(self.value):
             return value == self.value
-        found, expected = (np.frombuffer(v, "<f4").reshape(self.rows, -1) for v in (value, self.value))
+        found, expected = (np.frombuffer(v, "<f4").reshape(self.rows, self.case.dim) for v in (value, self.value))
         return bool(np.all(abs(found - expected) <= self.tolerance[:, None]))
 
     def __str__(self):

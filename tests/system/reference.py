@@ -61,7 +61,8 @@ class Case:
                 continue
             acc = np.zeros(self.dim, f32)
             for i in range(begin, end):
-                acc = acc + (rows[i] if weights is None else f32(weights[i]) * rows[i])
+                with np.errstate(over="ignore"):
+                    acc = acc + (rows[i] if weights is None else f32(weights[i]) * rows[i])
             out[b] = acc / divisor if mean else acc
         return out
 
@@ -88,7 +89,7 @@ def encode(rows, fmt):
         return to_bf16(rows).tobytes()
     out = []
     for row in rows:
-        low, high = row.min() + f32(0), row.max()  # a minimum of -0 is written as 0
+        low, high = row.min() + f32(0), row.max() + f32(0)  # -0 is written as 0
         with np.errstate(over="ignore"):
             span = f32(high - low)
             code = np.rint((row - low) * f32(255) / (span + f32(1e-8)))

@@ -29,7 +29,7 @@ FULL_ONLY = ("adagrad", "adam")  # need float32 parameters
 def variants(folder):
     """{name: (file with options, case)} of all methods with the optimizers that suit them."""
     out = {}
-    for case in reference.small(each=6):
+    for case in reference.small(each=4):
         path = folder / f"{case.name}.safetensors"
         path.write_bytes(case.bytes)
         narrow = case.method in ("fp16", "bf16", "int8", "int16")

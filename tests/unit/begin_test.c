@@ -283,6 +283,31 @@ static void test_refusals(void **state)
     assert_int_equal(files_in_folder(), 1); /* "t" of the tests before */
 }
 
+static bool stop_at_half(void *context, double done)
+{
+    ++*(unsigned *)context;
+    return done < 0.5;
+}
+
+static void test_stops(void **state)
+{
+    static const uint64_t field[] = {100, 100, 100};
+    unsigned calls = 0;
+    struct begin how = {.method = "hash",
+                        .rows = ROWS,
+                        .dim = DIM,
+                        .field = field,
+                        .field_count = 3,
+                        .progress = stop_at_half,
+                        .context = &calls};
+    struct error e;
+
+    (void)state;
+    assert_fails(create(unit_path(&folder, "refused"), &how, NULL, &e), ST_CANCELLED, e, "stopped");
+    assert_int_equal(calls, 2);
+    assert_int_equal(files_in_folder(), 1);
+}
+
 static void test_budget(void **state)
 {
     uint64_t budget;
@@ -392,6 +417,7 @@ int main(void)
         cmocka_unit_test(test_integers),
         cmocka_unit_test(test_extras),
         cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_stops),
         cmocka_unit_test(test_budget),
         cmocka_unit_test(test_many_fields),
 #ifdef EMBD_DEVELOPER

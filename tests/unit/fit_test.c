@@ -48,11 +48,14 @@ static void test_measure(void **state)
     assert_ok(fit_measure(&t.fit, &p, 1, &error, &e), e);
     assert_true(near(error.relative, (4.0 + 25 + 4) / (25 + 2 + 16)));
     assert_true(near(error.cosine_mean, 5.0 / 7));
+    assert_true(near(error.plain_relative, 28.0 / 30));
+    assert_true(near(error.plain_cosine_mean, 2.0 / 3));
 
     memset(t.data, 0, sizeof want); /* nothing to compare with */
     t.done = 0;
     assert_ok(fit_measure(&t.fit, &p, 1, &error, &e), e);
-    assert_true(isinf(error.relative) && error.cosine_mean == 1 && error.cosine_worst == 1);
+    assert_true(isinf(error.relative) && isinf(error.plain_relative) && error.cosine_mean == 1 &&
+                error.cosine_worst == 1);
     memset(p.tensor[0].data, 0, sizeof have);
     t.done = 0;
     assert_ok(fit_measure(&t.fit, &p, 1, &error, &e), e);

@@ -47,6 +47,15 @@ typedef size_t run(const struct kernels *k, const struct input *i, void *out);
         return i->n * i->dim * 4;                                                                  \
     }
 
+#define SCALED_CASE(name, type)                                                                    \
+    static size_t run_##name##_rows_scaled(const struct kernels *k, const struct input *i,         \
+                                           void *out)                                              \
+    {                                                                                              \
+        k->name##_rows_scaled(out, (const type *)i->table, i->dim, i->row, i->n, i->qparams,       \
+                              i->bias);                                                            \
+        return i->n * i->dim * 4;                                                                  \
+    }
+
 ROWS_CASE(f32_rows, float)
 ROWS_CASE(f16_rows, uint16_t)
 ROWS_CASE(bf16_rows, uint16_t)
@@ -54,6 +63,8 @@ INTEGER_CASES(u8, uint8_t)
 INTEGER_CASES(i8, int8_t)
 INTEGER_CASES(u16, uint16_t)
 INTEGER_CASES(i16, int16_t)
+SCALED_CASE(i8, int8_t)
+SCALED_CASE(i16, int16_t)
 
 static size_t run_f32_add(const struct kernels *k, const struct input *i, void *out)
 {
@@ -128,6 +139,37 @@ static size_t run_f32_to_fused8(const struct kernels *k, const struct input *i, 
     return i->n * FUSED8_BYTES(i->dim);
 }
 
+static size_t run_codes_unpack(const struct kernels *k, const struct input *i, void *out)
+{
+    uint32_t place[ROWS_MAX];
+
+    k->codes_unpack(place, i->table, i->dim % 17, (uint32_t)i->dim, i->n);
+    memcpy(out, place, i->n * sizeof *place);
+    return i->n * sizeof *place;
+}
+
+static size_t run_f32_parts(const struct kernels *k, const struct input *i, void *out)
+{
+    uint32_t place[ROWS_MAX];
+
+    for (size_t j = 0; j < i->n; j++)
+        place[j] = (uint32_t)i->row[j];
+    k->f32_parts(out, i->table, i->dim, place, i->n);
+    return i->n * i->dim * 4;
+}
+
+static size_t run_f32_nearest(const struct kernels *k, const struct input *i, void *out)
+{
+    float x[ROWS_MAX * DIM_MAX], distance[ROWS_MAX];
+    uint32_t number[ROWS_MAX];
+
+    memcpy(x, i->in, i->n * i->dim * 4);
+    k->f32_nearest(number, distance, x, i->n, i->table, i->dim, TABLE_ROWS / NEAREST_TILE);
+    memcpy(out, number, i->n * 4);
+    memcpy((unsigned char *)out + i->n * 4, distance, i->n * 4);
+    return i->n * 8;
+}
+
 static const struct {
     const char *name;
     run *run;
@@ -144,6 +186,8 @@ static const struct {
     {"i8_rows_each", run_i8_rows_each, true},
     {"u16_rows_each", run_u16_rows_each, true},
     {"i16_rows_each", run_i16_rows_each, true},
+    {"i8_rows_scaled", run_i8_rows_scaled, true},
+    {"i16_rows_scaled", run_i16_rows_scaled, true},
     {"f32_add", run_f32_add, true},
     {"f32_add_scaled", run_f32_add_scaled, true},
     {"f32_mul", run_f32_mul, true},
@@ -154,6 +198,9 @@ static const struct {
     {"f32_to_f16", run_f32_to_f16, false},
     {"f32_to_bf16", run_f32_to_bf16, false},
     {"f32_to_fused8", run_f32_to_fused8, false},
+    {"codes_unpack", run_codes_unpack, false},
+    {"f32_parts", run_f32_parts, false},
+    {"f32_nearest", run_f32_nearest, false},
 };
 
 static void input_make(struct input *i, struct random *r, size_t dim, size_t n, bool special)

@@ -99,7 +99,7 @@ static void test_every_method_keeps_every_budget(void **state)
     (void)state;
     for (size_t i = 0; methods[i]; i++)
         for (int turn = 0; turn < 60; turn++) {
-            uint64_t rows[FIELDS_MOST], total = 0, budget, need;
+            uint64_t rows[FIELDS_MOST], total = 0, promised, budget, need;
             size_t count = 1 + random_below(&r, FIELDS_MOST);
             struct fields fields;
             struct layout l;
@@ -116,8 +116,12 @@ static void test_every_method_keeps_every_budget(void **state)
             if (st == ST_OK) {
                 assert_true(bytes_of(&l) <= budget);
                 assert_int_equal(l.need, 0);
-                for (size_t k = 0; k < l.part_count; k++)
+                promised = 0;
+                for (size_t k = 0; k < l.part_count; k++) {
                     assert_int_equal(l.part[k].rows, l.per_field ? rows[k] : total);
+                    promised += l.part[k].budget > 1 ? l.part[k].budget : 0;
+                }
+                assert_true(promised <= budget);
             } else {
                 assert_int_equal(st, ST_INVALID);
                 assert_non_null(strstr(e.text, "needs"));

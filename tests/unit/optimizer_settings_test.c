@@ -34,7 +34,7 @@ static void test_reads_defaults(void **state)
     assert_string_equal(s.optimizer->name, "sgd");
     assert_true(s.learning_rate == 0.01 && s.epsilon == 1e-8 && s.beta1 == 0.9);
     assert_true(s.beta2 == 0.999 && s.weight_decay == 0 && !s.decoupled);
-    assert_true(s.initial_accumulator == 0 && s.clip_norm == 0 && s.scale_lr == 2e-5);
+    assert_true(s.initial_accumulator == 0 && s.clip_norm == 0 && s.scale_lr < 0);
     assert_true(s.step == 0 && !s.rate && s.rates == 0);
     optimizer_settings_init(&bare);
     assert_null(bare.optimizer);
@@ -81,7 +81,7 @@ static void test_order_is_the_writers(void **state)
     assert_string_equal(text,
                         "{\"beta1\":0.9,\"beta2\":0.999,\"clip_norm\":0.0,\"epsilon\":0.0,"
                         "\"initial_accumulator\":0.0,\"learning_rate\":0.01,\"name\":\"adagrad\","
-                        "\"scale_lr\":2e-5,\"step\":\"18446744073709551615\",\"tensors\":{"
+                        "\"step\":\"18446744073709551615\",\"tensors\":{"
                         "\"a\":{\"learning_rate\":0.0},\"b\":{\"learning_rate\":1.0}},"
                         "\"weight_decay\":0.0,\"weight_decay_mode\":\"l2\"}");
     mem_free(text);

@@ -40,7 +40,7 @@ static void test_defaults(void **state)
     optimizer_settings_init(&s);
     assert_true(s.learning_rate == 0.01 && s.epsilon == 1e-8 && s.beta1 == 0.9);
     assert_true(s.beta2 == 0.999 && s.weight_decay == 0 && !s.decoupled && s.clip_norm == 0);
-    assert_true(s.initial_accumulator == 0 && s.scale_lr == 2e-5 && s.step == 0);
+    assert_true(s.initial_accumulator == 0 && s.scale_lr < 0 && s.step == 0);
     assert_true(!s.optimizer && !s.rate && s.rates == 0);
 }
 

@@ -223,13 +223,49 @@ static void test_conditions(void **state)
     assert_int_equal(method_tensor(&method, value, "qw", 2), -1);
 }
 
+/* What is written reads back to the same value. */
+static void test_format(void **state)
+{
+    static const struct {
+        int setting;
+        const char *text;
+    } cases[] = {
+        {PARTS, "64"},      {NOTE, "-9223372036854775808"},
+        {MODE, "fixed"},    {MODE, "free"},
+        {SCALE, "0.0125"},  {SCALE, "0.30000000000000004"},
+        {SCALE, "-1e+300"}, {SIGNED, "true"},
+        {SIGNED, "false"},  {DIMS, "1,9,2"},
+        {DIMS, ""},
+    };
+    struct value list = {.set = true, .n = 40};
+    int64_t numbers[40];
+    char text[80];
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        const struct setting *s = &settings[cases[i].setting];
+        struct value value;
+        struct error e;
+
+        assert_ok(setting_parse(s, cases[i].text, &value, &e), e);
+        assert_string_equal(setting_format(text, sizeof text, s, &value), cases[i].text);
+        mem_free(value.list);
+    }
+    for (int i = 0; i < 40; i++)
+        numbers[i] = i % 9 + 1;
+    list.list = numbers;
+    setting_format(text, sizeof text, &settings[DIMS], &list);
+    assert_true(strlen(text) < sizeof text && strncmp(text, "1,2,3,4,5,", 10) == 0);
+    assert_string_equal(text + strlen(text) - strlen("…"), "…");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_registry),    cmocka_unit_test(test_declarations),
         cmocka_unit_test(test_parse),       cmocka_unit_test(test_parse_lists),
         cmocka_unit_test(test_check_reals), cmocka_unit_test(test_complete),
-        cmocka_unit_test(test_conditions),
+        cmocka_unit_test(test_conditions),  cmocka_unit_test(test_format),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,7 +7,9 @@
 #include "kernels/kernels.h"
 #include "table/optimizer_settings.h"
 
-static const float *state_of(const struct table *t, const char *tensor, const char *state)
+#define DIFFERENCE 1e-4 /* to either side of a value, relative to it or to 1 */
+
+const float *exact_state_of(const struct table *t, const char *tensor, const char *state)
 {
     const struct file_tensor *ft;
     char name[300];
@@ -18,30 +20,64 @@ static const float *state_of(const struct table *t, const char *tensor, const ch
     return table_tensor(t, ft);
 }
 
+static void *zeros(size_t count, size_t bytes)
+{
+    void *p = calloc(count + 1, bytes);
+
+    assert_non_null(p);
+    return p;
+}
+
+static void read_values(struct exact_tensor *out, const struct parameters *p, unsigned k)
+{
+    float *unit = zeros(unit_most(p, k), sizeof *unit);
+
+    for (size_t u = 0; out->count && u < out->units; u++) {
+        uint64_t first;
+        size_t n;
+
+        unit_place(p, k, u, &first, &n);
+        unit_load(p, k, u, unit);
+        for (size_t j = 0; j < n; j++)
+            out->value[first + j] = (double)(out->last[first + j] = unit[j]);
+    }
+    free(unit);
+}
+
+static void read_scales(struct exact_tensor *out, const struct parameters *p)
+{
+    const float *scale;
+
+    if (strcmp(p->method->name, "alpt"))
+        return;
+    scale = kit_tensor(p, "scale")->data;
+    out->scale = zeros(out->units, sizeof *out->scale);
+    out->slack = zeros(out->units, sizeof *out->slack);
+    for (size_t u = 0; u < out->units; u++)
+        out->scale[u] = (double)scale[u];
+}
+
 static void make_tensor(struct exact_table *x, struct exact_tensor *out, const struct parameters *p,
                         unsigned k)
 {
     const struct tensor *t = &p->tensor[k];
-    size_t n = t->count;
+    size_t states;
 
-    out->units = (size_t)t->shape[0];
-    out->width = out->units ? n / out->units : 0;
-    out->value = calloc(n + 1, sizeof *out->value);
-    out->gradient = calloc(n + 1, sizeof *out->gradient);
-    out->last = calloc(n + 1, sizeof *out->last);
-    out->touched = calloc(out->units + 1, 1);
-    assert_true(out->value && out->gradient && out->last && out->touched);
-    for (size_t u = 0; u < out->units; u++)
-        unit_load(p, k, u, out->last + u * out->width);
-    for (size_t i = 0; i < n; i++)
-        out->value[i] = (double)out->last[i];
-    out->states = !strcmp(x->s.optimizer->name, "rowwise_adagrad") ? 1 : out->width;
-    for (size_t i = 0; i < OPTIMIZER_STATES && x->s.optimizer->state[i]; i++) {
-        const float *from = state_of(x->t, t->name, x->s.optimizer->state[i]);
+    out->units = (size_t)unit_count(p, k);
+    out->count = t->count;
+    out->value = zeros(t->count, sizeof *out->value);
+    out->gradient = zeros(t->count, sizeof *out->gradient);
+    out->last = zeros(t->count, sizeof *out->last);
+    out->touched = zeros(out->units, 1);
+    read_values(out, p, k);
+    read_scales(out, p);
+    out->scalar = !strcmp(x->s.optimizer->name, "rowwise_adagrad") && !tensor_element_wise(p, k);
+    states = out->scalar ? out->units : out->count;
+    for (size_t i = 0; out->count && i < OPTIMIZER_STATES && x->s.optimizer->state[i]; i++) {
+        const float *from = exact_state_of(x->t, t->name, x->s.optimizer->state[i]);
 
-        out->state[i] = calloc(n + 1, sizeof *out->state[i]);
-        assert_non_null(out->state[i]);
-        for (size_t j = 0; j < out->units * out->states; j++)
+        out->state[i] = zeros(states, sizeof *out->state[i]);
+        for (size_t j = 0; j < states; j++)
             out->state[i][j] = (double)from[j];
     }
 }
@@ -50,12 +86,11 @@ void exact_make(struct exact_table *x, const struct table *t)
 {
     struct error e;
 
-    *x = (struct exact_table){.t = t, .tensor = calloc(t->part_count, sizeof *x->tensor)};
-    assert_non_null(x->tensor);
+    *x = (struct exact_table){.t = t, .tensor = zeros(t->part_count, sizeof *x->tensor)};
     assert_ok(optimizer_settings_read(&x->s, t->optimizer, 0, &e), e);
     for (size_t i = 0; i < t->part_count; i++)
         for (unsigned k = 0; k < t->part[i].method->tensors_count; k++)
-            if (t->part[i].tensor[k].data && t->part[i].method->tensors[k].flags & TENSOR_TRAINED)
+            if (tensor_trained(&t->part[i], k))
                 make_tensor(x, &x->tensor[i][k], &t->part[i], k);
 }
 
@@ -69,6 +104,8 @@ void exact_done(struct exact_table *x)
             free(t->gradient);
             free(t->last);
             free(t->touched);
+            free(t->scale);
+            free(t->slack);
             for (size_t j = 0; j < OPTIMIZER_STATES; j++)
                 free(t->state[j]);
         }
@@ -76,73 +113,67 @@ void exact_done(struct exact_table *x)
     optimizer_settings_done(&x->s);
 }
 
-static void add(struct exact_tensor *t, uint64_t unit, size_t j, double g)
+/* What a push asks of one part: rows, then bags, with their gradients as the method gets them. */
+struct asked {
+    const struct parameters *p;
+    const struct update_part *u;
+    size_t items;
+    double *gradient;                  /* [items][D] */
+    double *value[METHOD_TENSORS_MAX]; /* for the formula */
+    double *low, *high;                /* [D] */
+};
+
+static void formula(const struct asked *a, size_t i, double *out)
 {
-    assert_true(unit < t->units && j < t->width);
-    t->gradient[unit * t->width + j] += g;
-    t->touched[unit] = 1;
-}
+    const struct method_case *c = case_find(a->p->method->name);
 
-/* One row's gradient into its method's tensors. */
-static void add_row(struct exact_tensor *t, const struct parameters *p, uint64_t row,
-                    const double *g)
-{
-    const char *method = p->method->name;
-    size_t q_dim = t[0].width;
+    if (i < a->u->rows) {
+        c->exact_row(a->p, a->value, a->u->row[i], out);
+    } else {
+        const struct update_bag *bag = &a->u->bag[i - a->u->rows];
 
-    if (!strcmp(method, "compo")) {
-        uint64_t c = (uint64_t)kit_setting(p, "collisions")->i, q = row / c, r = row % c;
-        int64_t op = kit_setting(p, "op")->i;
-
-        for (size_t j = 0; j < p->dim; j++) {
-            double vq = j < q_dim ? t[0].value[q * q_dim + j] : 0;
-            double vr = op == 2 ? 0 : t[1].value[r * p->dim + j];
-
-            if (op == 2 && j >= q_dim) {
-                add(&t[1], r, j - q_dim, g[j]);
-                continue;
-            }
-            add(&t[0], q, j, op == 0 ? g[j] * vr : g[j]);
-            if (op != 2)
-                add(&t[1], r, j, op == 0 ? g[j] * vq : g[j]);
-        }
-        return;
-    }
-    while (!t->value)
-        t++;
-    for (size_t j = 0; j < p->dim; j++)
-        add(t, strcmp(method, "hash") ? row : row % t->units, j, g[j]);
-}
-
-/* A bag of compo that pools first: (sum of w q / d) op (sum of w r / d). */
-static void add_bag(struct exact_tensor *t, const struct parameters *p,
-                    const struct update_bag *bag, const double *g)
-{
-    uint64_t c = (uint64_t)kit_setting(p, "collisions")->i;
-    int64_t op = kit_setting(p, "op")->i;
-    double d = (double)bag->divisor;
-
-    assert_true(op < 2);
-    for (size_t j = 0; j < p->dim; j++) {
-        double q = 0, r = 0;
-
-        for (size_t i = 0; i < bag->n; i++) {
-            double w = bag->weight ? (double)bag->weight[i] : 1;
-
-            q += w * t[0].value[bag->row[i] / c * p->dim + j] / d;
-            r += w * t[1].value[bag->row[i] % c * p->dim + j] / d;
-        }
-        for (size_t i = 0; i < bag->n; i++) {
-            double w = bag->weight ? (double)bag->weight[i] : 1;
-
-            add(&t[0], bag->row[i] / c, j, w / d * g[j] * (op == 0 ? r : 1));
-            add(&t[1], bag->row[i] % c, j, w / d * g[j] * (op == 0 ? q : 1));
-        }
+        c->exact_bag(a->p, a->value, bag->row, bag->weight, bag->n, (double)bag->divisor, out);
     }
 }
 
-/* The gradient as the method gets it. */
-static const double *clipped(struct exact_table *x, const float *gradient, double *room)
+/* The gradient of one element, and whether anything depends on it. */
+static double difference(struct asked *a, double *element, bool *touched)
+{
+    double kept = *element, h = DIFFERENCE * fmax(1, fabs(kept)), sum = 0;
+
+    for (size_t i = 0; i < a->items; i++) {
+        *element = kept - h;
+        formula(a, i, a->low);
+        *element = kept + h;
+        formula(a, i, a->high);
+        for (uint32_t j = 0; j < a->p->dim; j++) {
+            double change = a->high[j] - a->low[j];
+
+            *touched |= change != 0;
+            sum += a->gradient[i * a->p->dim + j] * change / (2 * h);
+        }
+    }
+    *element = kept;
+    return sum;
+}
+
+static void differences(struct asked *a, struct exact_tensor *t)
+{
+    for (unsigned k = 0; k < METHOD_TENSORS_MAX; k++)
+        for (size_t unit = 0; t[k].count && unit < t[k].units; unit++) {
+            bool touched = false;
+            uint64_t first;
+            size_t n;
+
+            unit_place(a->p, k, unit, &first, &n);
+            for (size_t j = 0; j < n; j++)
+                t[k].gradient[first + j] = difference(a, &t[k].value[first + j], &touched);
+            t[k].touched[unit] = touched;
+        }
+}
+
+/* A gradient no longer than clip_norm. */
+static void clip(struct exact_table *x, const float *gradient, double *out)
 {
     double norm = 0, factor = 1;
 
@@ -154,8 +185,26 @@ static const double *clipped(struct exact_table *x, const float *gradient, doubl
         x->clipped++;
     }
     for (size_t j = 0; j < x->t->dim; j++)
-        room[j] = (double)gradient[j] * factor;
-    return room;
+        out[j] = (double)gradient[j] * factor;
+}
+
+static void collect(struct exact_table *x, const struct update_part *u, struct exact_tensor *t)
+{
+    struct asked a = {.p = &x->t->part[u->part], .u = u, .items = u->rows + u->bags};
+    size_t dim = x->t->dim;
+
+    a.gradient = zeros(a.items * dim, sizeof *a.gradient);
+    a.low = zeros(dim, sizeof *a.low);
+    a.high = zeros(dim, sizeof *a.high);
+    for (size_t i = 0; i < a.items; i++)
+        clip(x, i < u->rows ? u->gradient + i * dim : u->bag[i - u->rows].gradient,
+             a.gradient + i * dim);
+    for (unsigned k = 0; k < METHOD_TENSORS_MAX; k++)
+        a.value[k] = t[k].value;
+    differences(&a, t);
+    free(a.gradient);
+    free(a.low);
+    free(a.high);
 }
 
 static double rate_for(const struct optimizer_settings *s, const char *name, double rate)
@@ -166,149 +215,96 @@ static double rate_for(const struct optimizer_settings *s, const char *name, dou
     return rate;
 }
 
-/* One unit, by the formulas of methods.md. */
+/* One unit, the elements [first, first + n), by the formulas of methods.md. */
 static void step(const struct optimizer_settings *s, struct exact_tensor *t, size_t unit,
-                 double rate, double count)
+                 size_t first, size_t n, double rate)
 {
     const char *name = s->optimizer->name;
-    double *w = t->value + unit * t->width, *g = t->gradient + unit * t->width, mean = 0, change;
+    double mean = 0, count = (double)s->step, l2 = s->decoupled ? 0 : s->weight_decay;
 
-    for (size_t j = 0; j < t->width; j++) {
-        if (s->decoupled)
-            w[j] -= rate * s->weight_decay * w[j];
-        else
-            g[j] += s->weight_decay * w[j];
-        mean += g[j] * g[j] / (double)t->width;
+    for (size_t i = first; i < first + n; i++) {
+        double g = t->gradient[i] + l2 * t->value[i];
+
+        mean += g * g / (double)n;
     }
-    if (!strcmp(name, "rowwise_adagrad"))
+    if (t->scalar)
         t->state[0][unit] += mean;
-    for (size_t j = 0; j < t->width; j++) {
-        size_t at = unit * t->width + j;
+    for (size_t i = first; i < first + n; i++) {
+        double *w = &t->value[i], g = t->gradient[i] + l2 * *w, change;
 
+        if (s->decoupled)
+            *w -= rate * s->weight_decay * *w;
         if (!strcmp(name, "sgd")) {
-            change = g[j];
-        } else if (!strcmp(name, "adagrad")) {
-            t->state[0][at] += g[j] * g[j];
-            change = g[j] / (sqrt(t->state[0][at]) + s->epsilon);
-        } else if (!strcmp(name, "rowwise_adagrad")) {
-            change = g[j] / (sqrt(t->state[0][unit]) + s->epsilon);
+            change = g;
+        } else if (!strcmp(name, "adam")) {
+            t->state[0][i] = s->beta1 * t->state[0][i] + (1 - s->beta1) * g;
+            t->state[1][i] = s->beta2 * t->state[1][i] + (1 - s->beta2) * g * g;
+            change = t->state[0][i] / (1 - pow(s->beta1, count)) /
+                     (sqrt(t->state[1][i] / (1 - pow(s->beta2, count))) + s->epsilon);
+        } else if (t->scalar) {
+            change = g / (sqrt(t->state[0][unit]) + s->epsilon);
         } else {
-            t->state[0][at] = s->beta1 * t->state[0][at] + (1 - s->beta1) * g[j];
-            t->state[1][at] = s->beta2 * t->state[1][at] + (1 - s->beta2) * g[j] * g[j];
-            change = t->state[0][at] / (1 - pow(s->beta1, count)) /
-                     (sqrt(t->state[1][at] / (1 - pow(s->beta2, count))) + s->epsilon);
+            t->state[0][i] += g * g;
+            change = g / (sqrt(t->state[0][i]) + s->epsilon);
         }
-        w[j] -= rate * change;
+        *w -= rate * change;
+    }
+}
+
+/* The scale of alpt after its step (methods.md 21.4); t->value holds the new values. */
+static void step_scale(const struct exact_table *x, const struct parameters *p,
+                       struct exact_tensor *t, size_t unit, uint64_t ids)
+{
+    double high = ldexp(1, (int)kit_setting(p, "digit")->i - 1) - 1, low = -high - 1, sum = 0;
+    double rate = x->s.scale_lr >= 0 ? x->s.scale_lr : kit_setting(p, "scale_lr")->r, unsure = 0;
+    double factor = rate / sqrt((double)ids * p->dim * high);
+
+    for (size_t i = unit * p->dim; i < (unit + 1) * p->dim; i++) {
+        double v = t->value[i] / t->scale[unit], g = t->gradient[i];
+
+        if (v >= high || v <= low)
+            sum += g * (v > 0 ? high : low);
+        else
+            sum += g * (floor(v + 0.5) - v);
+        /* float32 leaves this much open of a step's result. */
+        unsure += fabs(g) * 1e-6 * (1 + fabs(v));
+        if (fabs(v - floor(v) - 0.5) < 1e-6 * (1 + fabs(v)))
+            unsure += fabs(g);
+    }
+    t->scale[unit] = fmax(t->scale[unit] - factor * sum, 1e-8);
+    t->slack[unit] = factor * unsure + 1e-7 * t->scale[unit];
+}
+
+static void step_part(struct exact_table *x, const struct update *u, size_t part, double rate)
+{
+    const struct parameters *p = &x->t->part[part];
+
+    for (unsigned k = 0; k < METHOD_TENSORS_MAX; k++) {
+        struct exact_tensor *t = &x->tensor[part][k];
+
+        for (size_t unit = 0; unit < t->units; unit++) {
+            uint64_t first;
+            size_t n;
+
+            if (!t->touched[unit])
+                continue;
+            unit_place(p, k, unit, &first, &n);
+            step(&x->s, t, unit, first, n, rate_for(&x->s, p->tensor[k].name, rate));
+            if (t->scale)
+                step_scale(x, p, t, unit, u->ids);
+        }
     }
 }
 
 void exact_push(struct exact_table *x, const struct update *u, double rate)
 {
-    double *room = calloc(x->t->dim, sizeof *room);
-
-    assert_non_null(room);
     x->s.step++;
     for (size_t i = 0; i < x->t->part_count; i++)
-        for (unsigned k = 0; k < METHOD_TENSORS_MAX; k++) {
-            struct exact_tensor *t = &x->tensor[i][k];
-
-            for (size_t j = 0; j < t->units; j++)
-                t->touched[j] = 0;
-            for (size_t j = 0; j < t->units * t->width; j++)
-                t->gradient[j] = 0;
-        }
-    for (size_t i = 0; i < u->parts; i++) {
-        const struct update_part *part = &u->part[i];
-        const struct parameters *p = &x->t->part[part->part];
-        struct exact_tensor *t = x->tensor[part->part];
-
-        for (size_t k = 0; k < part->rows; k++)
-            add_row(t, p, part->row[k], clipped(x, part->gradient + k * p->dim, room));
-        for (size_t k = 0; k < part->bags; k++)
-            add_bag(t, p, &part->bag[k], clipped(x, part->bag[k].gradient, room));
         for (unsigned k = 0; k < METHOD_TENSORS_MAX; k++)
-            for (size_t unit = 0; unit < t[k].units; unit++)
-                if (t[k].touched[unit])
-                    step(&x->s, &t[k], unit, rate_for(&x->s, p->tensor[k].name, rate),
-                         (double)x->s.step);
-    }
-    free(room);
-}
-
-/* How far apart stored values lie around `value`; 0 where nothing is rounded. `lowest` and
-   `highest` bound what can be stored. */
-static double grain(const struct parameters *p, unsigned k, size_t unit, double value,
-                    double *lowest, double *highest)
-{
-    bool wide = p->tensor[k].dtype == DT_U16 || p->tensor[k].dtype == DT_I16;
-    double levels = wide ? 65535 : 255, scale, middle;
-
-    *highest = INFINITY;
-    *lowest = -INFINITY;
-    switch (p->tensor[k].dtype) {
-    case DT_F32:
-        return 0;
-    case DT_F16:
-        return fmax(0x1p-10 * fabs(value), 0x1p-24);
-    case DT_BF16:
-        return 0x1p-7 * fabs(value);
-    default:
-        break;
-    }
-    if (kit_setting(p, "qparam")->i == 1) /* row: the range is the row's own, and grows */
-        return (double)((const float *)kit_tensor(p, "qparams")->data)[2 * unit] * 1.001;
-    scale = (double)(float)kit_setting(p, "scale")->r;
-    middle = kit_setting(p, "middle")->r;
-    *lowest = middle - scale * (levels + 1) / 2;
-    *highest = *lowest + scale * levels;
-    return scale * 1.001;
-}
-
-static void compare_unit(struct exact_tensor *t, const struct parameters *p, unsigned k,
-                         size_t unit)
-{
-    double *value = t->value + unit * t->width;
-    float *last = t->last + unit * t->width, now[64];
-
-    assert_true(t->width <= 64);
-    unit_load(p, k, unit, now);
-    for (size_t j = 0; j < t->width; j++) {
-        double lowest, highest, step = grain(p, k, unit, value[j], &lowest, &highest);
-        double due = fmin(fmax(value[j], lowest), highest);
-
-        if (!t->touched[unit])
-            assert_true(now[j] == last[j]);
-        else if (fabs((double)now[j] - due) > step + 2e-5 * (1 + fabs(due)))
-            fail_msg("%s[%zu][%zu] is %.9g, not %.9g", p->tensor[k].name, unit, j, (double)now[j],
-                     due);
-        if (step > 0)
-            value[j] = (double)now[j];
-        last[j] = now[j];
-    }
-}
-
-static void compare_states(const struct exact_table *x, const struct exact_tensor *t,
-                           const char *name)
-{
-    for (size_t i = 0; i < OPTIMIZER_STATES && x->s.optimizer->state[i]; i++) {
-        const float *now = state_of(x->t, name, x->s.optimizer->state[i]);
-
-        for (size_t j = 0; j < t->units * t->states; j++)
-            if (fabs((double)now[j] - t->state[i][j]) > 2e-5 * (0.1 + fabs(t->state[i][j])))
-                fail_msg("%s.%s[%zu] is %.9g, not %.9g", name, x->s.optimizer->state[i], j,
-                         (double)now[j], t->state[i][j]);
-    }
-}
-
-void exact_compare(struct exact_table *x)
-{
-    for (size_t i = 0; i < x->t->part_count; i++)
-        for (unsigned k = 0; k < METHOD_TENSORS_MAX; k++) {
-            struct exact_tensor *t = &x->tensor[i][k];
-
-            for (size_t unit = 0; unit < t->units; unit++)
-                compare_unit(t, &x->t->part[i], k, unit);
-            if (t->value)
-                compare_states(x, t, x->t->part[i].tensor[k].name);
-        }
+            for (size_t unit = 0; unit < x->tensor[i][k].units; unit++)
+                x->tensor[i][k].touched[unit] = 0;
+    for (size_t i = 0; i < u->parts; i++)
+        collect(x, &u->part[i], x->tensor[u->part[i].part]);
+    for (size_t i = 0; i < u->parts; i++)
+        step_part(x, u, u->part[i].part, rate);
 }

@@ -11,9 +11,10 @@ def slots(config, ids, shape):
     """The id that is hashed, and the slot of its field."""
     if not config.get("use_slot", False):
         return ids, None
-    first = np.cumsum([0, *shape.fields])
+    fields = shape.fields or [shape.rows]  # without fields the table is one
+    first = np.cumsum([0, *fields])
     field = np.searchsorted(first, ids, side="right") - 1
-    slot = config.get("slot_of_field") or list(range(len(shape.fields)))
+    slot = config.get("slot_of_field") or list(range(len(fields)))
     return ids - first[field], np.array([int(s) for s in slot], np.int64)[field]
 
 
@@ -71,6 +72,7 @@ def cases():
     yield make("robe_hetu_no_signs", 50, 12, 100, 3, "hetu", signs=False)
     yield make("robe_hetu_slots", 60, 12, 90, 6, "hetu", fields=fields, use_slot=True)
     yield make("robe_hetu_slots_named", 60, 12, 90, 4, "hetu", fields=fields, use_slot=True, slot_of_field=[7, 0, 1048575, 7])
+    yield make("robe_hetu_slots_one", 40, 8, 50, 4, "hetu", use_slot=True, slot_of_field=[4])
     yield make("robe_hetu_fields_idle", 60, 12, 90, 4, "hetu", fields=fields, use_slot=False)
     yield make("robe_hetu_nine", 30, 8, 40, 4, "hetu", numbers=9)
     yield make("robe_hetu_small_prime", 101, 8, 97, 8, "hetu", p=101)  # blocks break at multiples of P
