@@ -73,7 +73,7 @@ MUST_CHECK enum status dedup_settle_blocks(struct dedup_work *k, struct paramete
 /* Nearest of `many` blocks to each of n points by squared distance, through BLAS. `own`: the points
    are the first n blocks from `skip` on, and none is its own neighbour. `room` holds DEDUP_TILE^2
    floats. */
-#define DEDUP_TILE 512
+#define DEDUP_TILE 1024
 void dedup_nearest(const float *points, size_t n, const float *blocks, const float *norm,
                    size_t many, size_t size, bool own, size_t skip, float *room, uint32_t *nearest,
                    float *distance);

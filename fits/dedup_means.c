@@ -8,7 +8,7 @@
 #include "fits/dedup.h"
 
 #define PASSES_MOST 4
-#define PASSES_WORK 2e12 /* multiply-adds that looking for nearer blocks may take */
+#define PASSES_WORK 1e12 /* multiply-adds that looking for nearer blocks may take */
 
 struct means {
     struct dedup_work *work;

@@ -14,7 +14,7 @@
 #include "fits/linear.h"
 #include "methods/init.h"
 
-#define ROUND_WORK 3e11 /* multiply-adds */
+#define ROUND_WORK 1e11 /* multiply-adds */
 #define PIVOTS_LEAST 8  /* where there are any, so that a group is a small part */
 #define PIVOT_ROUNDS 3
 #define PIVOTS_MOST 1024
@@ -48,6 +48,38 @@ static double squares(const float *x, size_t n)
     return sum;
 }
 
+/* The smallest of norm[j] - 2 dot[j] and where it is, if it is below *least. Sixteen running
+   minima, so that no comparison waits for the one before; the place is looked for only where it
+   changes. */
+static void take_nearest(const float *dot, const float *norm, size_t n, size_t first, float *least,
+                         uint32_t *place)
+{
+    float low[16], lowest = INFINITY;
+    size_t j = 0;
+
+    for (size_t l = 0; l < 16; l++)
+        low[l] = INFINITY;
+    for (; n - j >= 16; j += 16)
+        for (size_t l = 0; l < 16; l++) {
+            float d = norm[j + l] - 2 * dot[j + l];
+
+            low[l] = d < low[l] ? d : low[l];
+        }
+    for (size_t l = 0; j < n; j++, l++) {
+        float d = norm[j] - 2 * dot[j];
+
+        low[l] = d < low[l] ? d : low[l];
+    }
+    for (size_t l = 0; l < 16; l++)
+        lowest = low[l] < lowest ? low[l] : lowest;
+    if (!(lowest < *least))
+        return;
+    *least = lowest;
+    for (j = 0; norm[j] - 2 * dot[j] != lowest; j++)
+        ;
+    *place = (uint32_t)(first + j);
+}
+
 void dedup_nearest(const float *points, size_t n, const float *blocks, const float *norm,
                    size_t many, size_t size, bool own, size_t skip, float *room, uint32_t *nearest,
                    float *distance)
@@ -60,15 +92,11 @@ void dedup_nearest(const float *points, size_t n, const float *blocks, const flo
         size_t wide = many - from < DEDUP_TILE ? many - from : DEDUP_TILE;
 
         product_transposed(room, points, blocks + from * size, n, wide, size);
-        for (size_t i = 0; i < n; i++)
-            for (size_t j = 0; j < wide; j++) {
-                float d = norm[from + j] - 2 * room[i * wide + j];
-
-                if (d < distance[i] && !(own && from + j == skip + i)) {
-                    distance[i] = d;
-                    nearest[i] = (uint32_t)(from + j);
-                }
-            }
+        for (size_t i = 0; i < n; i++) {
+            if (own && skip + i >= from && skip + i < from + wide)
+                room[i * wide + skip + i - from] = -INFINITY; /* as far as can be */
+            take_nearest(room + i * wide, norm + from, wide, from, &distance[i], &nearest[i]);
+        }
     }
 }
 

@@ -257,7 +257,7 @@ static void test_alike_blocks_are_replaced(void **state)
 /* Several groups and tiles: neighbours are looked for in parts of the table. */
 static void test_nearest(void **state)
 {
-    enum { N = 700, SIZE = 3 };
+    enum { N = 1400, SIZE = 3 };
     float *point = calloc(N * SIZE, sizeof *point), norm[N], distance[N];
     float *room = calloc(DEDUP_TILE * DEDUP_TILE, sizeof *room);
     struct random r = {96};
