@@ -168,6 +168,14 @@ static void write_parameters(const struct dedup_work *k, struct parameters *p)
         map[i] = (int32_t)k->owner[k->entry[i]];
 }
 
+/* Give back what merging left of the store, before there are sums beside it. */
+static void shrink_store(struct dedup_work *k)
+{
+    float *less = mem_resize(k->store, k->count * k->size + 1, sizeof *less);
+
+    k->store = less ? less : k->store;
+}
+
 enum status dedup_settle_blocks(struct dedup_work *k, struct parameters *p, double from,
                                 struct error *e)
 {
@@ -176,6 +184,7 @@ enum status dedup_settle_blocks(struct dedup_work *k, struct parameters *p, doub
 
     if (!m)
         return error_memory(e, "sums of the blocks");
+    shrink_store(k);
     m->work = k;
     m->sum = mem_zero(k->count, k->size * sizeof *m->sum);
     m->weight = mem_zero(k->count * 2, k->cut.bx * sizeof *m->weight);
