@@ -4,7 +4,6 @@
    Fields share one k and one width, and a field that is no larger than its network stays full. */
 #include "methods/dhe.h"
 
-#include "base/text.h"
 
 #define THICK 16       /* hash values for each column of a hidden layer, at most */
 #define QUARTER 4      /* without a budget: the share of the table that the authors show, */
@@ -126,16 +125,12 @@ enum status dhe_plan(struct plan *plan, struct error *e)
 enum status dhe_share(struct layout *l, struct error *e)
 {
     struct costs c = {.dim = l->dim, .fields = l};
-    char bytes[32], rows[32], budget[32];
     uint64_t k, width;
 
     if (l->part_count == 0)
         return ST_OK;
     if (!choose_shape(&c, l->part[0].value, l->budget, &k, &width))
-        return error_set(
-            e, ST_INVALID, "dhe needs at least %s for %s x %lu in %zu fields; the budget is %s",
-            format_bytes(bytes, least_cost(&c, l->part[0].value)), format_count(rows, l->rows),
-            (unsigned long)l->dim, l->part_count, format_bytes(budget, l->budget));
+        return layout_refuse(l, least_cost(&c, l->part[0].value), e);
     for (size_t i = 0; i < l->part_count; i++) {
         if (full_bytes(&l->part[i]) <= bytes_of(k, width, l->dim)) {
             layout_full(l, i);

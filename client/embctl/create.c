@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* embctl create: a table file of random parameters, to be trained in its compressed form. */
+/* embctl create: a table of random parameters, to be trained in its compressed form: as a file, or by
+   a daemon (create_remote.c). */
 #include <inttypes.h>
 #include <string.h>
 #include <unistd.h>
@@ -9,18 +10,18 @@
 #include "base/text.h"
 #include "client/embctl/array.h"
 #include "client/embctl/commands.h"
+#include "client/embctl/create.h"
 #include "client/embctl/file_info.h"
 #include "client/embctl/info.h"
 #include "client/embctl/interrupt.h"
 #include "client/embctl/parts.h"
 #include "client/embctl/print.h"
-#include "client/embctl/words.h"
 #include "client/progress.h"
 
 #define WIDTH 9 /* of the labels */
 
 static const struct option_decl options[] = {
-    {"output", 'o', "FILE", "the table file to make"},
+    {"output", 'o', "FILE", "the table file to make; not with TABLE"},
     {"method", 'm', "METHOD", "of the parameters; embctl methods lists them"},
     {"rows", 'n', "N", "rows of the table; with --fields their sum"},
     {"dim", 'd', "D", "columns of the table"},
@@ -28,19 +29,14 @@ static const struct option_decl options[] = {
     OPTION_BUDGET,
     OPTION_FIELDS,
     OPTION_SET,
-    {"optimizer", 0, "NAME", "what trains it; or a JSON object with its settings"},
+    {"optimizer", 0, "NAME", "what trains it; for a file also a JSON object with its settings"},
+    {"option", 0, "KEY=VALUE", "with TABLE: an option of the table, such as learning_rate=0.05"},
     {"deviation", 0, "X", "standard deviation of the rows' elements (the method's own)"},
     {"seed", 0, "N", "of the random numbers (0)"},
     {"frequency", 0, "FILE", "how often each row will be used, for methods that ask"},
     {"keys", 0, "FILE", "the id of each row, when ids are not 0 to N - 1"},
     {"hashed-ids", 0, NULL, "any id is known: its hash is the row"},
     {"force", 0, NULL, "replace the file if it exists"},
-};
-
-struct creation {
-    struct words words;
-    struct begin begin;
-    int64_t *keys, *frequency;
 };
 
 static int read_deviation(struct creation *c, const struct arguments *a)
@@ -96,7 +92,7 @@ static enum status read_list(int64_t **out, const char *path, const char *what, 
     return st;
 }
 
-static enum status read_lists(struct creation *c, const struct arguments *a, struct error *e)
+enum status creation_lists(struct creation *c, const struct arguments *a, struct error *e)
 {
     const char *path[] = {option_value(a, "keys"), option_value(a, "frequency")};
     enum status st = ST_OK;
@@ -190,7 +186,7 @@ static int make_file(struct creation *c, const struct arguments *a)
     if (!option_value(a, "force") && access(output, F_OK) == 0)
         st = error_set(&e, ST_EXISTS, "%s exists (--force replaces it)", QUOTE(output));
     if (st == ST_OK)
-        st = read_lists(c, a, &e);
+        st = creation_lists(c, a, &e);
     if (st == ST_OK)
         st = begin_plan(&b, &c->begin, &e);
     if (st == ST_OK) {
@@ -212,16 +208,21 @@ static int make_file(struct creation *c, const struct arguments *a)
 static int run(const struct arguments *a)
 {
     const char *output = option_value(a, "output");
+    bool remote = a->operand_count > 0;
     struct creation c = {0};
     int done;
 
-    if (!output)
-        return usage_error(a, "where to? (-o FILE)");
-    if (!strcmp(output, "-"))
+    if (remote == (output != NULL))
+        return usage_error(a, remote ? "a daemon makes TABLE without a file: leave -o out"
+                                     : "where to? (-o FILE, or the name of a table of a daemon)");
+    if (output && !strcmp(output, "-"))
         return usage_error(a, "a table file cannot be written to standard output");
+    if (!remote && option_value(a, "option"))
+        return usage_error(a, "--option goes with TABLE; a file's options are given when it is "
+                              "loaded");
     done = read_words(&c, a);
     if (done < 0)
-        done = make_file(&c, a);
+        done = remote ? creation_remote(&c, a) : make_file(&c, a);
     words_done(&c.words);
     mem_free(c.keys);
     mem_free(c.frequency);
@@ -230,12 +231,15 @@ static int run(const struct arguments *a)
 
 const struct command command_create = {
     .name = "create",
-    .operands = "-o FILE --method METHOD --rows N --dim D",
-    .help = "Make a table file of random parameters, to train from",
+    .operands = "TABLE | -o FILE --method METHOD --rows N --dim D",
+    .help = "Make a table of random parameters, to train from",
     .more =
-        "The table is compressed from the first moment. Without --ratio or --budget it gets the\n"
-        "method's natural size. The same words give the same bytes. Lists are one-dimensional\n"
-        ".npy arrays or text.\n",
+        "With TABLE a daemon makes it, serves it and trains it from then on (by rowwise_adagrad if\n"
+        "nothing else is said); with -o it becomes a file. It is compressed from the first moment.\n"
+        "Without --ratio or --budget it gets the method's natural size. The same words give the\n"
+        "same bytes. Lists are one-dimensional .npy arrays or text.\n",
+    .remote = true,
+    .operands_most = 1,
     .options = options,
     .option_count = sizeof options / sizeof *options,
     .run = run,

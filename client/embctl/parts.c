@@ -52,11 +52,16 @@ static bool is_open(const struct setting *s, const struct value *v)
 /* Whether a setting is worth a word. */
 static bool is_told(const struct setting *s, const struct value *v)
 {
-    char text[VALUE_TEXT];
+    char text[VALUE_TEXT], usual[VALUE_TEXT];
+    struct value fallback;
 
     if (!v->set || is_open(s, v))
         return false;
-    return !s->fallback || strcmp(setting_format(text, sizeof text, s, v), s->fallback) != 0;
+    if (!s->fallback || setting_parse(s, s->fallback, &fallback, NULL) != ST_OK)
+        return true;
+    setting_format(usual, sizeof usual, s, &fallback);
+    mem_free(fallback.list);
+    return strcmp(setting_format(text, sizeof text, s, v), usual) != 0;
 }
 
 /* "key=value", or "key=2…90" where fields differ; "" if there is nothing to tell. */

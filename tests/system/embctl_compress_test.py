@@ -227,7 +227,7 @@ def test_interrupt(folder):
 def test_terminal(folder):
     plain = {**os.environ, "TERM": "xterm", "NO_COLOR": "1"}
     status, text = on_terminal(["compress", folder / "in.npy", "--search", "-r", "0.3", "--methods", "int8,compo"], plain)
-    assert status == 0 and "1/2 int8" in text and "2/2 compo" in text and "measure" in text, text
+    assert status == 0 and "1/2 " in text and "2/2 " in text and "measure" in text, text
 
 
 def main():

@@ -255,7 +255,7 @@ def test_help_and_methods():
         assert good(command, "--help").decode().startswith(f"Usage: embctl {command}")
     assert good("--version") == good("methods", "-V") and good("--version").startswith(b"embctl ")
     listed = document("methods")
-    assert [m["name"] for m in listed][:7] == ["full", "fp16", "bf16", "int8", "int16", "hash", "compo"]
+    assert {"full", "fp16", "bf16", "int8", "int16", "hash", "compo"} <= {m["name"] for m in listed}
     ratios = {m["name"]: (m["least_ratio"], m["most_ratio"]) for m in listed}
     assert ratios["full"] == (1, 1) and ratios["bf16"] == (0.5, 0.5) and ratios["int8"] == (0.25, 0.25 + 2 / 64)
     assert document("methods", "compo")[0]["settings"][1]["values"] == "mult|add|concat"

@@ -140,48 +140,6 @@ static void test_numbers(void **state)
     assert_true(fabs(sqrt(sum / COUNT(rows)) - 3) < 0.2);
 }
 
-/* Integers reach the numbers, whatever the scale is for. */
-static void test_integers(void **state)
-{
-    static const struct {
-        const char *method;
-        const char *qparam, *sign, *scale;
-        double deviation, error; /* of the rows; how far its root mean square may be from it */
-    } cases[] = {
-        {"int8", "row", "false", NULL, 0, 0.05},   {"int8", "table", "true", NULL, 0, 0.05},
-        {"int8", "table", "false", NULL, 7, 0.05}, {"int8", "table", "true", "0.5", 7, 0.05},
-        {"int8", "table", "true", "0.0001", 7, 1}, /* cut off at 127 steps */
-        {"int16", "row", "true", NULL, 2, 0.03},   {"int16", "table", "false", NULL, 0, 0.03},
-    };
-
-    (void)state;
-    for (size_t i = 0; i < COUNT(cases); i++) {
-        const struct begin_setting settings[] = {
-            {"qparam", cases[i].qparam}, {"signed", cases[i].sign}, {"scale", cases[i].scale}};
-        struct begin how = {.method = cases[i].method,
-                            .rows = ROWS,
-                            .dim = DIM,
-                            .deviation = cases[i].deviation,
-                            .setting = settings,
-                            .setting_count = cases[i].scale ? 3 : 2};
-        double wanted = cases[i].deviation > 0 ? cases[i].deviation : 0.05, sum = 0, mean = 0;
-        struct table *t = make(&how);
-
-        for (uint64_t x = 0; x < ROWS; x++) {
-            float row[DIM];
-
-            table_rows(t, &x, 1, row);
-            for (int j = 0; j < DIM; j++) {
-                sum += (double)row[j] * row[j] / (ROWS * DIM);
-                mean += (double)row[j] / (ROWS * DIM);
-            }
-        }
-        assert_true(fabs(sqrt(sum) / wanted - 1) <= cases[i].error);
-        assert_true(fabs(mean) < 0.1 * wanted);
-        table_close(t);
-    }
-}
-
 static void test_extras(void **state)
 {
     const struct begin_setting settings[] = {
@@ -414,7 +372,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_method_begins),
         cmocka_unit_test(test_numbers),
-        cmocka_unit_test(test_integers),
         cmocka_unit_test(test_extras),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_stops),

@@ -145,6 +145,7 @@ static void test_extras_are_kept(void **state)
     assert_string_equal(t->origin, "");
     table_close(t);
     assert_int_equal(unlink(path), 0);
+    layout_done(&layout);
 }
 
 /* A failure leaves neither the file nor a temporary, and the old file as it was. */
@@ -180,6 +181,7 @@ static void test_failures_leave_nothing(void **state)
                  e, "/nonexistent/t");
     assert_int_equal(files_in_folder(), 1);
     assert_int_equal(unlink(path), 0);
+    layout_done(&layout);
 }
 
 /* Settings come back to the bit, whatever they are. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A budget for a whole table with fields: shared, kept, refused with the least that would do. Each
    method of the list is tried, and a made-up one for what none of them is sure to do. */
-#include "methods/cost.h"
+#include "methods/plan.h"
 
 #include "base/memory.h"
 #include "tests/unit/random.h"
@@ -319,28 +319,6 @@ static void test_edges(void **state)
     layout_done(&l);
 }
 
-/* Ten thousand fields are planned in no time worth the name. */
-static void test_many_fields(void **state)
-{
-    enum { MANY = 10000 };
-    uint64_t *place = mem_zero(MANY + 1, sizeof *place), bytes;
-    const struct fields fields = {place, MANY};
-    struct layout l;
-    struct error e;
-
-    (void)state;
-    assert_non_null(place);
-    for (size_t i = 0; i < MANY; i++)
-        place[i + 1] = place[i] + i % 1000;
-    assert_ok(make(&l, method_find("compo", 5), &fields, place[MANY] * DIM, NULL, &e), e);
-    bytes = bytes_of(&l);
-    assert_true(bytes <= place[MANY] * DIM); /* one R for all: a step of it is much of the table */
-    assert_true(bytes > place[MANY] * DIM / 4 * 3);
-    assert_true(layout_tensors(&l) > MANY && layout_tensors(&l) <= 2 * MANY);
-    layout_done(&l);
-    mem_free(place);
-}
-
 static void test_words(void **state)
 {
     const uint64_t rows[] = {1000, 2};
@@ -357,46 +335,6 @@ static void test_words(void **state)
     assert_ok(make(&l, &counted, &fields, 0, NULL, &e), e);
     assert_true(layout_author_words(&l) == 500 + 2 * DIM); /* the second field stayed full */
     layout_done(&l);
-}
-
-/* What a layout will cost, told without values. */
-static void test_costs(void **state)
-{
-    static const struct {
-        const char *method, *optimizer;
-        uint64_t bytes, work;
-        bool suits;
-    } cases[] = {
-        {"full", "sgd", 0, 0, true},
-        {"full", "adagrad", 4 * 1000 * DIM, 0, true},
-        {"full", "rowwise_adagrad", 4 * 1000, 0, true},
-        {"full", "adam", 8 * 1000 * DIM, 0, true},
-        {"fp16", "rowwise_adagrad", 4 * 1000, 0, true},
-        {"fp16", "adam", 8 * 1000 * DIM, 0, false},
-        {"compo", "rowwise_adagrad", 4 * (32 + 32), DIM, true},
-        {"int8", "rowwise_adagrad", 4 * 1000, DIM, true},
-    };
-
-    (void)state;
-    for (size_t i = 0; i < COUNT(cases); i++) {
-        const struct method *m = method_find(cases[i].method, strlen(cases[i].method));
-        struct optimizer_settings s;
-        uint64_t bytes, work;
-        struct layout l;
-        struct error e;
-
-        optimizer_settings_init(&s);
-        s.optimizer = optimizer_find(cases[i].optimizer, strlen(cases[i].optimizer));
-        assert_non_null(s.optimizer);
-        assert_ok(layout_open(&l, m, 1000, DIM, NULL, 0, NULL, &e), e);
-        assert_ok(layout_make(&l, &e), e);
-        assert_ok(layout_state_bytes(&l, s.optimizer, &bytes, &e), e);
-        assert_ok(layout_work(&l, &work, &e), e);
-        assert_int_equal(bytes, cases[i].bytes);
-        assert_int_equal(work, cases[i].work);
-        assert_int_equal(layout_suits(&l, &s, &e), cases[i].suits ? ST_OK : ST_INVALID);
-        layout_done(&l);
-    }
 }
 
 #ifdef EMBD_DEVELOPER
@@ -437,9 +375,7 @@ int main(void)
         cmocka_unit_test(test_settings),
         cmocka_unit_test(test_share),
         cmocka_unit_test(test_edges),
-        cmocka_unit_test(test_many_fields),
         cmocka_unit_test(test_words),
-        cmocka_unit_test(test_costs),
 #ifdef EMBD_DEVELOPER
         cmocka_unit_test(test_survives_want_of_memory),
 #endif
