@@ -188,6 +188,7 @@ const struct method method_dedup = {
     .title = "Dedup (block deduplication)",
     .source = "Zhou et al., PVLDB 2022",
     .per_field = true,
+    .fit_extension = true, /* merging until the budget is met; fp alone is the authors' way */
     .settings = settings,
     .settings_count = sizeof settings / sizeof settings[0],
     .tensors = tensors,
