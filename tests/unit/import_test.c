@@ -74,10 +74,8 @@ static void check_recipe(const struct recipe *r)
     const struct method *m = method_find(r->method, strcspn(r->method, " "));
     char texts[128], *rest = texts, *word;
 
-    if (!m) {
-        print_message("%s: no method %s in this build\n", r->title, r->method);
-        return;
-    }
+    if (!m)
+        fail_msg("%s: no method %s", r->title, r->method);
     assert_true(r->pieces <= METHOD_TENSORS_MAX - OWN_MOST);
     for (size_t i = 0; i < r->pieces; i++)
         if (!(r->piece[i].flags & PIECE_ASIDE) && !declares(m, r->piece[i].tensor))
