@@ -87,6 +87,33 @@ struct code_choice {
     double quality;
 };
 
+/* What a choice is for: one plan, or the fields of a layout, which have it in common as the authors
+   have it; a field stays full where it would not be smaller. The settings that the caller gave are
+   the same in all of them. */
+struct code_scope {
+    const struct plan *part;
+    size_t count;
+    uint64_t budget;
+    bool fields;
+    /* Bytes of one part. */
+    uint64_t (*bytes)(const struct plan *part, const struct code_choice *c);
+};
+static inline struct code_scope code_scope_of(const struct plan *plan)
+{
+    return (struct code_scope){.part = plan, .count = 1, .budget = plan->budget};
+}
+static inline struct code_scope code_scope_of_fields(const struct layout *l)
+{
+    return (struct code_scope){
+        .part = l->part, .count = l->part_count, .budget = l->budget, .fields = true};
+}
+/* Bytes of all parts; UINT64_MAX if they are more than can be counted. */
+uint64_t code_scope_bytes(const struct code_scope *s, const struct code_choice *c);
+/* Rows of the largest part. */
+uint64_t code_scope_rows(const struct code_scope *s);
+/* Leave a field full to which the choice would bring nothing, an empty one too; tells if so. */
+bool codes_stay_full(struct layout *l, size_t part, uint64_t bytes);
+
 /* How closely a part of `width` columns is met by the best of k vectors: bits a column, as the
    error of a normal table would tell them. */
 double codes_quality(double k, double width);

@@ -45,3 +45,39 @@ enum status codes_parts_check(const struct plan *plan, unsigned setting, struct 
                          plan->method->name, v->i, plan->dim);
     return ST_OK;
 }
+
+static uint64_t full_bytes(const struct plan *part)
+{
+    return bytes_of(part->rows, (uint64_t)part->dim * sizeof(float), 0);
+}
+
+uint64_t code_scope_bytes(const struct code_scope *s, const struct code_choice *c)
+{
+    uint64_t total = 0;
+
+    for (size_t i = 0; i < s->count; i++) {
+        uint64_t bytes = s->bytes(&s->part[i], c), full = full_bytes(&s->part[i]);
+
+        if (s->fields && full < bytes)
+            bytes = full;
+        total = bytes_of(1, bytes, total);
+    }
+    return total;
+}
+
+uint64_t code_scope_rows(const struct code_scope *s)
+{
+    uint64_t rows = 0;
+
+    for (size_t i = 0; i < s->count; i++)
+        rows = s->part[i].rows > rows ? s->part[i].rows : rows;
+    return rows;
+}
+
+bool codes_stay_full(struct layout *l, size_t part, uint64_t bytes)
+{
+    if (bytes < full_bytes(&l->part[part]))
+        return false;
+    layout_full(l, part);
+    return true;
+}

@@ -147,6 +147,7 @@ const struct method method_dpq = {
     .gradient = gradient,
     .touched = touched,
     .plan = dpq_plan,
+    .share = dpq_share,
     .author_words = dpq_author_words,
     .init = init,
     .explain = explain,

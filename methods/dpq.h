@@ -12,4 +12,5 @@ struct code_array dpq_codes(const struct parameters *p);
 
 /* Parts of the method. */
 MUST_CHECK enum status dpq_plan(struct plan *plan, struct error *e);
+MUST_CHECK enum status dpq_share(struct layout *l, struct error *e);
 double dpq_author_words(const struct plan *plan);

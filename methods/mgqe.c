@@ -276,6 +276,7 @@ const struct method method_mgqe = {
     .gradient = gradient,
     .touched = touched,
     .plan = mgqe_plan,
+    .share = mgqe_share,
     .author_words = mgqe_author_words,
     .init = mgqe_init,
     .explain = explain,

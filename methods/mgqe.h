@@ -26,5 +26,6 @@ MUST_CHECK enum status mgqe_mark_high(const float *key, uint64_t rows, uint64_t 
 
 /* Parts of the method. */
 MUST_CHECK enum status mgqe_plan(struct plan *plan, struct error *e);
+MUST_CHECK enum status mgqe_share(struct layout *l, struct error *e);
 double mgqe_author_words(const struct plan *plan);
 MUST_CHECK enum status mgqe_init(const struct init *init, struct parameters *p, struct error *e);
