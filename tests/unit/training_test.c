@@ -54,6 +54,7 @@ static const struct shape {
     {"tt", "digit_order=little n=2,4,5 d=2,1,3 r=1,3,2,1", 40, 6, 0, 0},
     {"tt", "digit_order=big n=3,4,4 d=1,2,3 r=1,2,3,1", 40, 6, 0, 0},
     {"dhe", "k=3 width=4", 12, 3, 0, 1e-3f}, /* six layers run away from larger ones */
+    {"dedup", "bx=2 by=3", 40, 6, 20 * 6 * 4, 0},
     {"dpq", "parts=3 k=7", 40, 6, 0, 0},
     {"dpq", "parts=2 k=5 shared=true packing=bits", 40, 6, 0, 0},
     {"mgqe", "parts=3 k_high=7 k_low=3", 40, 6, 0, 0},
