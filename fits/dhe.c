@@ -4,8 +4,6 @@
    long. Without that, the same seed gives the same bytes. */
 #include "fits/dhe.h"
 
-#include <float.h>
-
 #include "base/clock.h"
 #include "fits/scan.h"
 
@@ -88,7 +86,7 @@ static enum status survey(struct dhe_trainer *t, struct error *e)
     scan_close(&s);
     for (size_t j = 0; total > 0 && j < t->dim; j++) {
         t->deviation[j] = sqrt(squares[j] / total);
-        mean += squares[j] / total / (double)t->dim;
+        mean += t->deviation[j] * t->deviation[j] / (double)t->dim;
     }
     for (size_t j = 0; mean > 0 && j < t->dim; j++)
         t->importance[j] = (float)(t->deviation[j] * t->deviation[j] / mean);

@@ -5,6 +5,8 @@
    those of BLAS. */
 #pragma once
 
+#include <float.h>
+
 #include "fits/fit.h"
 #include "methods/dhe.h"
 
@@ -45,6 +47,12 @@ struct dhe_trainer {
 
     uint64_t told_us; /* when progress was told last */
 };
+
+/* Every stored number is finite, whatever the table's are. */
+static inline float dhe_float(double x)
+{
+    return (float)(x > FLT_MAX ? FLT_MAX : x < -FLT_MAX ? -FLT_MAX : x);
+}
 
 #define DHE_EQUATIONS 256 /* rows in `equation` */
 

@@ -321,8 +321,8 @@ void dhe_unscale(struct dhe_trainer *t)
     float *bias = dhe_floats(t->p, dhe_bias(DHE_LAYERS - 1));
 
     for (size_t j = 0; j < t->dim; j++)
-        bias[j] = (float)((double)bias[j] * t->deviation[j] + t->mean[j]);
+        bias[j] = dhe_float((double)bias[j] * t->deviation[j] + t->mean[j]);
     for (size_t l = 0; l < t->width; l++)
         for (size_t j = 0; j < t->dim; j++)
-            weight[l * t->dim + j] *= (float)t->deviation[j];
+            weight[l * t->dim + j] = dhe_float((double)weight[l * t->dim + j] * t->deviation[j]);
 }

@@ -2,7 +2,6 @@
 /* What follows training: the statistics that lookups normalise by, and the last layer, both over
    the table. A layer's statistics need those before it, so each takes a pass of its own. */
 #include <cblas.h>
-#include <float.h>
 #include <string.h>
 
 #include "fits/dhe.h"
@@ -162,11 +161,6 @@ static enum status gather(struct dhe_trainer *t, struct pass *pass, struct error
     return ST_OK;
 }
 
-static float to_float(double x)
-{
-    return (float)(x > FLT_MAX ? FLT_MAX : x < -FLT_MAX ? -FLT_MAX : x);
-}
-
 enum status dhe_solve_last(struct dhe_trainer *t, double from, double to, struct error *e)
 {
     size_t size = t->width + 1;
@@ -189,8 +183,8 @@ enum status dhe_solve_last(struct dhe_trainer *t, double from, double to, struct
         return error_memory(e, "the last layer");
     for (size_t l = 0; l < t->width; l++)
         for (size_t j = 0; j < t->dim; j++)
-            weight[l * t->dim + j] = to_float(right[l * t->dim + j]);
+            weight[l * t->dim + j] = dhe_float(right[l * t->dim + j]);
     for (size_t j = 0; j < t->dim; j++)
-        bias[j] = to_float(right[t->width * t->dim + j] + t->mean[j]);
+        bias[j] = dhe_float(right[t->width * t->dim + j] + t->mean[j]);
     return ST_OK;
 }

@@ -34,19 +34,23 @@ static void add_row(struct work *k, unsigned set, uint64_t low, uint64_t high, u
 {
     const struct robe *m = &k->hash[set];
     struct robe_walk walk = robe_begin(m, row);
-    uint32_t sign = walk.sign;
-    size_t cell, n;
+    size_t cell, n, column = 0;
 
-    while ((n = robe_run(m, &walk, &cell)))
-        for (size_t end = cell + n; cell < end; cell++, x++) {
-            if (cell >= low && cell < high) {
-                uint64_t at = set * k->cells + cell - k->first;
+    for (; (n = robe_run(m, &walk, &cell)); column += n) {
+        uint64_t from = cell > low ? cell : low, to = cell + n < high ? cell + n : high;
+        uint64_t at = set * k->cells + from - k->first, j = column + from - cell;
+        uint32_t sign = 1;
 
-                k->sum[at] += m->signs && !(sign & 1) ? -w * *x : w * *x;
-                k->weight[at] += w;
-            }
-            sign = robe_add(sign, m->sign_step, m->prime);
+        if (from >= to)
+            continue;
+        if (m->signs)
+            sign = (uint32_t)((walk.sign + j * m->sign_step) % m->prime);
+        for (; from < to; from++, at++, j++) {
+            k->sum[at] += sign & 1 ? w * x[j] : -w * x[j];
+            k->weight[at] += w;
+            sign = m->signs ? robe_add(sign, m->sign_step, m->prime) : 1;
         }
+    }
 }
 
 /* Sum the cells [first, first + room) up, in one pass over the table. */

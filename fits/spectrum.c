@@ -13,7 +13,6 @@
 #include "fits/scan.h"
 
 #define NOTHING 1e-13 /* of the largest value: a direction that is only rounding */
-#define COLUMNS 256   /* turned at a time */
 
 struct work {
     const struct fit *fit;
@@ -116,21 +115,6 @@ static enum status read_all(struct work *k, float *all, struct error *e)
     return st;
 }
 
-/* gram = all all', a few columns at a time. */
-static void rows_products(struct work *k, const float *all, size_t n, float *turned)
-{
-    size_t dim = k->fit->dim;
-
-    for (size_t from = 0; from < dim; from += COLUMNS) {
-        size_t columns = dim - from < COLUMNS ? dim - from : COLUMNS;
-
-        for (size_t i = 0; i < n; i++)
-            for (size_t j = 0; j < columns; j++)
-                turned[j * n + i] = all[i * dim + from + j];
-        gram_add(k->gram, n, turned, NULL, columns, k->room);
-    }
-}
-
 /* Direction i is the sum of the rows by the elements of eigenvector i, brought to length 1. */
 static void directions(struct work *k, const float *all, size_t n)
 {
@@ -154,23 +138,22 @@ static void directions(struct work *k, const float *all, size_t n)
 static enum status by_rows(struct work *k, struct error *e)
 {
     size_t dim = k->fit->dim, n = (size_t)k->fit->rows;
-    size_t room = COLUMNS * n > dim ? COLUMNS * n : dim;
-    float *all = mem_zero(n * dim, sizeof *all), *turned = mem_zero(COLUMNS * n, sizeof *turned);
+    size_t room = GRAM_COLUMNS * n > dim ? GRAM_COLUMNS * n : dim;
+    float *all = mem_zero(n * dim, sizeof *all);
     enum status st = ST_OK;
 
     k->gram = mem_zero(n * n, sizeof *k->gram);
     k->room = mem_zero(room, sizeof *k->room);
-    if (!all || !turned || !k->gram || !k->room)
+    if (!all || !k->gram || !k->room)
         st = error_memory(e, "sums of products");
     if (st == ST_OK)
         st = read_all(k, all, e);
     if (st == ST_OK) {
-        rows_products(k, all, n, turned);
+        gram_across(k->gram, n, all, dim, k->room);
         st = solve(k, n, k->s->value, e);
     }
     if (st == ST_OK)
         directions(k, all, n);
-    mem_free(turned);
     mem_free(all);
     return st;
 }

@@ -11,9 +11,11 @@
 
 #include "base/memory.h"
 #include "kernels/kernels.h"
+#include "table/explain.h"
 #include "table/lookup.h"
 
 #define ROWS_MOST 300 /* of the first and of the last rows each */
+#define WORK_MOST 4000000 /* multiply-adds for them: a costly method decodes fewer */
 #define FLOATS_MOST ((size_t)1 << 22)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -50,11 +52,12 @@ static int memory_file(const uint8_t *data, size_t size)
 /* Row numbers from both ends of the table; ids are found again through them. */
 static size_t choose_rows(const struct table *t, uint64_t *row)
 {
+    uint64_t most = t->work > WORK_MOST / ROWS_MOST ? WORK_MOST / t->work + 1 : ROWS_MOST;
     size_t n = 0;
 
-    for (uint64_t i = 0; i < t->rows && i < ROWS_MOST; i++)
+    for (uint64_t i = 0; i < t->rows && i < most; i++)
         row[n++] = i;
-    for (uint64_t i = t->rows > 2 * ROWS_MOST ? t->rows - ROWS_MOST : n; i < t->rows; i++)
+    for (uint64_t i = t->rows > 2 * most ? t->rows - most : n; i < t->rows; i++)
         row[n++] = i;
     return n;
 }
@@ -110,6 +113,21 @@ static void look_up_all(const struct table *t)
         look_up(t, ids, n, POOLING_NONE, (enum vector_format)format, false);
         look_up(t, ids, n, POOLING_SUM, (enum vector_format)format, true);
         look_up(t, ids, n, POOLING_MEAN, (enum vector_format)format, false);
+    }
+}
+
+/* The first row, the last and no row: each is told with the values that a lookup has. */
+static void explain(const struct table *t)
+{
+    const int64_t ids[] = {0, (int64_t)t->rows - 1, -1};
+
+    for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++) {
+        struct explained x;
+        struct error e;
+
+        must(table_explain(&x, t, ids[i], 0, &e) == ST_OK, "explain", &e);
+        must(!x.known || x.facts.count > 0, "nothing explained", &e);
+        explained_done(&x);
     }
 }
 
@@ -182,6 +200,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     compare(t, other);
     table_close(other);
     look_up_all(t);
+    explain(t);
     snprintf(path, sizeof path, "/dev/shm/embd-fuzz-%ld", (long)getpid());
     write_again(t, path);
     must(table_open(&other, path, &map, &e) == ST_OK, "written table refused", &e);

@@ -97,9 +97,12 @@ static bool same_shape(const struct tensor *a, const struct tensor *b)
     return a->rank == b->rank && !memcmp(a->shape, b->shape, a->rank * sizeof a->shape[0]);
 }
 
-/* Whether a parameter has `n` units, which are not its first dimension. */
+/* Whether a parameter has `n` units, which are not its first dimension: the rows of its blocks, or
+   those of a sparse table. How many there must be is counted when the table is to be trained. */
 static bool has_rows(const struct loading *l, const struct tensor *parameter, uint64_t n)
 {
+    if (parameter->rank == 3 && parameter->count && n == parameter->count / parameter->shape[2])
+        return true;
     for (size_t i = 0; i < l->t->part_count; i++) {
         const struct parameters *p = &l->t->part[i];
         size_t k = (size_t)(parameter - p->tensor);

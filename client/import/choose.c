@@ -154,6 +154,8 @@ size_t recipe_fields(const struct recipe *r, const struct arrays *a)
     const struct recipe *full = recipe_of_full(r->source);
     long most = -1, found;
 
+    if (recipe_has_field(r, a, -1)) /* then fields that were left full are of another table */
+        return 0;
     for (size_t k = 0; k < a->count; k++) {
         for (size_t i = 0; i < r->pieces; i++)
             if (piece_matches(&r->piece[i], a->one[k].name, &found) && found > most)

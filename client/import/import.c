@@ -21,10 +21,8 @@ static enum status open_parts(struct import *in, const struct recipe *recipe,
     if (st == ST_OK && fields && !method->per_field)
         st = error_set(e, ST_INVALID, "the arrays are of %zu fields, and %s has one set for all",
                        fields, method->name);
-    if (st == ST_OK && !(in->part = mem_zero(in->parts, sizeof *in->part))) {
-        in->parts = 0;
+    if (st == ST_OK && !(in->part = mem_zero(in->parts, sizeof *in->part)))
         st = error_memory(e, "fields");
-    }
     for (size_t i = 0; st == ST_OK && i < in->parts; i++) {
         struct part *p = &in->part[i];
 
@@ -173,7 +171,7 @@ enum status import_open(struct import *in, struct arrays *a, const struct import
 
 void import_close(struct import *in)
 {
-    for (size_t i = 0; i < in->parts; i++)
+    for (size_t i = 0; in->part && i < in->parts; i++)
         part_close(&in->part[i]);
     mem_free(in->part);
     layout_done(&in->layout);

@@ -10,7 +10,6 @@ import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import bad_methods  # noqa: E402
-import reference  # noqa: E402
 from daemon import program  # noqa: E402
 
 
@@ -44,14 +43,12 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "bad.safetensors"
         for bad in bad_methods.cases():
-            if bad.method not in reference.methods():
-                continue
             path.write_bytes(bad.bytes)
             count += 1
             if why := judge(path, bad.names):
                 wrong.append(f"{bad.label}: {why}")
     print("\n".join(wrong))
-    print(f"{count} bad files of {len(reference.methods())} methods, {len(wrong)} not refused as they should be")
+    print(f"{count} bad files, {len(wrong)} not refused as they should be")
     sys.exit(bool(wrong))
 
 

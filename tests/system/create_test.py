@@ -125,6 +125,21 @@ def what_is_refused():
         assert not list((daemon.folder / "data").glob("create.*"))
 
 
+def costly_methods_are_limited():
+    """One id of tt and dhe costs thousands of multiply-adds: a call is refused before it begins, others are not."""
+    with Daemon(config="max_work = 1000000\n") as daemon:
+        c = Client(daemon)
+        for method, ratio in (("tt", 0.3), ("dhe", 0.5)):
+            assert not isinstance(c.create(table=method, method=method, rows=3000, dim=16, ratio=ratio), tuple)
+            work = c.describe(table=method).work
+            assert work > 1000, (method, work)
+            most = 1000000 // work
+            few = c.lookup(lookups=[pb.TableLookup(table=method, ids=range(most))])
+            assert few.results[0].rows == most, few
+            expect(c.lookup(lookups=[pb.TableLookup(table=method, ids=range(most + 1))]), Code.RESOURCE_EXHAUSTED,
+                   "max_work is 1000000")
+
+
 def explanations_agree():
     """The daemon, and embctl on the same parameters in a file."""
     with Daemon() as daemon:
@@ -149,5 +164,6 @@ def explanations_agree():
 every_method_from_nothing()
 fields_keys_and_hashed_ids()
 what_is_refused()
+costly_methods_are_limited()
 explanations_agree()
 print(f"{len(METHODS)} methods begun, trained, found again and explained")

@@ -85,8 +85,8 @@ def embctl_client(embctl, address):
     formats = ["f32", "f16", "bf16", "int8"]
     with tempfile.TemporaryDirectory() as folder:
         for number, c in enumerate(calls):
-            if number % 3 and c.fmt:
-                continue  # a process a call: a third of the other formats is enough
+            if number % 4:
+                continue  # a process a call: a quarter, in which every kind comes
             command = [embctl, "--server", address, "lookup", c.case.name, "--ids", "-", "-o", "-",
                        "--format", formats[c.fmt]]
             for name, values, dtype in (("offsets", c.offsets, "<u4"), ("weights", c.weights, "<f4")):
@@ -117,8 +117,7 @@ def main():
                 if memory == "map":
                     node_client(daemon.address)
                     embctl_client(daemon.embctl, daemon.address)
-    print(f"{len(equal_calls.calls(reference.cases()))} lookups of {len(tables)} tables of {len(reference.methods())} "
-          "methods are equal everywhere")
+    print(f"{len(equal_calls.calls(reference.cases()))} lookups of {len(tables)} tables are equal everywhere")
 
 
 if __name__ == "__main__":

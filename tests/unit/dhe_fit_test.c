@@ -300,6 +300,31 @@ static void test_columns(void **state)
     kit_table_done(&t);
 }
 
+/* Numbers at the end of their range leave none behind that are not finite. */
+static void test_huge(void **state)
+{
+    struct fit_error error;
+    struct parameters p;
+    struct random r = {88};
+    struct kit_table t;
+
+    (void)state;
+    kit_table_init(&t, 200, 3);
+    kit_table_random(&t, &r, false);
+    for (size_t i = 0; i < 600; i++)
+        t.data[i] = t.data[i] < 0 ? -FLT_MAX : FLT_MAX;
+    kit_parameters(&p, dhe(), 200, 3, 0, "k=10 width=7");
+    kit_fit(&t, &p, &error);
+    assert_true(error.relative < 1);
+    for (size_t k = 0; k < p.method->tensors_count; k++)
+        for (size_t i = 0; p.tensor[k].dtype == DT_F32 && i < p.tensor[k].count; i++)
+            if (!isfinite(dhe_floats(&p, (unsigned)k)[i]))
+                fail_msg("%s[%zu] is %g", p.method->tensors[k].name, i,
+                         (double)dhe_floats(&p, (unsigned)k)[i]);
+    kit_done(&p);
+    kit_table_done(&t);
+}
+
 /* Nobody asks for any row. */
 static void test_no_weight_at_all(void **state)
 {
@@ -354,6 +379,7 @@ int main(void)
         cmocka_unit_test(test_few_rows_come_back),
         cmocka_unit_test(test_training_learns),
         cmocka_unit_test(test_columns),
+        cmocka_unit_test(test_huge),
         cmocka_unit_test(test_no_weight_at_all),
         cmocka_unit_test(test_ends_in_time),
     };

@@ -77,7 +77,8 @@ static void add_states(struct state_names *s, const struct parameters *p, const 
 void kit_trainable_file(const char *path, const struct table *base, const char *optimizer,
                         const char *without)
 {
-    size_t most = base->header.tensor_count + base->part_count * METHOD_TENSORS_MAX;
+    size_t most =
+        base->header.tensor_count + base->part_count * METHOD_TENSORS_MAX * OPTIMIZER_STATES;
     struct state_names s = {.tensor = calloc(most, sizeof *s.tensor),
                             .name = calloc(most, sizeof *s.name)};
     struct metadata *metadata = calloc(base->header.metadata_count + 1, sizeof *metadata);

@@ -22,6 +22,8 @@ def module(method):
 def rows_at(case, at):
     """Rows at positions `at`, each in [0, N)."""
     at = np.asarray(at, np.int64)
+    if not len(at):
+        return np.zeros((0, case.dim), np.float32)
     tensors = {name: np.asarray(array) for name, (_, array) in case.tensors.items() if name not in ANY}
     if "per_field" not in case.config:
         return module(case.method).lookup(case.config, tensors, at, case.shape)

@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Small tables of all seven methods, with the optimizers that they take, and random pushes to them."""
+"""Small tables of all methods, with the optimizers that they take, and random pushes to them."""
+import functools
+import pathlib
 import random
+import subprocess
+import tempfile
 
 import numpy as np
 
 import reference
 import tablefile
-from daemon import messages
-from golden import compo, integers
+from daemon import messages, program
+from golden import alpt, compo, integers, sparse
 
 pb = messages("embd_bulk")
 f32 = np.float32
@@ -23,6 +27,36 @@ class Table:
             tensors = dict(tensors, keys=("I64", ids))
         self.ids = np.arange(rows, dtype="<i8") if ids is None else np.asarray(ids, "<i8")
         self.bytes = tablefile.table(method, rows, DIM, tensors, config)
+
+
+# Those that embctl begins: method, rows, optimizer, settings. Small, since a push of dhe changes all of it.
+BEGUN = [("tt", 300, "adam", "r=1,3,4,1"), ("dhe", 300, "adagrad", "k=16", "width=12"),
+         ("robe", 400, "rowwise_adagrad", "block=4"), ("dedup", 320, "adagrad", "bx=4"),
+         ("mgqe", 300, "adagrad", "parts=4", "k_high=16", "k_low=4"), ("dpq", 300, "adam", "parts=4", "k=16"),
+         ("adapt", 300, "rowwise_adagrad"), ("mde", 300, "adam", "dims=3"), ("autodim", 300, "adagrad", "dims=4"),
+         ("optembed", 300, "rowwise_adagrad"), ("autosrh", 300, "adam"), ("pep", 300, "sgd")]
+
+
+@functools.cache
+def begun(method, rows, *settings):
+    """The bytes of a table of random parameters, the same each time."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder) / "t.safetensors"
+        command = [program("embctl"), "create", "-o", path, "--method", method, "--rows", str(rows), "--dim", str(DIM),
+                   "--seed", "7"]
+        for setting in settings:
+            command += ["--set", setting]
+        if not settings:
+            command += ["--ratio", "0.5"]
+        subprocess.run(command, check=True, capture_output=True)
+        return path.read_bytes()
+
+
+class Begun(Table):
+    def __init__(self, method, rows, optimizer, *settings):
+        self.name, self.rows, self.options = method, rows, f"optimizer={optimizer}"
+        self.ids = np.arange(rows, dtype="<i8")
+        self.bytes = begun(method, rows, *settings)
 
 
 def tables():
@@ -44,7 +78,12 @@ def tables():
     for op, pool, options in (("mult", "compose_first", "optimizer=adam"), ("add", "pool_first", "optimizer=adagrad")):
         case = compo.make(f"crash {op}", 400, DIM, 20, op, pool=pool)
         out.append(Table(f"compo_{op}", "compo", 400, case.tensors, options, case.config))
-    return out
+    for form, options in (("csr", "optimizer=rowwise_adagrad"), ("coo", "optimizer=adam")):  # some rows have no entry
+        case = sparse.make("deeplight", f"crash {form}", 300, DIM, form)
+        out.append(Table(f"deeplight_{form}", "deeplight", 300, case.tensors, options, case.config))
+    case = alpt.make("crash", 200, DIM, 8, scale_lr=0.01)
+    out.append(Table("alpt", "alpt", 200, case.tensors, "optimizer=sgd,learning_rate=0.1", case.config))
+    return out + [Begun(*row) for row in BEGUN]
 
 
 def write(folder, interval=()):
