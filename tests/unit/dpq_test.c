@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* dpq beyond what all methods share: the loader's rules, packings that agree, fits that find what
-   is there, plans, explanations. */
+   is there, explanations. */
 #include "methods/init.h"
 #include "tests/unit/codes_kit.h"
 
@@ -247,98 +247,6 @@ static void test_heavy_rows_are_in_the_sample(void **state)
     kit_table_done(&t);
 }
 
-static void test_plan(void **state)
-{
-    static const struct {
-        uint64_t rows;
-        uint32_t dim;
-        uint64_t budget;
-        const char *settings;
-        int64_t parts, k, packing;
-    } rows[] = {
-        {100000, 100, 4000000, "", 50, 64, CODES_BITS},
-        {100000, 100, 2000000, "", 25, 64, CODES_BITS},
-        {100000, 100, 2602400, "parts=25", 25, 256, CODES_BYTES},
-        {100000, 100, 2602399, "parts=25 packing=bytes", 25, 255, CODES_BYTES},
-        {100000, 16, 0, "", 8, 32, CODES_BYTES},
-        {20, 6, 0, "", 6, 20, CODES_BYTES},
-        {1000, 7, 100000, "k=5 packing=bits", 7, 5, CODES_BITS},
-    };
-
-    (void)state;
-    for (size_t i = 0; i < COUNT(rows); i++) {
-        struct plan plan;
-
-        make_plan(&plan, "dpq", rows[i].rows, rows[i].dim, rows[i].budget, rows[i].settings);
-        assert_int_equal(planned(&plan, "parts"), rows[i].parts);
-        assert_int_equal(planned(&plan, "k"), rows[i].k);
-        assert_int_equal(planned(&plan, "packing"), rows[i].packing);
-        plan_done(&plan);
-    }
-}
-
-static void test_plan_refuses(void **state)
-{
-    struct plan plan;
-    struct error e;
-
-    (void)state;
-    kit_plan(&plan, method_find("dpq", 3), 1000, 16, 1127, "");
-    assert_fails(plan_make(&plan, &e), ST_INVALID, e, "dpq needs at least 1.10 KiB");
-    assert_int_equal(plan.need, 1000 + 2 * 16 * 4);
-    plan_done(&plan);
-    kit_plan(&plan, method_find("dpq", 3), 1000, 16, 0, "parts=5");
-    assert_fails(plan_make(&plan, &e), ST_INVALID, e, "parts is 5, which does not divide 16");
-    plan_done(&plan);
-}
-
-static void test_fields_have_it_in_common(void **state)
-{
-    const struct plan *one;
-    struct layout l;
-    struct error e;
-    uint64_t bytes = 0;
-
-    (void)state;
-    one = share_criteo(&l, "dpq", 0.1);
-    assert_int_equal(planned(one, "parts"), 8);
-    assert_int_equal(planned(one, "k"), 64);
-    layout_done(&l);
-    one = share_criteo(&l, "dpq", 0.04);
-    assert_ok(layout_bytes(&l, &bytes, &e), e);
-    assert_true(bytes > l.budget / 5 * 3); /* and makes something of it */
-    layout_done(&l);
-}
-
-static void test_fields_refuse(void **state)
-{
-    static const uint64_t first[] = {0, 1000, 1000, 1003};
-    const struct fields fields = {first, 3};
-    struct layout l;
-    struct error e;
-
-    (void)state;
-    /* A byte a row and two vectors, nothing, and the same for three rows, which is less than full.
-     */
-    assert_ok(layout_open(&l, method_find("dpq", 3), 1003, 4, &fields, 1066, NULL, &e), e);
-    assert_fails(layout_make(&l, &e), ST_INVALID, e, "dpq needs at least 1.04 KiB");
-    assert_int_equal(l.need, 1000 + 2 * 16 + 3 + 2 * 16);
-    layout_done(&l);
-    assert_ok(layout_open(&l, method_find("dpq", 3), 1003, 4, &fields, 1067, NULL, &e), e);
-    assert_ok(layout_make(&l, &e), e);
-    layout_done(&l);
-}
-
-static void test_author_words(void **state)
-{
-    struct plan plan;
-
-    (void)state;
-    make_plan(&plan, "dpq", 1000, 16, 0, "parts=8 k=32");
-    assert_true(plan.method->author_words(&plan) == 1000 * 8 + 32 * 16);
-    plan_done(&plan);
-}
-
 static void test_explain(void **state)
 {
     struct explanation x = {0};
@@ -388,11 +296,6 @@ int main(void)
         cmocka_unit_test(test_numbers_come_near_the_optimum),
         cmocka_unit_test(test_weights),
         cmocka_unit_test(test_heavy_rows_are_in_the_sample),
-        cmocka_unit_test(test_plan),
-        cmocka_unit_test(test_plan_refuses),
-        cmocka_unit_test(test_fields_have_it_in_common),
-        cmocka_unit_test(test_fields_refuse),
-        cmocka_unit_test(test_author_words),
         cmocka_unit_test(test_explain),
     };
     struct error e;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* mgqe beyond what all methods share: the loader's rules, ranks in the map, packings that agree,
-   which rows are frequent, fits, plans, the authors' words, explanations. */
+   which rows are frequent, fits, starts, explanations. */
 #include "methods/mgqe.h"
 
 #include "methods/init.h"
@@ -283,101 +283,6 @@ static void test_high_rows_get_the_rest(void **state)
     kit_table_done(&t);
 }
 
-static void test_plan(void **state)
-{
-    static const struct {
-        uint64_t rows;
-        uint32_t dim;
-        uint64_t budget;
-        const char *settings;
-        int64_t parts, k_high, k_low, packing;
-    } rows[] = {
-        {10000000, 16, 64000000, "", 8, 256, 64, CODES_BITS},
-        {10000000, 16, 33000000, "", 4, 256, 64, CODES_BITS},
-        {10000000, 16, 34000000, "", 8, 32, 8, CODES_BITS},
-        {10000000, 16, 64000000, "packing=bytes", 4, 256, 64, CODES_BYTES},
-        {100000, 100, 2000000, "", 25, 128, 32, CODES_BITS},
-        {100000, 100, 0, "", 50, 256, 64, CODES_BYTES},
-        {30, 100, 0, "", 50, 2, 1, CODES_BYTES},
-        {100000, 100, 0, "k_low=300 packing=bits", 50, 512, 300, CODES_BITS},
-        {100000, 100, 0, "k_high=10 parts=4", 4, 10, 2, CODES_BYTES},
-    };
-
-    (void)state;
-    for (size_t i = 0; i < COUNT(rows); i++) {
-        struct plan plan;
-
-        make_plan(&plan, "mgqe", rows[i].rows, rows[i].dim, rows[i].budget, rows[i].settings);
-        assert_int_equal(planned(&plan, "parts"), rows[i].parts);
-        assert_int_equal(planned(&plan, "k_high"), rows[i].k_high);
-        assert_int_equal(planned(&plan, "k_low"), rows[i].k_low);
-        assert_int_equal(planned(&plan, "packing"), rows[i].packing);
-        plan_done(&plan);
-    }
-}
-
-static void test_plan_refuses(void **state)
-{
-    struct plan plan;
-    struct error e;
-
-    (void)state;
-    kit_plan(&plan, method_find("mgqe", 4), 1000, 16, 352, "");
-    assert_fails(plan_make(&plan, &e), ST_INVALID, e, "mgqe needs at least 353 B");
-    assert_int_equal(plan.need, 125 + 100 + 2 * 16 * 4); /* the map, a byte a high row, 2 vectors */
-    plan_done(&plan);
-    kit_plan(&plan, method_find("mgqe", 4), 1000, 16, 0, "k_high=5 k_low=5");
-    assert_fails(plan_make(&plan, &e), ST_INVALID, e, "k_low must be below k_high");
-    plan_done(&plan);
-    kit_plan(&plan, method_find("mgqe", 4), 1000, 16, 0, "parts=3");
-    assert_fails(plan_make(&plan, &e), ST_INVALID, e, "parts is 3, which does not divide 16");
-    plan_done(&plan);
-}
-
-/* methods.md 6.4: a field that would not be smaller stays full. */
-static void test_author_words(void **state)
-{
-    static const struct {
-        const char *settings;
-        double ratio;
-    } rows[] = {{"parts=8", 0.1595}, {"parts=4", 0.1111}, {"parts=2", 0.0869}};
-
-    (void)state;
-    for (size_t i = 0; i < COUNT(rows); i++) {
-        double words = 0, full = 0;
-        char settings[100];
-
-        snprintf(settings, sizeof settings, "%s k_high=256 k_low=64", rows[i].settings);
-        for (size_t f = 0; f < COUNT(criteo); f++) {
-            struct plan plan;
-
-            make_plan(&plan, "mgqe", criteo[f], 16, 0, settings);
-            words += fmin(plan.method->author_words(&plan), (double)criteo[f] * 16);
-            full += (double)criteo[f] * 16;
-            plan_done(&plan);
-        }
-        if (!(fabs(words / full - rows[i].ratio) < 5e-5))
-            fail_msg("%s: %.5f, not %.4f", rows[i].settings, words / full, rows[i].ratio);
-    }
-}
-
-static void test_fields_have_it_in_common(void **state)
-{
-    const struct plan *one;
-    struct layout l;
-
-    (void)state;
-    one = share_criteo(&l, "mgqe", 0.1);
-    assert_int_equal(planned(one, "parts"), 8);
-    assert_int_equal(planned(one, "k_high"), 256);
-    assert_int_equal(planned(one, "k_low"), 64);
-    assert_string_equal(l.part[5].method->name, "full"); /* 24 rows are less than a codebook */
-    layout_done(&l);
-    one = share_criteo(&l, "mgqe", 0.02);
-    assert_true(planned(one, "parts") < 8);
-    layout_done(&l);
-}
-
 static void test_init(void **state)
 {
     static const float weight[] = {0, 0, 5, 0, 0, 0, 0, 0, 0, 0};
@@ -449,10 +354,6 @@ int main(void)
         cmocka_unit_test(test_fit_chooses_high_rows),
         cmocka_unit_test(test_distinct_vectors_are_found),
         cmocka_unit_test(test_high_rows_get_the_rest),
-        cmocka_unit_test(test_plan),
-        cmocka_unit_test(test_plan_refuses),
-        cmocka_unit_test(test_author_words),
-        cmocka_unit_test(test_fields_have_it_in_common),
         cmocka_unit_test(test_init),
         cmocka_unit_test(test_explain),
     };
