@@ -221,6 +221,32 @@ static void test_weights(void **state)
     kit_table_done(&t);
 }
 
+/* A sample of 1024 rows would hardly have one of 20,000, but it weighs as much as all others. */
+static void test_heavy_rows_are_in_the_sample(void **state)
+{
+    struct fit_error error;
+    struct random r = {54};
+    struct parameters p;
+    struct kit_table t;
+    float out[2];
+
+    (void)state;
+    kit_table_init(&t, 20000, 2);
+    kit_table_random(&t, &r, false);
+    t.fit.weight = t.weight;
+    for (uint64_t i = 0; i < 20000; i++)
+        t.weight[i] = 1;
+    t.weight[12345] = 1e6f;
+    make(&p, "dpq", 20000, 2, "parts=1 k=4");
+    kit_fit(&t, &p, &error);
+    p.method->rows(&p, (uint64_t[]){12345}, 1, out);
+    for (int j = 0; j < 2; j++)
+        assert_true(fabsf(out[j] - t.data[12345 * 2 + j]) < 0.01f);
+    assert_true(error.plain_relative < 0.6); /* three for all others: 0.44 at best */
+    kit_done(&p);
+    kit_table_done(&t);
+}
+
 static void test_plan(void **state)
 {
     static const struct {
@@ -361,6 +387,7 @@ int main(void)
         cmocka_unit_test(test_distinct_vectors_are_found),
         cmocka_unit_test(test_numbers_come_near_the_optimum),
         cmocka_unit_test(test_weights),
+        cmocka_unit_test(test_heavy_rows_are_in_the_sample),
         cmocka_unit_test(test_plan),
         cmocka_unit_test(test_plan_refuses),
         cmocka_unit_test(test_fields_have_it_in_common),

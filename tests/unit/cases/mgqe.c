@@ -33,18 +33,29 @@ static bool is_high(const struct parameters *p, uint64_t id)
     return map[id / 8] & 1 << id % 8;
 }
 
+/* Rows before `id` that are high. */
+static uint64_t high_before(const struct parameters *p, uint64_t id)
+{
+    const uint8_t *map = kit_tensor(p, "high")->data;
+    uint64_t count = 0;
+
+    for (uint64_t byte = 0; byte < id / 8; byte++)
+        count += (uint64_t)__builtin_popcount(map[byte]);
+    return count + (uint64_t)__builtin_popcount(map[id / 8] & ((1u << id % 8) - 1));
+}
+
 static uint64_t code(const struct parameters *p, uint64_t id, uint64_t part)
 {
-    uint64_t before[2] = {0, 0};
-    bool high;
+    uint64_t before;
 
     if (!packed(p))
         return codes_case_plain(kit_tensor(p, "codes"), id, part);
-    for (uint64_t i = 0; i < id; i++)
-        before[is_high(p, i)]++;
-    high = is_high(p, id);
-    return codes_case_packed(kit_tensor(p, high ? "codes.high" : "codes.low"), before[high], part,
-                             (uint64_t)kit_setting(p, high ? "k_high" : "k_low")->i);
+    before = high_before(p, id);
+    if (is_high(p, id))
+        return codes_case_packed(kit_tensor(p, "codes.high"), before, part,
+                                 (uint64_t)kit_setting(p, "k_high")->i);
+    return codes_case_packed(kit_tensor(p, "codes.low"), id - before, part,
+                             (uint64_t)kit_setting(p, "k_low")->i);
 }
 
 static void row(const struct parameters *p, uint64_t id, float *out)
