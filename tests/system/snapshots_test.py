@@ -4,6 +4,7 @@
 shortened behind them."""
 import os
 import pathlib
+import re
 import sys
 import threading
 
@@ -378,7 +379,10 @@ def test_everything_at_once(folder):
                 thread.join()
         assert not wrong, wrong
         c = Client(daemon)
-        wait_for("the last reload", lambda: not isinstance(c.save(table="t"), tuple))
+        wait_for("the last restore", lambda: not isinstance(c.save(table="t"), tuple))
+        rate = float(re.search(r"learning_rate = ([0-9.]+)", (daemon.folder / "embd.conf").read_text()).group(1))
+        daemon.hangup()  # the last one may have come during a restore, and left the table as it was
+        wait_for("the last reload", lambda: abs(c.settings("t")["learning_rate"] - rate) < 1e-6)
         before = c.values("t"), c.settings("t")
         assert daemon.stop() == 0  # sanitizers have their say
         daemon.config = (daemon.folder / "embd.conf").read_text()

@@ -221,7 +221,7 @@ def test_deadline():
             peer.send(call(1, WAIT, b"", ("grpc-timeout", "200m")))
             answer = peer.answer(1)
             assert answer.status == 4 and answer.trailers is None, answer.headers
-            assert 0.2 <= time.monotonic() - began < 2
+            assert 0.19 <= time.monotonic() - began < 2
             # The body never ends.
             peer.send(headers(3, request(UNARY, ("grpc-timeout", "50m"))), data(3, message(b"x", length=100)))
             answer = peer.answer(3)

@@ -320,7 +320,8 @@ static void test_memory(void **state)
                 assert_true(n > 1);
                 break;
             }
-            assert_int_equal(st, ST_EXHAUSTED);
+            if (st != ST_OK) /* some memory can be done without */
+                assert_int_equal(st, ST_EXHAUSTED);
         }
         kit_table_done(&t);
     }
