@@ -125,7 +125,7 @@ static void explain(const struct table *t)
         struct explained x;
         struct error e;
 
-        must(table_explain(&x, t, ids[i], 0, &e) == ST_OK, "explain", &e);
+        must(table_explain(&x, t, ids[i], 1 << 16, &e) == ST_OK, "explain", &e);
         must(!x.known || x.facts.count > 0, "nothing explained", &e);
         explained_done(&x);
     }

@@ -16,6 +16,7 @@
 #define WIDTH 10      /* of the labels, at least */
 #define VALUES_MOST 8 /* of the row, for people */
 #define LIST_MOST 32  /* numbers of a fact, for people */
+#define SCAN_MOST ((uint64_t)1 << 30) /* elements read to count who shares: seconds */
 #define SAME_KINDS "the daemon's answer has a fact of a kind that this embctl does not know"
 
 /* What there is to show, wherever it comes from. */
@@ -93,7 +94,7 @@ static enum status explain_file(struct answer *out, struct table **t, const char
     enum status st = table_open(t, path, &options, e);
 
     if (st == ST_OK)
-        st = table_explain(&out->x, *t, id, 0, e);
+        st = table_explain(&out->x, *t, id, SCAN_MOST, e);
     if (st != ST_OK)
         return st;
     out->method = (out->x.part ? out->x.part->method : (*t)->method)->name;

@@ -40,27 +40,36 @@ static bool is_coo(const struct parameters *p)
     return kit_setting(p, "form")->i == 1;
 }
 
-/* Whether entry i belongs to the row. */
-static bool belongs(const struct parameters *p, size_t i, uint64_t id)
+/* The entries of a row: [*first, *end). */
+static void entries(const struct parameters *p, uint64_t id, size_t *first, size_t *end)
 {
+    const struct tensor *rows;
     const int64_t *ends;
 
-    if (is_coo(p))
-        return index_at(kit_tensor(p, "coo.row"), i) == (int64_t)id;
-    ends = kit_tensor(p, "csr.indptr")->data;
-    return ends[id] <= (int64_t)i && (int64_t)i < ends[id + 1];
+    if (!is_coo(p)) {
+        ends = kit_tensor(p, "csr.indptr")->data;
+        *first = (size_t)ends[id];
+        *end = (size_t)ends[id + 1];
+        return;
+    }
+    rows = kit_tensor(p, "coo.row");
+    for (*first = 0; *first < rows->count && index_at(rows, *first) < (int64_t)id;)
+        ++*first;
+    for (*end = *first; *end < rows->count && index_at(rows, *end) == (int64_t)id;)
+        ++*end;
 }
 
 void sparse_case_row(const struct parameters *p, uint64_t id, float *out)
 {
     const struct tensor *columns = kit_tensor(p, is_coo(p) ? "coo.col" : "csr.indices");
     const struct tensor *data = kit_tensor(p, is_coo(p) ? "coo.data" : "csr.data");
+    size_t first, end;
 
     for (uint32_t j = 0; j < p->dim; j++)
         out[j] = 0;
-    for (size_t i = 0; i < data->count; i++)
-        if (belongs(p, i, id))
-            out[index_at(columns, i)] = ((const float *)data->data)[i];
+    entries(p, id, &first, &end);
+    for (size_t i = first; i < end; i++)
+        out[index_at(columns, i)] = ((const float *)data->data)[i];
 }
 
 void sparse_case_exact_row(const struct parameters *p, double *const *value, uint64_t id,
@@ -68,12 +77,13 @@ void sparse_case_exact_row(const struct parameters *p, double *const *value, uin
 {
     const struct tensor *columns = kit_tensor(p, is_coo(p) ? "coo.col" : "csr.indices");
     const struct tensor *data = kit_tensor(p, is_coo(p) ? "coo.data" : "csr.data");
+    size_t first, end;
 
     for (uint32_t j = 0; j < p->dim; j++)
         out[j] = 0;
-    for (size_t i = 0; i < data->count; i++)
-        if (belongs(p, i, id))
-            out[index_at(columns, i)] = value[data - p->tensor][i];
+    entries(p, id, &first, &end);
+    for (size_t i = first; i < end; i++)
+        out[index_at(columns, i)] = value[data - p->tensor][i];
 }
 
 /* Entries at random places, all different; where the others have room for them, some rows without
