@@ -52,11 +52,11 @@ class Library:
         return float(np.median(times)) / BATCH * 1e6
 
 
-def peak(pid):
-    """Bytes that the process has held at most up to now; 0 when it is gone."""
+def memory_of(pid):
+    """Bytes that the process has of its own just now: mapped files are the page cache's. 0 when it is gone."""
     try:
         text = pathlib.Path(f"/proc/{pid}/status").read_text()
-        return int(text.split("VmHWM:")[1].split()[0]) * 1024
+        return int(text.split("RssAnon:")[1].split()[0]) * 1024
     except (OSError, IndexError):
         return 0
 
@@ -67,7 +67,7 @@ def run(command):
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         process = subprocess.Popen(command, stdout=out, stderr=err)
         while not (ended := os.wait4(process.pid, os.WNOHANG))[0]:
-            memory = max(memory, peak(process.pid))
+            memory = max(memory, memory_of(process.pid))
             time.sleep(0.01)
         used = {"seconds": time.perf_counter() - start, "cpu_seconds": ended[2].ru_utime + ended[2].ru_stime,
                 "memory": memory}

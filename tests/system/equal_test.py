@@ -19,6 +19,7 @@ sys.path.insert(0, str(HERE))
 import equal_calls  # noqa: E402
 import reference  # noqa: E402
 import tablefile  # noqa: E402
+from daemon import SANITIZED  # noqa: E402
 
 PROTO = HERE.parent.parent / "proto"
 ADDRESS_OPTIONS = [("grpc.max_receive_message_length", 64 << 20)]
@@ -109,7 +110,7 @@ def embctl_client(embctl, address):
 
 
 def main():
-    from daemon import SANITIZED, Daemon
+    from daemon import Daemon
     with tempfile.TemporaryDirectory() as folder:
         tables = {c.name: tablefile.write(f"{folder}/{c.name}.safetensors", c.bytes)
                   for c in CASES}
