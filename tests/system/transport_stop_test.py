@@ -130,7 +130,7 @@ def test_no_descriptors():
         before, began = cpu(server.process.pid), time.monotonic()
         time.sleep(1)  # what it does while nobody leaves
         used = (cpu(server.process.pid) - before) / (time.monotonic() - began)
-        assert used < 0.05, f"{used:.0%} of a processor"
+        assert used < 0.3, f"{used:.0%} of a processor"  # a loop that spins takes all of one
         for one in clients:
             one.close()
         counts = server.quiet_after_refusals()
