@@ -13,10 +13,14 @@ def number(x, digits=3):
 
 
 def size(n):
+    if n is None:
+        return "-"
     return f"{n / 1e6:.2f} MB" if n < 1e8 else f"{n / 1e6:.0f} MB"
 
 
 def seconds(s):
+    if s is None:
+        return "-"
     return f"{s:.1f}" if s < 100 else f"{s:.0f}"
 
 
@@ -25,18 +29,19 @@ def order(r):
 
 
 def table(results, name):
-    full = next(r for r in results if r["method"] == "full")
-    lines = [f"### GloVe 6B 100d, {NAMES.get(name, name)}", "",
-             f"Uncompressed: {size(full['bytes'])}, analogies {number(full['analogy'])}, similarity "
-             f"{number(full['similarity'])}, {full['microseconds']:.3f} us a row."]
+    full = next((r for r in results if r["method"] == "full"), None)
+    lines = [f"### GloVe 6B 100d, {NAMES.get(name, name)}", ""]
+    if full:
+        lines += [f"Uncompressed: {size(full['bytes'])}, analogies {number(full['analogy'])}, similarity "
+                  f"{number(full['similarity'])}, {full['microseconds']:.3f} us a row."]
     for ratio in sorted({r["ratio"] for r in results if r["ratio"]}, reverse=True):
         rows = sorted((r for r in results if r["ratio"] == ratio), key=order)
         lines += ["", f"**Ratio {ratio:g}**", "",
                   "| method | bytes | error | cosine | analogies | similarity | seconds | CPU s | memory | us a row |",
                   "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|"]
         lines += [f"| {r['method']} | {size(r['bytes'])} | {number(r['error'])} | {number(r['cosine'])} | "
-                  f"{number(r['analogy'])} | {number(r['similarity'])} | {seconds(r['seconds'])} | "
-                  f"{seconds(r['cpu_seconds'])} | {size(r['memory'])} | {r['microseconds']:.2f} |"
+                  f"{number(r.get('analogy'))} | {number(r.get('similarity'))} | {seconds(r.get('seconds'))} | "
+                  f"{seconds(r.get('cpu_seconds'))} | {size(r.get('memory'))} | {number(r.get('microseconds'), 2)} |"
                   for r in rows if "error" in r]
         refused = [r["method"] for r in rows if "refused" in r]
         if refused:
@@ -49,11 +54,11 @@ def plot(results, path):
     matplotlib.use("svg")
     matplotlib.rcParams.update({"svg.hashsalt": "embd", "svg.fonttype": "none", "font.size": 9})
     import matplotlib.pyplot as plt
-    names = [n for n in ("100k", "full") if any(r["table"] == n for r in results)]
+    names = [n for n in ("100k", "full") if any(r["table"] == n and "analogy" in r for r in results)]
     figure, axes = plt.subplots(1, len(names), figsize=(6.2 * len(names), 4.6), squeeze=False, sharey=True)
     marks = "osD^v<>Ph*Xd"
     for axis, name in zip(axes[0], names):
-        own = [r for r in results if r["table"] == name and "error" in r]
+        own = [r for r in results if r["table"] == name and "analogy" in r]
         full = next(r for r in own if r["method"] == "full")
         axis.axhline(full["analogy"], color="#888888", linewidth=0.8, linestyle=":")
         for i, method in enumerate(sorted({r["method"] for r in own} - {"full"})):
