@@ -7,6 +7,10 @@
 #include "kernels/kernels.h"
 #include "tests/unit/unit.h"
 
+#ifdef __SANITIZE_THREAD__ /* see SLOW() */
+#pragma GCC diagnostic ignored "-Wunused-function"
+#endif
+
 #define COUNT(a) (sizeof(a) / sizeof(a)[0])
 #define GUARD 32
 
@@ -330,7 +334,6 @@ static void test_memory(void **state)
 
 /* One thread: under ThreadSanitizer, which makes it ten times slower, the lookups are enough. */
 #ifdef __SANITIZE_THREAD__
-#pragma GCC diagnostic ignored "-Wunused-function"
 #define SLOW(case)
 #else
 #define SLOW(case) case
