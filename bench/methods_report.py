@@ -9,7 +9,7 @@ NAMES = {"100k": "the first 100,000 words", "full": "all 341,479 words"}
 
 
 def number(x, digits=3):
-    return "-" if x is None else f"{x:.{digits}f}" if x >= 0.01 or x == 0 else f"{x:.1e}"
+    return "-" if x is None or x != x else f"{x:.{digits}f}" if x >= 0.01 or x == 0 else f"{x:.1e}"
 
 
 def size(n):
