@@ -8,7 +8,6 @@
 #include "daemon/server.h"
 #include "daemon/services.h"
 #include "daemon/table_call.h"
-#include "daemon/table_info.h"
 #include "daemon/worker.h"
 
 #define OPTIMIZER "rowwise_adagrad" /* if nothing is said: it suits every method */
@@ -23,34 +22,12 @@ static void create_answer(struct call *call, const struct order *o)
         call_fail(call, o->status, &o->error);
         return;
     }
-    entry = catalog_find(call->worker->catalog, o->name, strlen(o->name));
-    if (entry) {
-        table_info(&info, entry);
-        if (entry->table)
-            reply.config = entry->table->config;
-    } else { /* unloaded again by now */
-        info.name = (char *)o->name;
-        info.version = o->version;
-    }
+    entry = table_call_made(call, o, &info);
+    if (entry && entry->table)
+        reply.config = entry->table->config;
     reply.table = &info;
     reply.lsn = o->lsn;
     service_reply(call, &reply.base);
-}
-
-static enum status read_options(struct order *o, const Embd__V1__CreateRequest *request,
-                                struct error *e)
-{
-    enum status st = table_settings_set(&o->settings, "optimizer", OPTIMIZER, e);
-
-    for (size_t i = 0; i < request->n_options && st == ST_OK; i++) {
-        const Embd__V1__TableOption *option = request->options[i];
-
-        for (size_t j = 0; j < i; j++)
-            if (!strcmp(request->options[j]->key, option->key))
-                return error_set(e, ST_INVALID, "option %s is given twice", QUOTE(option->key));
-        st = table_settings_set(&o->settings, option->key, option->value, e);
-    }
-    return st;
 }
 
 static enum status create_order(struct order **out, const Embd__V1__CreateRequest *request,
@@ -63,7 +40,9 @@ static enum status create_order(struct order **out, const Embd__V1__CreateReques
     st = order_new(out, ORDER_LOAD, request->table, NULL, e);
     if (st != ST_OK)
         return st;
-    st = read_options(*out, request, e);
+    st = table_settings_set(&(*out)->settings, "optimizer", OPTIMIZER, e);
+    if (st == ST_OK)
+        st = table_call_options(*out, request->options, request->n_options, e);
     if (st == ST_OK)
         st = creation_new(&(*out)->creation, request, e);
     if (st != ST_OK)

@@ -67,38 +67,15 @@ static void load_answer(struct call *call, const struct order *o)
 {
     Embd__V1__LoadResponse reply = EMBD__V1__LOAD_RESPONSE__INIT;
     Embd__V1__TableInfo info = EMBD__V1__TABLE_INFO__INIT;
-    const struct entry *entry;
 
     if (o->status != ST_OK) {
         call_fail(call, o->status, &o->error);
         return;
     }
-    entry = catalog_find(call->worker->catalog, o->name, strlen(o->name));
-    if (entry) {
-        table_info(&info, entry);
-    } else { /* unloaded again by now */
-        info.name = (char *)o->name;
-        info.version = o->version;
-    }
+    (void)table_call_made(call, o, &info);
     reply.table = &info;
     reply.lsn = o->lsn;
     service_reply(call, &reply.base);
-}
-
-static enum status read_settings(struct order *o, const Embd__V1__LoadRequest *request,
-                                 struct error *e)
-{
-    enum status st = ST_OK;
-
-    for (size_t i = 0; i < request->n_options && st == ST_OK; i++) {
-        const Embd__V1__TableOption *option = request->options[i];
-
-        for (size_t j = 0; j < i; j++)
-            if (!strcmp(request->options[j]->key, option->key))
-                return error_set(e, ST_INVALID, "option %s is given twice", QUOTE(option->key));
-        st = table_settings_set(&o->settings, option->key, option->value, e);
-    }
-    return st;
 }
 
 #define FILE_MOST 4096 /* of a path, as the system has it */
@@ -127,7 +104,7 @@ static enum status load_order(struct order **out, const Embd__V1__LoadRequest *r
         return st;
     (*out)->relative = (*out)->file + folder + 1;
     (*out)->replace = request->replace;
-    st = read_settings(*out, request, e);
+    st = table_call_options(*out, request->options, request->n_options, e);
     if (st != ST_OK)
         order_unref(*out);
     return st;

@@ -8,6 +8,7 @@
 #include "daemon/counters.h"
 #include "daemon/server.h"
 #include "daemon/services.h"
+#include "daemon/table_info.h"
 #include "daemon/worker.h"
 #include "daemon/writer.h"
 
@@ -64,6 +65,34 @@ void table_call_order(struct call *call, const char *name, enum order_kind kind,
     o->forget = forget;
     o->at = at;
     table_call_send(call, o, answer);
+}
+
+enum status table_call_options(struct order *o, Embd__V1__TableOption *const *option, size_t n,
+                               struct error *e)
+{
+    enum status st = ST_OK;
+
+    for (size_t i = 0; i < n && st == ST_OK; i++) {
+        for (size_t j = 0; j < i; j++)
+            if (!strcmp(option[j]->key, option[i]->key))
+                return error_set(e, ST_INVALID, "option %s is given twice", QUOTE(option[i]->key));
+        st = table_settings_set(&o->settings, option[i]->key, option[i]->value, e);
+    }
+    return st;
+}
+
+const struct entry *table_call_made(const struct call *call, const struct order *o,
+                                    Embd__V1__TableInfo *info)
+{
+    const struct entry *entry = catalog_find(call->worker->catalog, o->name, strlen(o->name));
+
+    if (entry) {
+        table_info(info, entry);
+    } else {
+        info->name = (char *)o->name;
+        info->version = o->version;
+    }
+    return entry;
 }
 
 void table_call_done(struct call *call, enum status st)

@@ -5,6 +5,7 @@
 
 #include "daemon/call.h"
 #include "daemon/order.h"
+#include "proto/embd.pb-c.h"
 
 /* The call's state, kept for table_call_done(). */
 struct table_call {
@@ -22,5 +23,12 @@ void table_call_send(struct call *call, struct order *o,
 /* Make an order about a served table and send it. */
 void table_call_order(struct call *call, const char *name, enum order_kind kind, bool forget,
                       uint64_t at, void (*answer)(struct call *call, const struct order *o));
+/* The options of a table that a request brings, each once, into the order's settings. */
+MUST_CHECK enum status table_call_options(struct order *o, Embd__V1__TableOption *const *option,
+                                          size_t n, struct error *e);
+/* The table that an order has brought about, as the worker sees it now; its entry, or NULL if it
+   was unloaded again by now. */
+const struct entry *table_call_made(const struct call *call, const struct order *o,
+                                    Embd__V1__TableInfo *info);
 /* rpc.done: count it. */
 void table_call_done(struct call *call, enum status st);
