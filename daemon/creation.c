@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/clock.h"
 #include "base/memory.h"
 #include "base/text.h"
 
@@ -27,9 +28,11 @@ static enum status check_request(const Embd__V1__CreateRequest *r, struct error 
     if (r->n_fields > FIELDS_MOST)
         return error_set(e, ST_EXHAUSTED, "the table has %zu fields; at most %d can be created",
                          r->n_fields, FIELDS_MOST);
-    if (keys ? r->n_keys != r->rows : r->n_keys > 0)
+    if (keys ? r->n_keys > r->rows : r->n_keys > 0)
         return error_set(e, ST_INVALID, "there are %zu keys for %llu rows", r->n_keys,
                          keys ? (unsigned long long)r->rows : 0);
+    if (r->grows && !keys)
+        return error_set(e, ST_INVALID, "only a table whose ids are keys grows");
     if (r->n_frequency && r->n_frequency != r->rows)
         return error_set(e, ST_INVALID, "there are %zu counts for %llu rows", r->n_frequency,
                          (unsigned long long)r->rows);
@@ -101,6 +104,11 @@ enum status creation_new(struct creation **out, const Embd__V1__CreateRequest *r
         c->begin.budget = request->budget;
     if (request->size_case == EMBD__V1__CREATE_REQUEST__SIZE_RATIO)
         c->begin.ratio = request->ratio;
+    /* Rows without a key are spare. */
+    c->begin.grows = request->grows || (request->ids == EMBD__V1__TABLE_IDS__TABLE_IDS_KEYS &&
+                                        request->n_keys < request->rows);
+    c->begin.key_count = request->n_keys;
+    c->begin.now = clock_wall_s();
     if (!copy_words(c, request)) {
         creation_free(c);
         return error_memory(e, "the new table");

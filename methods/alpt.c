@@ -110,20 +110,30 @@ static double author_words(const struct plan *plan)
 }
 
 /* Normal numbers about the middle, to the nearest integer. */
-static enum status init(const struct init *init, struct parameters *p, struct error *e)
+static void fill(const struct init *init, struct parameters *p, uint64_t first, uint64_t end)
 {
     double deviation = init_deviation(init);
     float scale = (float)integer_start_scale((int)p->value[ALPT_DIGIT].i, deviation);
     struct draws d = draws_of(init, p->tensor[ALPT_Q].name);
 
-    (void)e;
-    for (uint64_t x = 0; x < p->rows; x++)
+    for (uint64_t x = first; x < end; x++)
         ((float *)p->tensor[ALPT_SCALE].data)[x] = scale;
-    for (size_t i = 0; i < p->tensor[ALPT_Q].count; i++)
+    for (uint64_t i = first * p->dim; i < end * p->dim; i++)
         alpt_store(p, i,
                    integer_nearest(deviation * draw_normal(&d, i) / (double)scale, alpt_low(p),
                                    alpt_high(p)));
+}
+
+static enum status init(const struct init *init, struct parameters *p, struct error *e)
+{
+    (void)e;
+    fill(init, p, 0, p->rows);
     return ST_OK;
+}
+
+static void init_row(const struct init *init, struct parameters *p, uint64_t row)
+{
+    fill(init, p, row, row + 1);
 }
 
 static void explain(const struct parameters *p, uint64_t row, struct explanation *x)
@@ -154,4 +164,6 @@ const struct method method_alpt = {
     .author_words = author_words,
     .init = init,
     .explain = explain,
+    .grows = true,
+    .init_row = init_row,
 };

@@ -3,6 +3,7 @@
 #include "methods/half_rows.h"
 
 #include "kernels/kernels.h"
+#include "methods/init.h"
 
 static const struct tensor_decl tensors[] = {
     {"weight", DT(BF16), "N D", .flags = TENSOR_TRAINED, .help = "the rows"},
@@ -23,4 +24,6 @@ const struct method method_bf16 = {
     .rows = rows,
     .gradient = half_gradient,
     .author_words = half_author_words,
+    .grows = true,
+    .init_row = init_float_row,
 };

@@ -195,4 +195,5 @@ const struct method method_compo = {
     .author_words = compo_author_words,
     .init = compo_init,
     .explain = compo_explain,
+    .grows = true,
 };

@@ -220,4 +220,5 @@ const struct method method_dhe = {
     .author_words = dhe_author_words,
     .init = dhe_init,
     .explain = explain,
+    .grows = true,
 };

@@ -4,6 +4,7 @@
 #include "methods/half_rows.h"
 
 #include "kernels/kernels.h"
+#include "methods/init.h"
 
 static const struct tensor_decl tensors[] = {
     {"weight", DT(F16), "N D", .flags = TENSOR_TRAINED, .help = "the rows"},
@@ -24,4 +25,6 @@ const struct method method_fp16 = {
     .rows = rows,
     .gradient = half_gradient,
     .author_words = half_author_words,
+    .grows = true,
+    .init_row = init_float_row,
 };

@@ -5,6 +5,7 @@
 
 #include "kernels/kernels.h"
 #include "methods/gradient.h"
+#include "methods/init.h"
 
 enum { WEIGHT };
 
@@ -38,4 +39,6 @@ const struct method method_full = {
     .rows = rows,
     .gradient = gradient,
     .author_words = author_words,
+    .grows = true,
+    .init_row = init_float_row,
 };

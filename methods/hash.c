@@ -97,4 +97,5 @@ const struct method method_hash = {
     .plan = plan,
     .author_words = author_words,
     .explain = explain,
+    .grows = true,
 };

@@ -53,12 +53,13 @@ double init_deviation(const struct init *init)
     return init->deviation > 0 ? init->deviation : INIT_DEVIATION;
 }
 
-void init_normal(const struct init *init, const struct tensor *t, double deviation)
+static void fill_normal(const struct init *init, const struct tensor *t, double deviation,
+                        size_t first, size_t end)
 {
     struct draws d = draws_of(init, t->name);
 
     assert(t->dtype == DT_F32 || t->dtype == DT_F16 || t->dtype == DT_BF16);
-    for (size_t i = 0; i < t->count; i++) {
+    for (size_t i = first; i < end; i++) {
         float x = (float)(deviation * draw_normal(&d, i));
 
         if (t->dtype == DT_F32)
@@ -66,6 +67,24 @@ void init_normal(const struct init *init, const struct tensor *t, double deviati
         else
             ((uint16_t *)t->data)[i] = t->dtype == DT_F16 ? f16_from_f32(x) : bf16_from_f32(x);
     }
+}
+
+void init_normal(const struct init *init, const struct tensor *t, double deviation)
+{
+    fill_normal(init, t, deviation, 0, t->count);
+}
+
+void init_normal_row(const struct init *init, const struct tensor *t, double deviation,
+                     uint64_t row)
+{
+    size_t width = t->count / t->shape[0];
+
+    fill_normal(init, t, deviation, (size_t)row * width, ((size_t)row + 1) * width);
+}
+
+void init_float_row(const struct init *init, struct parameters *p, uint64_t row)
+{
+    init_normal_row(init, &p->tensor[0], init_deviation(init), row);
 }
 
 enum status init_parameters(const struct init *init, struct parameters *p, struct error *e)

@@ -30,5 +30,10 @@ MUST_CHECK enum status init_parameters(const struct init *init, struct parameter
                                        struct error *e);
 /* Fill a tensor of floats (F32, F16, BF16) with normal numbers. */
 void init_normal(const struct init *init, const struct tensor *t, double deviation);
+/* The same for the elements of one row of it; and method->init_row for those whose rows are the
+   rows of one such tensor. */
+void init_normal_row(const struct init *init, const struct tensor *t, double deviation,
+                     uint64_t row);
+void init_float_row(const struct init *init, struct parameters *p, uint64_t row);
 /* init->deviation, or the usual one. */
 double init_deviation(const struct init *init);

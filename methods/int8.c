@@ -44,4 +44,6 @@ const struct method method_int8 = {
     .author_words = integer_author_words,
     .init = integer_init,
     .explain = integer_explain,
+    .grows = true,
+    .init_row = integer_init_row,
 };

@@ -15,59 +15,68 @@ double integer_start_scale(int bits, double deviation)
     return ldexp(reach > START_REACH ? reach : START_REACH, 1 - bits);
 }
 
-/* Normal numbers about the middle. */
-static void init_table(const struct draws *d, double deviation, struct parameters *p)
+static struct draws draws_of_q(const struct init *init, const struct parameters *p)
 {
-    int bits = integer_bits(p), half = 1 << (bits - 1);
-    struct value *scale = &p->value[INTEGER_SCALE];
+    bool is_signed = p->value[INTEGER_SIGNED].i;
 
-    if (!(scale->r > 0))
-        *scale = (struct value){.set = true, .r = integer_start_scale(bits, deviation)};
-    for (uint64_t i = 0; i < p->rows * p->dim; i++) {
-        int q = integer_nearest(deviation * draw_normal(d, i) / scale->r, -half, half - 1);
+    return draws_of(init, p->tensor[is_signed ? INTEGER_SIGNED_Q : INTEGER_UNSIGNED_Q].name);
+}
+
+/* Normal numbers about the middle. */
+static void fill_plain(const struct draws *d, double deviation, struct parameters *p, uint64_t row)
+{
+    int half = 1 << (integer_bits(p) - 1);
+
+    for (uint64_t i = row * p->dim; i < (row + 1) * p->dim; i++) {
+        double x = deviation * draw_normal(d, i) / p->value[INTEGER_SCALE].r;
+        int q = integer_nearest(x, -half, half - 1);
 
         integer_store(p, i, p->value[INTEGER_SIGNED].i ? q : q + half);
     }
 }
 
-/* Each row with the range of its own numbers. */
-static enum status init_rows(const struct draws *d, double deviation, struct parameters *p,
-                             struct error *e)
+/* With the range of the row's own numbers; they are drawn twice, so that no room is needed. */
+static void fill_own(const struct draws *d, double deviation, struct parameters *p, uint64_t row)
 {
     int top = (1 << integer_bits(p)) - 1, low = p->value[INTEGER_SIGNED].i ? -(top / 2 + 1) : 0;
-    float *x = mem_zero(p->dim, sizeof *x);
+    float *own = (float *)p->tensor[INTEGER_QPARAMS].data + 2 * row;
+    float min = INFINITY, max = -INFINITY;
 
-    if (!x)
-        return error_memory(e, "a row");
-    for (uint64_t row = 0; row < p->rows; row++) {
-        float *own = (float *)p->tensor[INTEGER_QPARAMS].data + 2 * row, min = INFINITY;
-        float max = -INFINITY;
+    for (uint64_t i = row * p->dim; i < (row + 1) * p->dim; i++) {
+        float x = (float)(deviation * draw_normal(d, i));
 
-        for (uint32_t j = 0; j < p->dim; j++) {
-            x[j] = (float)(deviation * draw_normal(d, row * p->dim + j));
-            min = x[j] < min ? x[j] : min;
-            max = x[j] > max ? x[j] : max;
-        }
-        integer_own_range(p, min, max, own);
-        for (uint32_t j = 0; j < p->dim; j++) {
-            double t = own[0] > 0 ? ((double)x[j] - (double)min) / (double)own[0] : 0;
-
-            integer_store(p, row * p->dim + j, own[0] > 0 ? integer_nearest(t, 0, top) + low : 0);
-        }
+        min = x < min ? x : min;
+        max = x > max ? x : max;
     }
-    mem_free(x);
-    return ST_OK;
+    integer_own_range(p, min, max, own);
+    for (uint64_t i = row * p->dim; i < (row + 1) * p->dim; i++) {
+        float x = (float)(deviation * draw_normal(d, i));
+        double t = own[0] > 0 ? ((double)x - (double)min) / (double)own[0] : 0;
+
+        integer_store(p, i, own[0] > 0 ? integer_nearest(t, 0, top) + low : 0);
+    }
+}
+
+void integer_init_row(const struct init *init, struct parameters *p, uint64_t row)
+{
+    struct draws d = draws_of_q(init, p);
+
+    if (p->value[INTEGER_QPARAM].i == QPARAM_ROW)
+        fill_own(&d, init_deviation(init), p, row);
+    else
+        fill_plain(&d, init_deviation(init), p, row);
 }
 
 enum status integer_init(const struct init *init, struct parameters *p, struct error *e)
 {
-    bool is_signed = p->value[INTEGER_SIGNED].i;
-    const struct tensor *q = &p->tensor[is_signed ? INTEGER_SIGNED_Q : INTEGER_UNSIGNED_Q];
-    struct draws d = draws_of(init, q->name);
+    struct value *scale = &p->value[INTEGER_SCALE];
 
-    if (p->value[INTEGER_QPARAM].i == QPARAM_ROW)
-        return init_rows(&d, init_deviation(init), p, e);
-    init_table(&d, init_deviation(init), p);
+    (void)e;
+    if (p->value[INTEGER_QPARAM].i != QPARAM_ROW && !(scale->r > 0))
+        *scale = (struct value){.set = true,
+                                .r = integer_start_scale(integer_bits(p), init_deviation(init))};
+    for (uint64_t row = 0; row < p->rows; row++)
+        integer_init_row(init, p, row);
     return ST_OK;
 }
 

@@ -83,6 +83,9 @@ void integer_explain(const struct parameters *p, uint64_t row, struct explanatio
 /* method->init. A scale that is not set becomes one that leaves room for training. */
 MUST_CHECK enum status integer_init(const struct init *init, struct parameters *p, struct error *e);
 
+/* method->init_row. */
+void integer_init_row(const struct init *init, struct parameters *p, uint64_t row);
+
 /* Training: method->gradient, unit_load and unit_store. */
 void integer_gradient(const struct parameters *p, const uint64_t *row, size_t n, const float *grad,
                       struct gradients *out);

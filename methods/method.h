@@ -186,6 +186,13 @@ struct method {
     /* Random parameters to train from; see methods/init.h. NULL: normal numbers in what is trained.
      */
     enum status (*init)(const struct init *init, struct parameters *p, struct error *e);
+    /* Whether a table of the method may grow, which gives rows to other ids: nothing was ever
+       chosen for the id of a row (codes, groups of rows, which elements are stored). */
+    bool grows;
+    /* Where each row has cells of its own: begin those of a row anew, in every tensor that is
+       trained or follows, as `init` would with the same numbers. Cannot fail. NULL: rows share
+       cells, which stay as they are. */
+    void (*init_row)(const struct init *init, struct parameters *p, uint64_t row);
     /* How a row is made, for people; see methods/explain.h. NULL: it is the row of its tensor. */
     void (*explain)(const struct parameters *p, uint64_t row, struct explanation *x);
 };

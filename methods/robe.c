@@ -220,4 +220,5 @@ const struct method method_robe = {
     .author_words = robe_author_words,
     .init = robe_init,
     .explain = robe_explain,
+    .grows = true,
 };

@@ -269,4 +269,5 @@ const struct method method_tt = {
     .author_words = tt_author_words,
     .init = tt_init,
     .explain = tt_explain,
+    .grows = true,
 };

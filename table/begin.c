@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "methods/cost.h"
 #include "methods/init.h"
+#include "table/table.h"
 
 enum status begin_budget(uint64_t *budget, double ratio, uint64_t rows, uint32_t dim,
                          struct error *e)
@@ -114,6 +115,16 @@ enum status begin_optimizer(char **out, const struct layout *l, const char *opti
     return st;
 }
 
+static enum status check_growth(const struct begin *how, const struct method *m, struct error *e)
+{
+    if (how->extras.hashed_ids)
+        return error_set(e, ST_INVALID, "a table with hashed ids knows every id: it cannot grow");
+    if (how->key_count > how->rows)
+        return error_set(e, ST_INVALID, "there are %" PRIu64 " keys for %" PRIu64 " rows",
+                         how->key_count, how->rows);
+    return table_may_grow(m, how->field_count, e);
+}
+
 enum status begin_plan(struct beginning *b, const struct begin *how, struct error *e)
 {
     struct value chosen[METHOD_SETTINGS_MAX] = {0};
@@ -128,6 +139,8 @@ enum status begin_plan(struct beginning *b, const struct begin *how, struct erro
     if (!(how->deviation >= 0 && how->deviation < 1e30))
         return error_set(e, ST_INVALID, "the deviation must be from 0 to 1e30");
     st = find_method(&m, how->method, e);
+    if (st == ST_OK && how->grows)
+        st = check_growth(how, m, e);
     if (st == ST_OK && how->ratio != 0)
         st = begin_budget(&budget, how->ratio, how->rows, how->dim, e);
     if (st == ST_OK && how->field_count) {
@@ -217,6 +230,21 @@ static enum status weigh(float **out, const int64_t *frequency, uint64_t rows, s
     return ST_OK;
 }
 
+/* The keys that are there, and spare rows behind them. */
+static enum status spread_keys(int64_t **keys, int64_t **touched, const struct begin *how,
+                               struct error *e)
+{
+    *keys = mem_zero(how->rows, sizeof **keys);
+    *touched = mem_alloc(how->rows * sizeof **touched);
+    if (!*keys || !*touched)
+        return error_memory(e, "keys");
+    if (how->key_count)
+        memcpy(*keys, how->extras.keys, how->key_count * sizeof **keys);
+    for (uint64_t i = 0; i < how->rows; i++)
+        (*touched)[i] = i < how->key_count ? how->now : -1;
+    return ST_OK;
+}
+
 enum status begin_create(const char *path, const struct beginning *b, const struct begin *how,
                          struct table_created *created, struct error *e)
 {
@@ -225,6 +253,7 @@ enum status begin_create(const char *path, const struct beginning *b, const stru
                         .how = how};
     const struct table_source source = {draw, &d};
     struct table_extras extras = how->extras;
+    int64_t *keys = NULL, *touched = NULL;
     float *weight = NULL;
     enum status st = ST_OK;
 
@@ -233,9 +262,17 @@ enum status begin_create(const char *path, const struct beginning *b, const stru
         extras.origin = "create";
     if (extras.frequency)
         st = weigh(&weight, extras.frequency, b->layout.rows, e);
+    if (st == ST_OK && how->grows) {
+        st = spread_keys(&keys, &touched, how, e);
+        extras.keys = keys;
+        extras.touched = touched;
+        extras.deviation = how->deviation;
+    }
     d.init.weight = weight;
     if (st == ST_OK)
         st = table_create(path, &b->layout, &source, &extras, created, e);
     mem_free(weight);
+    mem_free(keys);
+    mem_free(touched);
     return st;
 }

@@ -32,6 +32,11 @@ struct begin {
     /* keys, hashed_ids, fallback, frequency, seed; an origin that is not said is "create". Its
        optimizer is not read. Where the frequency is known, it weighs the rows. */
     struct table_extras extras;
+    /* The table grows: `extras.keys` are the ids of the first `key_count` rows, touched at `now`
+       (seconds since 1970); the other rows are spare. */
+    bool grows;
+    uint64_t key_count;
+    int64_t now;
     /* Asked now and then with the share of rows that is drawn; false stops with ST_CANCELLED. May
        be NULL. */
     bool (*progress)(void *context, double done);

@@ -168,6 +168,8 @@ static enum status bind_rest(struct loading *l, const struct file_tensor *ft, st
 
     if (!strcmp(name, "keys"))
         return bind_extra(l, ft, USE_KEYS, DT_I64, "N", t->rows, 0, e);
+    if (!strcmp(name, "touched"))
+        return bind_extra(l, ft, USE_TOUCHED, DT_I64, "N", t->rows, 0, e);
     if (!strcmp(name, "default"))
         return bind_extra(l, ft, USE_DEFAULT, DT_F32, "D", t->dim, 0, e);
     if (!strcmp(name, "frequency"))
@@ -191,6 +193,20 @@ static enum status settle_ids(struct loading *l, struct error *e)
     return ST_OK;
 }
 
+/* Whether a table with the tensor `touched` may grow. */
+static enum status settle_growth(struct loading *l, struct error *e)
+{
+    struct table *t = l->t;
+
+    t->grows = header_tensor(&t->header, "touched") != NULL;
+    if (t->grows && t->ids != IDS_KEYS)
+        return error_set(e, ST_INVALID,
+                         "tensor \"touched\" goes with the tensor \"keys\", which is not there");
+    if (!t->grows && header_metadata(&t->header, "embd.deviation"))
+        return error_set(e, ST_INVALID, "embd.deviation goes with the tensor \"touched\" only");
+    return t->grows ? table_may_grow(t->method, t->field_count, e) : ST_OK;
+}
+
 enum status load_bind(struct loading *l, struct error *e)
 {
     struct table *t = l->t;
@@ -211,5 +227,7 @@ enum status load_bind(struct loading *l, struct error *e)
             st = bind_rest(l, &t->header.tensor[i], e);
     if (st == ST_OK)
         st = settle_ids(l, e);
+    if (st == ST_OK)
+        st = settle_growth(l, e);
     return st;
 }

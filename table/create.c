@@ -14,8 +14,8 @@
 #include "table/header_tensor.h"
 #include "table/table.h"
 
-#define EXTRAS 3
-#define METADATA_MOST 12
+#define EXTRAS 4
+#define METADATA_MOST 13
 #define NAME_TEXT ((size_t)64)         /* a tensor's name with the field's prefix */
 #define SETTING_TEXT ((size_t)64)      /* a setting's value, escaped, and the marks around it */
 #define INTEGER_TEXT ((size_t)24)      /* an integer of a list */
@@ -32,7 +32,7 @@ struct making {
     struct safetensors_writer writer;
     struct metadata metadata[METADATA_MOST];
     size_t metadatas;
-    char rows[24], dim[16], checksum[17];
+    char rows[24], dim[16], checksum[17], deviation[32];
     char *config, *fields;
 };
 
@@ -96,6 +96,7 @@ static void list_tensors(struct making *m)
             m->tensor[m->tensors++] = *t;
         }
     add_extra(m, "keys", DT_I64, m->layout->rows, m->extras.keys);
+    add_extra(m, "touched", DT_I64, m->layout->rows, m->extras.touched);
     add_extra(m, "default", DT_F32, m->layout->dim, m->extras.fallback);
     add_extra(m, "frequency", DT_I64, m->layout->rows, m->extras.frequency);
 }
@@ -149,6 +150,10 @@ static enum status list_metadata(struct making *m, struct error *e)
         add_metadata(m, "embd.origin", m->extras.origin);
     if (m->extras.optimizer)
         add_metadata(m, "embd.optimizer", m->extras.optimizer);
+    if (m->extras.touched && m->extras.deviation > 0) {
+        snprintf(m->deviation, sizeof m->deviation, "%.17g", m->extras.deviation);
+        add_metadata(m, "embd.deviation", m->deviation);
+    }
     if (m->extras.keys || m->extras.hashed_ids)
         add_metadata(m, "embd.ids", m->extras.keys ? "keys" : "hash");
     return ST_OK;
@@ -184,6 +189,7 @@ static enum status fill(struct making *m, const struct table_source *source, str
             if (m->place[i][k] >= 0)
                 m->part[i].tensor[k].data = m->tensor[m->place[i][k]].data;
     fill_extra(m, "keys", m->extras.keys);
+    fill_extra(m, "touched", m->extras.touched);
     fill_extra(m, "default", m->extras.fallback);
     fill_extra(m, "frequency", m->extras.frequency);
     return source->fill(source->context, m->part, m->layout->part_count, e);

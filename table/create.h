@@ -15,6 +15,8 @@ struct table_source {
 
 struct table_extras {
     const int64_t *keys;      /* [N] or NULL */
+    const int64_t *touched;   /* [N], with keys: the table grows; or NULL */
+    double deviation;         /* with touched, of rows that begin later; 0: the method's own */
     const float *fallback;    /* the `default` row, [D] or NULL */
     const int64_t *frequency; /* [N] or NULL */
     const char *origin;       /* "fit", …; NULL: none */

@@ -6,7 +6,15 @@
 #include "table/table.h"
 
 /* What a tensor of the file is for, and where its bytes are once they are in memory. */
-enum use_role { USE_NONE, USE_PARAMETER, USE_KEYS, USE_DEFAULT, USE_FREQUENCY, USE_STATE };
+enum use_role {
+    USE_NONE,
+    USE_PARAMETER,
+    USE_KEYS,
+    USE_TOUCHED,
+    USE_DEFAULT,
+    USE_FREQUENCY,
+    USE_STATE
+};
 
 struct use {
     enum use_role role;

@@ -54,8 +54,8 @@ static bool must_copy(const struct loading *l, size_t i)
     bool mapped = l->t->memory == REGION_MAP;
     uint64_t place = ft->offset - (mapped ? 0 : l->t->header.data_offset);
 
-    if (l->use[i].role == USE_KEYS) /* the index keeps its own copy of each key */
-        return false;
+    if (l->use[i].role == USE_KEYS || l->use[i].role == USE_TOUCHED)
+        return false; /* the index has its own copy of each key */
     if (place % dtype_size(ft->tensor.dtype))
         return true;
     return mapped && (l->use[i].role == USE_DEFAULT || (l->use[i].flags & TENSOR_ADDRESS));

@@ -166,8 +166,8 @@ static enum status read_tensor(struct reading *r, size_t i, enum status st, stru
 
         n = t->bytes - at < BLOCK ? t->bytes - at : BLOCK;
         hasher_add(r->hasher, data, n);
-        /* Keys have no rule but uniqueness, which the index sees; they may lie unaligned. */
-        if (st == ST_OK && u->role != USE_KEYS) {
+        /* The rules for keys are seen to when they are indexed; they may lie unaligned. */
+        if (st == ST_OK && u->role != USE_KEYS && u->role != USE_TOUCHED) {
             size_t bad = first_bad(t->dtype, data, n / width, u->flags);
 
             if (bad < n / width)

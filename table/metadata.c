@@ -217,6 +217,18 @@ static enum status read_checksum(struct loading *l, const char *value, struct er
     return metadata_checksum("embd.checksum", value, &l->checksum, e);
 }
 
+static enum status read_deviation(struct loading *l, const char *value, struct error *e)
+{
+    double x;
+
+    if (!parse_double(value, &x) || !(x > 0 && x < 1e30))
+        return error_set(e, ST_INVALID,
+                         "embd.deviation is %s; it must be a number above 0 and below 1e30",
+                         QUOTE(value));
+    l->t->deviation = x;
+    return ST_OK;
+}
+
 static enum status read_seal(struct loading *l, const char *value, struct error *e)
 {
     return metadata_seal(&l->t->header, value, e);
@@ -238,6 +250,7 @@ static const struct key keys[] = {
     {"embd.checksum", false, read_checksum},
     {"embd.optimizer", false, read_optimizer},
     {"embd.origin", false, read_origin},
+    {"embd.deviation", false, read_deviation},
 };
 #define KEYS (sizeof keys / sizeof keys[0])
 

@@ -26,15 +26,53 @@ static enum status check_parts(struct table *t, struct error *e)
     return st;
 }
 
+static enum status check_touched(const struct table *t, const void *touched, struct error *e)
+{
+    for (uint64_t i = 0; i < t->rows; i++) {
+        int64_t seconds;
+
+        memcpy(&seconds, (const unsigned char *)touched + i * sizeof seconds, sizeof seconds);
+        if (seconds < -1)
+            return error_set(e, ST_INVALID, "tensor \"touched\": element [%llu] is below -1",
+                             (unsigned long long)i);
+    }
+    return ST_OK;
+}
+
 static enum status build_keys(struct table *t, struct error *e)
 {
-    const struct file_tensor *keys = header_tensor(&t->header, "keys");
-    enum status st;
+    const struct file_tensor *keys = header_tensor(&t->header, "keys"),
+                             *touched = header_tensor(&t->header, "touched");
+    enum status st = ST_OK;
 
     if (!keys)
         return ST_OK;
-    st = key_index_new(&t->keys, table_tensor(t, keys), t->rows, e);
-    return st == ST_INVALID ? error_prefix(e, st, "tensor \"keys\"") : st;
+    if (touched && t->part->pool_first)
+        st = error_set(e, ST_INVALID, "tensor \"touched\": a table that pools first cannot grow");
+    if (st == ST_OK && touched)
+        st = check_touched(t, table_tensor(t, touched), e);
+    if (st != ST_OK)
+        return st;
+    st = key_index_new(&t->keys, table_tensor(t, keys), touched ? table_tensor(t, touched) : NULL,
+                       t->rows, e);
+    if (st != ST_OK)
+        return st == ST_INVALID ? error_prefix(e, st, "tensor \"keys\"") : st;
+    t->used = key_index_count(t->keys);
+    return ST_OK;
+}
+
+enum status table_may_grow(const struct method *m, size_t fields, struct error *e)
+{
+    if (!m->grows)
+        return error_set(e, ST_INVALID,
+                         "tensor \"touched\": a table of the method %s cannot grow, since its "
+                         "rows were made for the ids that they have",
+                         m->name);
+    if (fields)
+        return error_set(e, ST_INVALID,
+                         "tensor \"touched\": a table with fields cannot grow, since a new id "
+                         "does not say which field it is of");
+    return ST_OK;
 }
 
 /* Values, index tensors, keys. Where embd.checksum tells damage, that is the sentence. */

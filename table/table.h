@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A table: one file's parameters, checked and ready for lookups. Immutable from table_open() to
-   table_close(), so any thread may read it. */
+   table_close(), so any thread may read it; of a trained one the writer changes what lies in
+   `region`, and of one that grows `keys`, with nobody inside its gate. */
 #pragma once
 
 #include <stdbool.h>
@@ -30,7 +31,12 @@ struct table {
     uint64_t *field_first; /* [field_count + 1] their sums */
     size_t field_count;
 
-    struct key_index *keys;   /* IDS_KEYS */
+    struct key_index *keys; /* IDS_KEYS */
+    bool grows;             /* the tensor `touched` is there: rows may be spare */
+    uint64_t used;          /* rows that were not spare when it was opened */
+    double deviation;       /* embd.deviation, of a row that begins; 0: the method's own */
+    /* How often keys have come and gone since it was opened. Like `keys`. */
+    uint64_t admissions, evictions;
     const float *fallback;    /* the row for unknown ids, [D]; zeros if the file has none */
     const int64_t *frequency; /* [N] or NULL */
 
@@ -50,7 +56,7 @@ struct table {
     struct file_identity identity;
     uint64_t checksum;    /* XXH3-64 of the data area; 0 if it was not read (trusted open) */
     uint64_t bytes;       /* of the method's tensors: what ratio counts */
-    uint64_t extra_bytes; /* keys, default, frequency, optimizer state */
+    uint64_t extra_bytes; /* keys, touched, default, frequency, optimizer state */
     uint64_t work;        /* most multiply-adds that one row may cost */
 };
 
@@ -89,6 +95,10 @@ void table_close(struct table *t); /* NULL is fine */
 /* The bytes of a tensor of t->header as they lie in the file or its copy, of any alignment. In a
    shared mapping they may change: for values only, and ask table_damaged() afterwards. */
 const void *table_tensor(const struct table *t, const struct file_tensor *ft);
+
+/* Whether tables of the method, with so many fields, may have the tensor `touched`: ST_INVALID with
+   the sentence why not. */
+MUST_CHECK enum status table_may_grow(const struct method *m, size_t fields, struct error *e);
 
 double table_ratio(const struct table *t); /* bytes / (4 N D); 0 when N = 0 */
 /* Read one byte of every page. */

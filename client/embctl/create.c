@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* embctl create: a table of random parameters, to be trained in its compressed form: as a file, or by
-   a daemon (create_remote.c). */
+/* embctl create: a table of random parameters, to be trained in its compressed form: as a file, or
+   by a daemon (create_remote.c). */
 #include <inttypes.h>
 #include <string.h>
 #include <unistd.h>
@@ -34,7 +34,8 @@ static const struct option_decl options[] = {
     {"deviation", 0, "X", "standard deviation of the rows' elements (the method's own)"},
     {"seed", 0, "N", "of the random numbers (0)"},
     {"frequency", 0, "FILE", "how often each row will be used, for methods that ask"},
-    {"keys", 0, "FILE", "the id of each row, when ids are not 0 to N - 1"},
+    {"keys", 0, "FILE", "the id of each row, when ids are not 0 to N - 1; rows beyond are spare"},
+    {"grow", 0, NULL, "new ids get spare rows; without --keys all are spare"},
     {"hashed-ids", 0, NULL, "any id is known: its hash is the row"},
     {"force", 0, NULL, "replace the file if it exists"},
 };
@@ -72,13 +73,17 @@ static int read_words(struct creation *c, const struct arguments *a)
     b->extras.hashed_ids = option_value(a, "hashed-ids") != NULL;
     if (done < 0 && !b->method)
         return usage_error(a, "by which method? (--method; embctl methods lists them)");
-    if (done < 0 && b->extras.hashed_ids && option_value(a, "keys"))
-        return usage_error(a, "--keys and --hashed-ids exclude each other");
+    b->grows = option_value(a, "grow") != NULL;
+    b->now = clock_wall_s();
+    if (done < 0 && b->extras.hashed_ids && (option_value(a, "keys") || b->grows))
+        return usage_error(a, "--%s and --hashed-ids exclude each other",
+                           b->grows ? "grow" : "keys");
     return done;
 }
 
-static enum status read_list(int64_t **out, const char *path, const char *what, uint64_t rows,
-                             struct error *e)
+/* `count` NULL: there must be one a row. */
+static enum status read_list(int64_t **out, size_t *count, const char *path, const char *what,
+                             uint64_t rows, struct error *e)
 {
     enum status st;
     size_t n;
@@ -86,9 +91,11 @@ static enum status read_list(int64_t **out, const char *path, const char *what, 
     if (!path)
         return ST_OK;
     st = array_read_i64(out, &n, path, e);
-    if (st == ST_OK && n != rows)
+    if (st == ST_OK && (count ? n > rows : n != rows))
         st = error_set(e, ST_INVALID, "%s has %zu %s for %" PRIu64 " rows",
                        strcmp(path, "-") ? path : "standard input", n, what, rows);
+    if (count)
+        *count = n;
     return st;
 }
 
@@ -99,9 +106,11 @@ enum status creation_lists(struct creation *c, const struct arguments *a, struct
 
     if (!one_standard_input(path, 2))
         return error_set(e, ST_INVALID, "only one list can be standard input");
-    st = read_list(&c->keys, path[0], "keys", c->begin.rows, e);
+    st = read_list(&c->keys, &c->key_count, path[0], "keys", c->begin.rows, e);
     if (st == ST_OK)
-        st = read_list(&c->frequency, path[1], "counts", c->begin.rows, e);
+        st = read_list(&c->frequency, NULL, path[1], "counts", c->begin.rows, e);
+    c->begin.grows = c->begin.grows || (path[0] && c->key_count < c->begin.rows);
+    c->begin.key_count = c->key_count;
     c->begin.extras.keys = c->keys;
     c->begin.extras.frequency = c->frequency;
     return st;
@@ -135,7 +144,8 @@ static int print_people(const struct arguments *a, const struct table *t, double
     if (*parts_summary(text, sizeof text, &parts))
         print_pair(WIDTH, "settings", "%s", text);
     parts_done(&parts);
-    print_pair(WIDTH, "ids", "%s", id_mode_name(t->ids));
+    print_pair(WIDTH, "ids", "%s",
+               ids_format(text, sizeof text, (int)t->ids, t->grows, t->used, t->rows));
     print_pair(WIDTH, "optimizer", "%s",
                t->optimizer ? optimizer_format(text, sizeof text, t->optimizer)
                             : "none: one is named when the table is loaded");
@@ -234,10 +244,14 @@ const struct command command_create = {
     .operands = "TABLE | -o FILE --method METHOD --rows N --dim D",
     .help = "Make a table of random parameters, to train from",
     .more =
-        "With TABLE a daemon makes it, serves it and trains it from then on (by rowwise_adagrad if\n"
-        "nothing else is said); with -o it becomes a file. It is compressed from the first moment.\n"
+        "With TABLE a daemon makes it, serves it and trains it from then on (by rowwise_adagrad "
+        "if\n"
+        "nothing else is said); with -o it becomes a file. It is compressed from the first "
+        "moment.\n"
         "Without --ratio or --budget it gets the method's natural size. The same words give the\n"
-        "same bytes. Lists are one-dimensional .npy arrays or text.\n",
+        "same parameters. Lists are one-dimensional .npy arrays or text. Spare rows go to ids "
+        "that\n"
+        "are pushed under the policy admit.\n",
     .remote = true,
     .operands_most = 1,
     .options = options,

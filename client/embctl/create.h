@@ -8,6 +8,7 @@ struct creation {
     struct words words;
     struct begin begin;
     int64_t *keys, *frequency;
+    size_t key_count;
 };
 
 /* The lists of --keys and --frequency, one entry a row. */

@@ -77,10 +77,11 @@ static void fill_request(Embd__V1__CreateRequest *q, struct room *r, const struc
     q->options = r->options;
     q->n_options = r->options_count;
     q->keys = c->keys;
-    q->n_keys = c->keys ? b->rows : 0;
+    q->n_keys = c->key_count;
+    q->grows = b->grows;
     q->frequency = c->frequency;
     q->n_frequency = c->frequency ? b->rows : 0;
-    q->ids = c->keys                 ? EMBD__V1__TABLE_IDS__TABLE_IDS_KEYS
+    q->ids = c->keys || b->grows    ? EMBD__V1__TABLE_IDS__TABLE_IDS_KEYS
              : b->extras.hashed_ids ? EMBD__V1__TABLE_IDS__TABLE_IDS_HASH
                                     : EMBD__V1__TABLE_IDS__TABLE_IDS_ROWS;
 }

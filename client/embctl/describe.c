@@ -108,7 +108,8 @@ static int print_people(const Embd__V1__DescribeResponse *d)
     if (d->extra_bytes)
         print_pair(WIDTH, "extras", "%s (keys, default row, counts, optimizer state)",
                    format_bytes(text, d->extra_bytes));
-    print_pair(WIDTH, "ids", "%s", ids_name((int)t->ids));
+    print_pair(WIDTH, "ids", "%s",
+               ids_format(fields, sizeof fields, (int)t->ids, t->grows, t->used_rows, t->rows));
     if (d->n_fields)
         print_pair(WIDTH, "fields", "%s",
                    fields_format(fields, sizeof fields, d->fields, d->n_fields));

@@ -34,22 +34,44 @@ static enum status target_add(struct target *to, const void *data, size_t n, str
     return ST_OK;
 }
 
+/* Whether a row of a table that grows has no id. */
+static bool is_spare(const unsigned char *touched, uint64_t row)
+{
+    int64_t seconds;
+
+    memcpy(&seconds, touched + row * sizeof seconds, sizeof seconds);
+    return seconds < 0;
+}
+
+static const void *touched_of(const struct table *t)
+{
+    return t->grows ? table_tensor(t, header_tensor(&t->header, "touched")) : NULL;
+}
+
+static uint64_t rows_in_use(const struct table *t)
+{
+    return t->grows ? t->used : t->rows;
+}
+
 static enum status write_rows(struct target *to, const struct table *t, struct progress *progress,
                               struct error *e)
 {
-    struct tensor shape = {.dtype = DT_F32, .rank = 2, .shape = {t->rows, t->dim}};
+    struct tensor shape = {.dtype = DT_F32, .rank = 2, .shape = {rows_in_use(t), t->dim}};
     size_t row_bytes = (size_t)t->dim * sizeof(float);
     size_t batch = row_bytes < BATCH_BYTES ? BATCH_BYTES / row_bytes : 1;
     uint64_t *row = need_zero(batch, sizeof *row);
     float *out = need(batch * row_bytes);
+    const unsigned char *touched = touched_of(t);
     unsigned char header[256];
     enum status st = target_add(to, header, npy_header(header, &shape), e);
 
-    for (uint64_t first = 0; first < t->rows && st == ST_OK; first += batch) {
-        size_t n = t->rows - first < batch ? (size_t)(t->rows - first) : batch;
+    for (uint64_t next = 0, left = rows_in_use(t); left && st == ST_OK;) {
+        size_t n = 0;
 
-        for (size_t i = 0; i < n; i++)
-            row[i] = first + i;
+        for (; n < batch && n < left && next < t->rows; next++)
+            if (!touched || !is_spare(touched, next))
+                row[n++] = next;
+        left = next < t->rows ? left - n : 0;
         table_rows(t, row, n, out);
         if (interrupted())
             st = error_set(e, ST_CANCELLED, "interrupted");
@@ -57,11 +79,24 @@ static enum status write_rows(struct target *to, const struct table *t, struct p
             st = error_set(e, ST_DATA_LOSS, "%s changed while it was read", QUOTE(t->path));
         else
             st = target_add(to, out, n * row_bytes, e);
-        progress_show(progress, (double)(first + n) / (double)t->rows);
+        progress_show(progress, (double)next / (double)t->rows);
     }
     mem_free(row);
     mem_free(out);
     return st;
+}
+
+/* Only the keys of rows that have one. */
+static void drop_spare(struct tensor *keys, const unsigned char *touched)
+{
+    int64_t *key = keys->data;
+    size_t n = 0;
+
+    for (size_t i = 0; i < keys->count; i++)
+        if (!is_spare(touched, i))
+            key[n++] = key[i];
+    keys->count = keys->shape[0] = n;
+    keys->bytes = n * sizeof *key;
 }
 
 static enum status write_keys(const char *path, const struct table *t, struct error *e)
@@ -75,6 +110,8 @@ static enum status write_keys(const char *path, const struct table *t, struct er
     aligned = keys->tensor;
     aligned.data = need(aligned.bytes);
     memcpy(aligned.data, table_tensor(t, keys), aligned.bytes);
+    if (t->grows)
+        drop_spare(&aligned, touched_of(t));
     st = npy_write(path, &aligned, e);
     mem_free(aligned.data);
     return st;
@@ -115,14 +152,14 @@ static int print_result(const struct arguments *a, const struct table *t, const 
         doc_object(&j, NULL);
         doc_text(&j, "file", a->operand[0]);
         doc_text(&j, "output", output);
-        doc_u64(&j, "rows", t->rows);
+        doc_u64(&j, "rows", rows_in_use(t));
         doc_u64(&j, "dim", t->dim);
         doc_close(&j);
         return doc_finish(&j);
     }
     print_safe(output);
-    printf(": float32, %s × %s, %s\n", format_count(rows, t->rows), format_count(dim, t->dim),
-           format_bytes(bytes, t->rows * t->dim * sizeof(float)));
+    printf(": float32, %s × %s, %s\n", format_count(rows, rows_in_use(t)),
+           format_count(dim, t->dim), format_bytes(bytes, rows_in_use(t) * t->dim * sizeof(float)));
     return finish_output();
 }
 

@@ -40,6 +40,9 @@ void json_table(struct document *j, const struct table *t)
     doc_u64(j, "rows", t->rows);
     doc_u64(j, "dim", t->dim);
     doc_text(j, "ids", id_mode_name(t->ids));
+    doc_bool(j, "grows", t->grows);
+    if (t->grows)
+        doc_u64(j, "used_rows", t->used);
     doc_u64(j, "parameter_bytes", t->bytes);
     doc_real(j, "ratio", table_ratio(t));
     doc_u64(j, "extra_bytes", t->extra_bytes);

@@ -37,6 +37,18 @@ const char *ids_name(int ids)
     return pick(names, 3, ids);
 }
 
+const char *ids_format(char *out, size_t room, int ids, bool grows, uint64_t used, uint64_t rows)
+{
+    char in_use[32], spare[32];
+
+    if (grows)
+        snprintf(out, room, "%s; %s rows in use, %s spare", ids_name(ids),
+                 format_count(in_use, used), format_count(spare, used < rows ? rows - used : 0));
+    else
+        snprintf(out, room, "%s", ids_name(ids));
+    return out;
+}
+
 void json_table_info(struct document *j, const Embd__V1__TableInfo *t)
 {
     doc_text(j, "table", t->name);
@@ -44,6 +56,9 @@ void json_table_info(struct document *j, const Embd__V1__TableInfo *t)
     doc_u64(j, "rows", t->rows);
     doc_u64(j, "dim", t->dim);
     doc_text(j, "ids", ids_name((int)t->ids));
+    doc_bool(j, "grows", t->grows);
+    if (t->grows)
+        doc_u64(j, "used_rows", t->used_rows);
     doc_u64(j, "version", t->version);
     doc_u64(j, "generation", t->generation);
     doc_text(j, "state", state_name((int)t->state));

@@ -9,6 +9,9 @@ const char *state_name(int state);   /* "serving", "damaged" */
 const char *memory_name(int memory); /* "map", "copy", "lock" */
 const char *ids_name(int ids);       /* "rows", "keys", "hash" */
 
+/* "keys", and of a table that grows "keys; 1,200 rows in use, 800 spare", into `out`. */
+const char *ids_format(char *out, size_t room, int ids, bool grows, uint64_t used, uint64_t rows);
+
 /* The fields of a snapshot into the object that is open. */
 void json_snapshot(struct document *j, const Embd__V1__SnapshotInfo *s);
 /* A table's kept snapshots. */

@@ -38,7 +38,8 @@ static void print_table(const struct table *t, const struct parts *parts)
     if (t->extra_bytes)
         print_pair(WIDTH, "extras", "%s (keys, default row, counts, optimizer state)",
                    format_bytes(a, t->extra_bytes));
-    print_pair(WIDTH, "ids", "%s", id_mode_name(t->ids));
+    print_pair(WIDTH, "ids", "%s",
+               ids_format(fields, sizeof fields, (int)t->ids, t->grows, t->used, t->rows));
     if (t->field_count)
         print_pair(WIDTH, "fields", "%s",
                    fields_format(fields, sizeof fields, t->field_rows, t->field_count));

@@ -20,6 +20,11 @@
     BAD(what, HEAD(FULL, TENSOR(name, dtype, shape, "0", #bytes)), bytes, say)
 #define WITH(what, name, dtype, shape, begin, end, bytes, say)                                     \
     BAD(what, HEAD(FULL, WEIGHT "," TENSOR(name, dtype, shape, begin, end)), bytes, say)
+#define KEYS TENSOR("keys", "I64", "[2]", "32", "48")
+#define TOUCHED TENSOR("touched", "I64", "[2]", "48", "64")
+#define GROWING WEIGHT "," KEYS "," TOUCHED
+#define SEVEN_64 "\7\0\0\0\0\0\0\0"
+#define MINUS_TWO_64 "\xfe\xff\xff\xff\xff\xff\xff\xff"
 #define VALUE(what, place, data, say) PATCHED(what, HEAD(FULL, WEIGHT), 32, place, data, say)
 #define INT8(config) META("int8", "2", "4") CONFIG(config)
 #define TABLE_SCALE INT8("{`signed`:false,`qparam`:`table`,`scale`:1}")
@@ -110,6 +115,29 @@ BAD("no tensors", "{'__metadata__':{" FULL "}}", 0, "tensor \"weight\" is missin
          "tensor \"keys\": 0 is there twice, in rows 0 and 1"),
     PATCHED("key -1 twice", HEAD(FULL, WEIGHT "," TENSOR("keys", "I64", "[2]", "32", "48")), 48, 32,
             MINUS_ONE_64 MINUS_ONE_64, "tensor \"keys\": -1 is there twice"),
+    WITH("touched without keys", "touched", "I64", "[2]", "32", "48", 48,
+         "tensor \"touched\" goes with the tensor \"keys\""),
+    WITH("touched in I32", "touched", "I32", "[2]", "32", "40", 40,
+         "tensor \"touched\" holds I32; it must be I64"),
+    WITH("touched of another length", "touched", "I64", "[1]", "32", "40", 40,
+         "tensor \"touched\" has the shape [1]; it must be [N = 2]"),
+    PATCHED("key of used rows twice", HEAD(FULL, GROWING), 64, 48, SEVEN_64 SEVEN_64,
+            "tensor \"keys\": 0 is there twice, in rows 0 and 1"),
+    PATCHED("touched below -1", HEAD(FULL, GROWING), 64, 56, MINUS_TWO_64,
+            "tensor \"touched\": element [1] is below -1"),
+    BAD("touched with fields", HEAD(FULL ",'embd.fields':'[1,1]'", GROWING), 64,
+        "tensor \"touched\": a table with fields cannot grow"),
+    BAD("touched of a method with codes",
+        HEAD(META("dedup", "2", "4") CONFIG("{`bx`:2,`by`:4}"),
+             TENSOR("blocks", "F32", "[1,2,4]", "0",
+                    "32") "," KEYS "," TOUCHED "," TENSOR("map", "I32", "[1]", "64", "68")),
+        68, "a table of the method dedup cannot grow"),
+    BAD("deviation without touched", HEAD(FULL ",'embd.deviation':'0.5'", WEIGHT), 32,
+        "embd.deviation goes with the tensor \"touched\" only"),
+    BAD("deviation 0", HEAD(FULL ",'embd.deviation':'0'", GROWING), 64,
+        "embd.deviation is \"0\"; it must be a number above 0"),
+    BAD("deviation inf", HEAD(FULL ",'embd.deviation':'inf'", GROWING), 64,
+        "embd.deviation is \"inf\""),
     WITH("default in F16", "default", "F16", "[4]", "32", "40", 40,
          "tensor \"default\" holds F16; it must be F32"),
     WITH("default too short", "default", "F32", "[3]", "32", "44", 44,
