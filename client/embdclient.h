@@ -132,7 +132,8 @@ size_t embd_client_poll(embd_client *client, int64_t timeout_ms);
            st = embd_client_push(client, &grad, 1, &step, NULL, error);
        while (st == 14 || st == 4);
 */
-enum { EMBD_UNKNOWN_REFUSE = 0, EMBD_UNKNOWN_SKIP = 1 };
+/* Under ADMIT they get spare rows of tables that grow; what gets none is left out. */
+enum { EMBD_UNKNOWN_REFUSE = 0, EMBD_UNKNOWN_SKIP = 1, EMBD_UNKNOWN_ADMIT = 2 };
 
 /* One table's part of a push. Arrays belong to the caller and are sent from where they are. */
 typedef struct embd_push {
@@ -159,9 +160,10 @@ typedef struct embd_push_options {
 } embd_push_options;
 
 typedef struct embd_push_result {
-    int duplicate;    /* it had been applied before */
-    uint64_t lsn;     /* its place in the daemon's log */
-    uint64_t skipped; /* unknown ids left out */
+    int duplicate;     /* it had been applied before */
+    uint64_t lsn;      /* its place in the daemon's log */
+    uint64_t skipped;  /* unknown ids left out */
+    uint64_t admitted; /* unknown ids that got rows by it */
 } embd_push_result;
 
 /* Push and wait for the answer. `options` and `result` may be NULL. After a failure the versions

@@ -106,7 +106,8 @@ enum status push_answer(const embd_call *call, const struct letter *letter, stru
     for (size_t i = 0; i < letter->count && st == ST_OK; i++)
         letter->push[i].version = reply.versions[i];
     if (st == ST_OK && letter->result)
-        *letter->result = (embd_push_result){reply.duplicate, reply.lsn, reply.skipped};
+        *letter->result =
+            (embd_push_result){reply.duplicate, reply.lsn, reply.skipped, reply.admitted};
     arena_done(&arena);
     return st;
 }

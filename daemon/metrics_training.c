@@ -31,6 +31,9 @@ static const struct {
     {"push_clipped_rows_total", "Rows whose gradient was shortened to clip_norm.", SUM(clipped)},
     {"push_changed_bytes_total", "Bytes written to parameters and states of optimizers.",
      SUM(changed_bytes)},
+    {"admitted_ids_total", "Unknown ids that got a row of a table that grows.", SUM(admitted)},
+    {"evicted_ids_total", "Ids that lost it, since no push named them.", SUM(evicted)},
+    {"crowded_ids_total", "Times that an id was due for a row and there was none.", SUM(crowded)},
     {"snapshots_total", "Snapshots that were finished.", SUM(snapshots)},
     {"snapshot_written_bytes_total", "Size of the snapshots that were finished.",
      SUM(snapshot_bytes)},
@@ -63,6 +66,7 @@ enum training_gauge {
     GAUGE_SAVE,
     GAUGE_PAUSE,
     GAUGE_MEMORY,
+    GAUGE_USED,
     GAUGES
 };
 
@@ -75,12 +79,14 @@ static const struct {
     [GAUGE_SAVE] = {"table_save_seconds", "Time that the last snapshot took."},
     [GAUGE_PAUSE] = {"table_save_pause_seconds", "Time for which it held up pushes."},
     [GAUGE_MEMORY] = {"table_training_bytes", "Memory that training takes beside the table's own."},
+    [GAUGE_USED] = {"table_rows_used", "Rows of a table that grows that are not spare."},
 };
 
 /* False if there is nothing to say yet. */
-static bool gauge_value(const struct training_gauges *g, enum training_gauge which, int64_t now_us,
+static bool gauge_value(const struct entry *entry, enum training_gauge which, int64_t now_us,
                         double *value)
 {
+    const struct training_gauges *g = entry->gauges;
     uint64_t taken_us = g->snapshot_us;
 
     switch (which) {
@@ -102,6 +108,9 @@ static bool gauge_value(const struct training_gauges *g, enum training_gauge whi
     case GAUGE_MEMORY:
         *value = (double)g->memory_bytes;
         return true;
+    case GAUGE_USED:
+        *value = (double)g->used_rows;
+        return entry->table->grows;
     case GAUGES:
         break;
     }
@@ -122,7 +131,7 @@ static void write_gauges(struct evbuffer *out, const struct catalog *c)
         metrics_family(out, gauges[m].name, "gauge", gauges[m].help);
         for (size_t i = 0; i < c->count; i++)
             if (c->entry[i]->gauges &&
-                gauge_value(c->entry[i]->gauges, (enum training_gauge)m, now_us, &value))
+                gauge_value(c->entry[i], (enum training_gauge)m, now_us, &value))
                 evbuffer_add_printf(out, "embd_%s{table=\"%s\"} %.*f\n", gauges[m].name,
                                     c->entry[i]->name, is_time((enum training_gauge)m) ? 6 : 0,
                                     value);

@@ -25,8 +25,9 @@ struct worker;
 struct push_target {
     struct entry *entry; /* borrowed from the catalog that it was prepared with; only to be compared
                             with what is served now, see `life`. NULL: no such table */
-    uint64_t generation, life; /* of that entry: entry->generation, entry->lsn */
-    unsigned slot;             /* for the counters; outlives the entry */
+    uint64_t generation, life;      /* of that entry: entry->generation, entry->lsn */
+    unsigned slot;                  /* for the counters; outlives the entry */
+    uint64_t admissions, evictions; /* of a table that grows, when it was prepared */
     struct update update;
     float rate;       /* the push's, else the table's as it is applied */
     uint64_t version; /* that it produced; set when it is put in order */
@@ -50,7 +51,9 @@ struct push {
     /* What push_prepare() makes, in an arena of its own, since it may be made again. */
     struct arena prepared;
     struct push_target *target; /* [targets] */
-    struct push_table *table;   /* [targets] room for what the log says of them */
+    struct push_table *table;   /* [targets] room for what the log says of them, … */
+    struct growth_row *growth;  /* [targets] … and of the ids that it brings in */
+    size_t growths;             /* tables that get some; set when it is put in order */
 
     /* Who waits; `worker` is NULL if nobody does (the log is being replayed). `answer` runs on that
        worker if the call is still there. */
@@ -65,6 +68,8 @@ struct push {
     struct push *earlier; /* the one before it of the same trainer; of a duplicate, the original */
     bool logged;          /* put in order: it has a row */
     bool provisional;     /* its outcome stands only if the group's rows are logged */
+    bool stale;           /* it was not prepared, since a gate was closed */
+    bool swept;           /* room was looked for before it, in a table that is full */
 
     /* The outcome. Before the writer has it: ST_OK, or why it will be refused unless it is a
        duplicate. */
@@ -73,7 +78,8 @@ struct push {
     const char *reason; /* of a refusal, in one word; see push_reason.h */
     bool duplicate;
     uint64_t *versions; /* [request.count] */
-    uint64_t lsn, skipped;
+    uint64_t lsn, skipped, admitted;
+    int64_t time_us; /* of its row in the log */
 };
 
 /* Copy and read a message. Not protobuf is ST_INTERNAL, a bad trainer or sequence ST_INVALID: such
@@ -82,9 +88,13 @@ MUST_CHECK enum status push_new(struct push **out, const void *message, size_t n
 void push_free(struct push *p); /* NULL is fine */
 /* Check the push against the tables of a catalog and sum its gradients; sets p->status, p->error
    and p->reason. `room` bounds the memory for that; being over it is ST_EXHAUSTED. May be repeated
-   with a newer catalog. By any thread that may read the catalog. */
+   with a newer catalog. By the writer, or while tables do not change. */
 void push_prepare(struct push *p, const struct catalog *c, const struct limits *limits,
                   size_t room);
+/* The same by worker `worker`, who has to be inside the gate of a table that grows to resolve ids.
+   If it is not let in, the push is `stale`: the writer will prepare it. */
+void push_prepare_by(struct push *p, const struct catalog *c, const struct limits *limits,
+                     size_t room, unsigned worker);
 /* Memory that the push holds. */
 size_t push_memory(const struct push *p);
 
@@ -95,9 +105,15 @@ MUST_CHECK enum status push_prepare_one(struct push_target **out, struct push *p
                                         struct entry *entry, struct error *e);
 
 /* Apply an update to its table, whose training has room for it (training_reserve()): one push, seen
-   by lookups whole or not at all, and `version` with it. Updates the gauges. By the writer, or
-   while there are no other threads. */
+   by lookups whole or not at all, with the ids that it brings in and `version`. Updates the gauges.
+   By the writer, or while there are no other threads. */
 void push_apply(struct entry *entry, const struct update *u, float rate, uint64_t version);
+/* Ids come and go, as a row of the log says: CHANGE_ADMIT, of the replay, where the push behind
+   makes the version; and CHANGE_EVICT. By whom push_apply() is. */
+void push_admit(struct entry *entry, const struct growth_row *row);
+void push_evict(struct entry *entry, const struct growth_row *row);
+/* The second of a row of the log, as tables that grow have it. */
+int64_t push_seconds(int64_t time_us);
 /* The learning rate of a push at a table: its own, else the table's. */
 float push_rate(const struct push *p, const struct entry *entry);
 

@@ -27,6 +27,19 @@ static void wait_until(bool (*holds)(const struct gate *g), const struct gate *g
     }
 }
 
+static void update_growth(struct training_gauges *g, const struct growth *growth)
+{
+    struct growth_counts c;
+
+    if (!growth)
+        return;
+    growth_counts(growth, &c);
+    atomic_store_explicit(&g->used_rows, c.used, memory_order_relaxed);
+    atomic_store_explicit(&g->admitted, c.admitted, memory_order_relaxed);
+    atomic_store_explicit(&g->evicted, c.evicted, memory_order_relaxed);
+    atomic_store_explicit(&g->crowded, c.refused, memory_order_relaxed);
+}
+
 static void update_gauges(struct training_gauges *g, const struct training *t)
 {
     struct training_counts c;
@@ -43,6 +56,7 @@ static void update_gauges(struct training_gauges *g, const struct training *t)
     SET(saturated);
     SET(clipped);
     SET(changed_bytes);
+    update_growth(g, training_growth(t));
 #undef SET
 }
 
@@ -52,19 +66,60 @@ float push_rate(const struct push *p, const struct entry *entry)
                                : (float)training_settings(entry->training)->learning_rate;
 }
 
-void push_apply(struct entry *entry, const struct update *u, float rate, uint64_t version)
+int64_t push_seconds(int64_t time_us)
 {
-    training_step(entry->training, u, rate, version);
-    training_mark(entry->training);
-    (void)FAILPOINT("push.apply.before");
+    return time_us > 0 ? time_us / 1000000 : 0;
+}
+
+static void shut(struct entry *entry)
+{
     gate_close(&entry->gate);
     wait_until(gate_settled, &entry->gate);
     gate_raise(&entry->gate);
     wait_until(gate_empty, &entry->gate);
+}
+
+void push_apply(struct entry *entry, const struct update *u, float rate, uint64_t version)
+{
+    struct training *t = entry->training;
+
+    if (u->admitted)
+        growth_begin(training_growth(t), t, u->admitted_key, u->admitted_row, u->admitted,
+                     u->seconds);
+    training_step(t, u, rate, version);
+    training_mark(t);
+    (void)FAILPOINT("push.apply.before");
+    shut(entry);
     (void)FAILPOINT("push.apply.gate");
-    training_write(entry->training);
+    if (u->admitted)
+        growth_show(training_growth(t), u->admitted_key, u->admitted_row, u->admitted);
+    training_write(t);
     atomic_store(&entry->version, version);
     gate_lower(&entry->gate);
     (void)FAILPOINT("push.apply.after");
-    update_gauges(entry->gauges, entry->training);
+    update_gauges(entry->gauges, t);
+}
+
+void push_admit(struct entry *entry, const struct growth_row *row)
+{
+    struct training *t = entry->training;
+
+    growth_begin(training_growth(t), t, row->keys, row->rows, row->count,
+                 push_seconds(row->time_us));
+    shut(entry);
+    growth_show(training_growth(t), row->keys, row->rows, row->count);
+    gate_lower(&entry->gate);
+    update_gauges(entry->gauges, t);
+}
+
+void push_evict(struct entry *entry, const struct growth_row *row)
+{
+    struct training *t = entry->training;
+
+    shut(entry);
+    growth_hide(training_growth(t), row->keys, row->count);
+    atomic_store(&entry->version, row->version);
+    gate_lower(&entry->gate);
+    growth_spare(training_growth(t), t, row->rows, row->count);
+    update_gauges(entry->gauges, t);
 }

@@ -73,6 +73,17 @@ void pushes_take(struct writer *w, struct push *p)
     g->bytes += p->bytes;
 }
 
+/* The one that was taken last has to wait. */
+static void put_back(struct pushes *g, struct push *p)
+{
+    p->next = g->first;
+    if (!g->first)
+        g->last = &p->next;
+    g->first = p;
+    g->count++;
+    g->bytes += p->bytes;
+}
+
 static struct push *pop(struct pushes *g)
 {
     struct push *p = g->first;
@@ -107,10 +118,13 @@ static void gather(struct writer *w)
         if (g->members && bytes > w->server->config->commit_bytes)
             break;
         g->member[g->members++] = pop(g);
-        if (st == ST_OK)
-            pushes_order(w, p);
-        else
+        if (st != ST_OK) {
             p->provisional = true;
+        } else if (!pushes_order(w, p)) {
+            g->members--;
+            put_back(g, p);
+            break;
+        }
     }
     if (st != ST_OK)
         pushes_fail(w, st, &e, REASON_LOG);
@@ -160,30 +174,32 @@ static void number(struct pushes *g)
         struct push *p = g->member[i];
         const struct push *original = p->earlier;
 
-        if (p->logged)
-            p->lsn = g->row[row++].lsn;
+        if (p->logged) {
+            p->lsn = g->row[row].lsn;
+            p->time_us = g->row[row++].time_us;
+        }
         if (!p->duplicate || !original)
             continue;
         p->lsn = original->lsn;
         p->skipped = original->skipped;
+        p->admitted = original->admitted;
         memcpy(p->versions, original->versions, p->request.count * sizeof *p->versions);
     }
 }
 
 static void apply(struct writer *w, struct push *p)
 {
-    struct server *server = w->server;
+    const struct growth_row *growth = p->growth;
 
     for (size_t t = 0; t < p->targets; t++) {
         struct push_target *target = &p->target[t];
 
+        target->update.seconds = push_seconds(p->time_us);
         push_apply(target->entry, &target->update, target->rate, target->version);
-        keep_changed(target->entry->keep, p->lsn);
-        for (unsigned i = 0; i < server->worker_count; i++)
-            if (gate_waits(&target->entry->gate, i))
-                worker_rouse(server->worker[i]);
+        keep_changed(target->entry->keep, target->update.admitted ? growth++->lsn : p->lsn);
+        writer_rouse(w, target->entry);
     }
-    atomic_store(&server->lsn, p->lsn);
+    atomic_store(&w->server->lsn, p->lsn);
 }
 
 static void note_refusal(struct writer *w, const struct push *p)
@@ -200,6 +216,7 @@ static void run_group(struct writer *w)
 {
     struct pushes *g = &w->pushes;
 
+    grow_make_room(w);
     gather(w);
     commit(w);
     number(g);

@@ -67,7 +67,8 @@ void pushes_position(struct writer *w, struct order *o);
 void pushes_forget(struct writer *w, struct order *o);
 
 /* pushes_order.c: decide what becomes of the next member of the group: a row of the log, a
-   duplicate, or a refusal. */
-void pushes_order(struct writer *w, struct push *p);
+   duplicate, or a refusal. False: nothing yet, since what it means depends on what the group does
+   to a table that grows, or on room that has to be made first; it goes into the next group. */
+MUST_CHECK bool pushes_order(struct writer *w, struct push *p);
 /* The group's rows were not logged: so end those that stand on them. */
 void pushes_fail(struct writer *w, enum status st, const struct error *why, const char *reason);

@@ -3,6 +3,7 @@
    sequence is looked at first, and pushes earlier in the same group count. The writer's. */
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/failpoint.h"
 #include "base/hash.h"
 #include "base/text.h"
@@ -134,18 +135,71 @@ static bool is_current(const struct writer *w, const struct push_target *t,
     return now && now == t->entry && now->generation == t->generation && now->lsn == t->life;
 }
 
-/* The worker may have looked at tables that are not served any more. */
-static enum status check_current(struct writer *w, struct push *p)
+enum sight { CURRENT, OUTDATED, UNSETTLED };
+
+/* Whether what the push means to a table is still what it was when it was prepared. Of a table that
+   grows: ids that had rows may have lost them, and unknown ones have got some; those that are
+   pushed under ADMIT are looked for again in any case. */
+static enum sight look_at(const struct writer *w, const struct push *p, size_t t)
+{
+    const struct bytes *name = &p->request.push[p->item[p->first[t]]].table;
+    const struct push_target *target = &p->target[t];
+    const struct entry *entry = target->entry;
+
+    if (!is_current(w, target, name))
+        return p->status == ST_OK ? OUTDATED : CURRENT;
+    if (!entry->training || !entry->table->grows)
+        return CURRENT;
+    if (p->request.missing != PUSH_ADMIT && (p->status != ST_OK || target->update.skipped)) {
+        if (entry->admitting == w->pushes.number)
+            return UNSETTLED;
+        if (target->admissions != entry->table->admissions)
+            return OUTDATED;
+    }
+    return target->evictions == entry->table->evictions ? CURRENT : OUTDATED;
+}
+
+/* The worker may have looked at tables that are not served any more, or have other ids by now. A
+   push that it refused stays so, unless that was for an id. */
+static enum sight look(const struct writer *w, const struct push *p)
+{
+    if (p->stale)
+        return OUTDATED;
+    if (p->status != ST_OK && p->status != ST_RANGE)
+        return CURRENT;
+    for (size_t t = 0; t < p->targets; t++) {
+        enum sight s = look_at(w, p, t);
+
+        if (s != CURRENT)
+            return s;
+    }
+    return CURRENT;
+}
+
+/* A push that was not prepared does not tell whether it has unknown ids. */
+static bool is_unsettled(const struct writer *w, const struct push *p)
+{
+    for (size_t t = 0; t < p->targets; t++) {
+        const struct bytes *name = &p->request.push[p->item[p->first[t]]].table;
+        const struct entry *entry = catalog_find(w->catalog, name->data, name->size);
+
+        if (entry && entry->admitting == w->pushes.number)
+            return true;
+    }
+    return false;
+}
+
+/* False if that cannot be said before the group has ended. */
+static bool check_current(struct writer *w, struct push *p)
 {
     const struct limits *limits = &w->server->limits;
+    enum sight s = look(w, p);
 
-    for (size_t t = 0; p->status == ST_OK && t < p->targets; t++) {
-        if (is_current(w, &p->target[t], &p->request.push[p->item[p->first[t]]].table))
-            continue;
+    if (s == OUTDATED && p->request.missing != PUSH_ADMIT && is_unsettled(w, p))
+        return false;
+    if (s == OUTDATED)
         push_prepare(p, w->catalog, limits, (size_t)limits->max_queued_push_bytes);
-        break;
-    }
-    return p->status;
+    return s != UNSETTLED;
 }
 
 static enum status reserve(struct push *p)
@@ -161,6 +215,8 @@ static enum status reserve(struct push *p)
                              p->item[p->first[t]], QUOTE(entry->name), entry->refusal);
         }
         st = training_reserve(entry->training, &p->target[t].update, &p->error);
+        if (st == ST_OK && p->target[t].update.fresh_count)
+            st = growth_reserve(training_growth(entry->training), &p->target[t].update, &p->error);
         if (st != ST_OK) {
             p->reason = reason_of_status(st);
             return error_prefix(&p->error, st, "pushes[%u] (table %s)", p->item[p->first[t]],
@@ -170,11 +226,56 @@ static enum status reserve(struct push *p)
     return ST_OK;
 }
 
+/* ---- Unknown ids ---- */
+
+/* Whether rows should be given up before the push, so that its ids find room: between two groups,
+   and once. */
+static bool wants_room(struct writer *w, struct push *p)
+{
+    int64_t now = clock_wall_s();
+    bool wants = false;
+
+    for (size_t t = 0; t < p->targets && !p->swept; t++) {
+        struct entry *entry = p->target[t].entry;
+
+        if (!p->target[t].update.fresh_count ||
+            !growth_short(training_growth(entry->training), &p->target[t].update, now))
+            continue;
+        entry->wants_rows = w->wants_rows = wants = true;
+    }
+    p->swept = p->swept || wants;
+    return wants;
+}
+
+/* Ids get rows: from here on nothing can fail but the log. */
+static void admit(struct writer *w, struct push *p)
+{
+    p->skipped = p->admitted = p->growths = 0;
+    for (size_t t = 0; t < p->targets; t++) {
+        struct push_target *target = &p->target[t];
+        struct update *u = &target->update;
+
+        if (u->fresh_count)
+            growth_admit(training_growth(target->entry->training), u);
+        p->skipped += u->skipped;
+        p->admitted += u->admitted;
+        if (!u->admitted)
+            continue;
+        target->entry->admitting = w->pushes.number;
+        p->growth[p->growths++] = (struct growth_row){.generation = target->generation,
+                                                      .keys = u->admitted_key,
+                                                      .rows = u->admitted_row,
+                                                      .count = u->admitted};
+        memcpy(p->growth[p->growths - 1].name, target->entry->name, target->entry->name_length + 1);
+    }
+}
+
 /* ---- The outcome ---- */
 
 static void add_row(struct writer *w, struct push *p)
 {
     struct pushes *g = &w->pushes;
+    struct growth_row *growth = p->growth;
     bool sync = p->targets == 0;
 
     for (size_t t = 0; t < p->targets; t++) {
@@ -185,6 +286,8 @@ static void add_row(struct writer *w, struct push *p)
             entry->ordered = entry->version;
         entry->ordered_in = g->number;
         target->version = ++entry->ordered;
+        if (target->update.admitted)
+            growth++->version = target->version;
         target->rate = push_rate(p, entry);
         p->table[t] = (struct push_table){.generation = entry->generation,
                                           .version = target->version,
@@ -199,7 +302,9 @@ static void add_row(struct writer *w, struct push *p)
                                           .table = p->table,
                                           .tables = p->targets,
                                           .message = p->message,
-                                          .bytes = p->bytes};
+                                          .bytes = p->bytes,
+                                          .growth = p->growth,
+                                          .growths = p->growths};
     g->sync = g->sync || sync;
     p->logged = p->provisional = true;
     if (!*p->trainer)
@@ -216,13 +321,13 @@ static void end(struct push *p, enum status st)
         p->lane->broken = true;
 }
 
-void pushes_order(struct writer *w, struct push *p)
+bool pushes_order(struct writer *w, struct push *p)
 {
     enum status st = check_sequence(w, p);
 
     if (st == ST_OK && p->duplicate) {
         p->status = ST_OK;
-        return;
+        return true;
     }
     if (st == ST_OK && FAILPOINT("push.order"))
         st = error_memory(&p->error, "the order of pushes");
@@ -230,14 +335,21 @@ void pushes_order(struct writer *w, struct push *p)
         p->reason = REASON_STREAM;
         st = error_set(&p->error, ST_ABORTED, "a push before it in the stream was refused");
     }
+    if (st == ST_OK && !check_current(w, p))
+        return false;
     if (st == ST_OK)
-        st = check_current(w, p);
+        st = p->status;
     if (st == ST_OK)
         st = reserve(p);
-    if (st == ST_OK)
+    if (st == ST_OK && wants_room(w, p))
+        return false;
+    if (st == ST_OK) {
+        admit(w, p);
         add_row(w, p);
-    else
+    } else {
         end(p, st);
+    }
+    return true;
 }
 
 void pushes_fail(struct writer *w, enum status st, const struct error *why, const char *reason)
@@ -249,6 +361,9 @@ void pushes_fail(struct writer *w, enum status st, const struct error *why, cons
 
         if (!p->provisional)
             continue;
+        for (size_t t = 0; p->logged && t < p->targets; t++)
+            if (training_growth(p->target[t].entry->training))
+                growth_forget(training_growth(p->target[t].entry->training));
         p->error = *why;
         p->reason = reason;
         end(p, st);

@@ -83,6 +83,9 @@ static void read_gauges(struct training_sums *out, struct training_gauges *g)
                                   .saturated = load(&g->saturated),
                                   .clipped = load(&g->clipped),
                                   .changed_bytes = load(&g->changed_bytes),
+                                  .admitted = load(&g->admitted),
+                                  .evicted = load(&g->evicted),
+                                  .crowded = load(&g->crowded),
                                   .snapshots = load(&g->snapshots),
                                   .snapshot_bytes = load(&g->snapshots_bytes),
                                   .save_us = load(&g->save_us),
@@ -101,6 +104,9 @@ static void add_since(struct training_sums *to, const struct training_sums *now,
     to->saturated += now->saturated - before->saturated;
     to->clipped += now->clipped - before->clipped;
     to->changed_bytes += now->changed_bytes - before->changed_bytes;
+    to->admitted += now->admitted - before->admitted;
+    to->evicted += now->evicted - before->evicted;
+    to->crowded += now->crowded - before->crowded;
     to->snapshots += now->snapshots - before->snapshots;
     to->snapshot_bytes += now->snapshot_bytes - before->snapshot_bytes;
 }
@@ -127,7 +133,8 @@ static void look_at(struct place *p, const struct entry *entry)
     p->state = (struct training_state){.version = entry->version,
                                        .snapshot_version = load(&g->snapshot_version),
                                        .snapshot_s = (int64_t)(load(&g->snapshot_us) / 1000000),
-                                       .memory_bytes = load(&g->memory_bytes)};
+                                       .memory_bytes = load(&g->memory_bytes),
+                                       .used_rows = load(&g->used_rows)};
 }
 
 void training_recorder_look(struct training_recorder *t)

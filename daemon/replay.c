@@ -147,26 +147,53 @@ static enum status settle(struct entry *entry, struct error *e)
     return st == ST_OK ? keep_settings(entry->keep, e) : st;
 }
 
+static enum status check_version(const struct entry *entry, uint64_t version, struct error *e)
+{
+    if (version == entry->version + 1)
+        return ST_OK;
+    return error_set(e, ST_DATA_LOSS,
+                     "the log goes on with version %" PRIu64
+                     ", the newest good snapshot and the log lead to %" PRIu64,
+                     version, (uint64_t)entry->version);
+}
+
 static enum status apply(struct push **push, struct entry *entry, const struct push_row *row,
                          const struct push_table *t, struct error *e)
 {
     struct push_target *target;
-    enum status st;
+    enum status st = check_version(entry, t->version, e);
 
-    if (t->version != entry->version + 1)
-        return error_set(e, ST_DATA_LOSS,
-                         "the log goes on with version %" PRIu64
-                         ", the newest good snapshot and the log lead to %" PRIu64,
-                         t->version, (uint64_t)entry->version);
-    st = settle(entry, e);
+    if (st == ST_OK)
+        st = settle(entry, e);
     if (st == ST_OK && !*push)
         st = push_new(push, row->message, row->bytes, e);
     if (st == ST_OK)
         st = push_prepare_one(&target, *push, entry, e);
     if (st == ST_OK)
         st = training_reserve(entry->training, &target->update, e);
+    if (st != ST_OK)
+        return st;
+    target->update.seconds = push_seconds(row->time_us);
+    push_apply(entry, &target->update, t->learning_rate, t->version);
+    return ST_OK;
+}
+
+/* Ids that came or went. */
+static enum status apply_growth(struct entry *entry, const struct growth_row *row, bool admits,
+                                struct error *e)
+{
+    struct growth *growth = training_growth(entry->training);
+    enum status st = check_version(entry, row->version, e);
+
+    if (st == ST_OK && !growth)
+        st = error_set(e, ST_DATA_LOSS, "the log %s ids, and the table does not grow",
+                       admits ? "admits" : "evicts");
     if (st == ST_OK)
-        push_apply(entry, &target->update, t->learning_rate, t->version);
+        st = growth_check(growth, admits, row->keys, row->rows, row->count, e);
+    if (st == ST_OK)
+        st = settle(entry, e);
+    if (st == ST_OK)
+        (admits ? push_admit : push_evict)(entry, row);
     return st;
 }
 
@@ -225,6 +252,26 @@ static enum status replay_push(struct replay *r, const struct logged *l, struct 
     push_free(push);
     atomic_fetch_add(&r->opening->pushes, applied);
     return st;
+}
+
+static enum status replay_growth(struct replay *r, const struct logged *l, struct error *e)
+{
+    const struct growth_row *g = l->growth;
+    struct push_table t = {.generation = g->generation, .version = g->version};
+    struct entry *entry = catalog_find(r->w->catalog, g->name, strlen(g->name));
+    struct error trouble;
+    enum status st;
+
+    memcpy(t.name, g->name, sizeof t.name);
+    if (!entry || !entry->keep)
+        return keep_row(r, &t, l->lsn, e);
+    if (entry->generation != g->generation)
+        return ST_OK;
+    note(entry->keep, &t, l->lsn);
+    if (g->version <= entry->version)
+        return ST_OK;
+    st = apply_growth(entry, g, l->kind == CHANGE_ADMIT, &trouble);
+    return st == ST_OK ? ST_OK : end(r, entry, st, &trouble, e);
 }
 
 /* Options that were set after a snapshot. They wait for the next push that is applied, since they
@@ -293,7 +340,12 @@ static enum status on_row(void *context, const struct logged *l, struct error *e
     r->lsn = l->lsn;
     if (FAILPOINT("replay.row"))
         return error_errno(e, errno, "the log cannot be read");
-    st = l->kind == CHANGE_PUSH ? replay_push(r, l, e) : replay_change(r, l, e);
+    if (l->kind == CHANGE_PUSH)
+        st = replay_push(r, l, e);
+    else if (l->growth)
+        st = replay_growth(r, l, e);
+    else
+        st = replay_change(r, l, e);
     atomic_store(&r->opening->done, l->lsn - r->after);
     atomic_fetch_add(&r->opening->replayed, 1);
     say(r);

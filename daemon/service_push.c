@@ -60,7 +60,7 @@ enum status push_begin(struct push **out, struct call *call, const void *data, s
     st = push_new(&p, data, n, e);
     if (st != ST_OK)
         return refused(NULL, server, st, reason_of_status(st));
-    push_prepare(p, w->catalog, &server->limits, (size_t)room(server));
+    push_prepare_by(p, w->catalog, &server->limits, (size_t)room(server), w->index);
     if (push_memory(p) > room(server))
         return refused(p, server, no_room(server, push_memory(p), e), REASON_LIMIT);
     p->worker = w;
@@ -84,7 +84,8 @@ struct block *push_reply(const struct push *p, struct error *e)
                                .versions = p->versions,
                                .count = p->request.count,
                                .lsn = p->lsn,
-                               .skipped = p->skipped};
+                               .skipped = p->skipped,
+                               .admitted = p->admitted};
     struct block *b = call_message_new(push_reply_size(&reply));
 
     if (b)

@@ -84,6 +84,8 @@ static enum status change(struct writer *w, struct entry *entry,
         st = keep_settings(entry->keep, e);
         if (st == ST_OK)
             st = log_settings(w, entry, settings, trained, e);
+        if (st == ST_OK && training_growth(entry->training))
+            growth_set(training_growth(entry->training), &settings->growth);
         if (st != ST_OK)
             entry->interval = interval;
         if (st != ST_OK && (training_set(entry->training, &before, &undo) != ST_OK ||

@@ -54,6 +54,10 @@ static enum status take_training(void *context, const struct training_row *row)
     item->row.version = row->state->version;
     item->row.snapshot_version = row->state->snapshot_version;
     item->row.snapshot_time = row->state->snapshot_s;
+    item->row.admitted = sums->admitted;
+    item->row.evicted = sums->evicted;
+    item->row.crowded = sums->crowded;
+    item->row.used_rows = row->state->used_rows;
     item->row.memory_bytes = row->state->memory_bytes;
     *a->last_training = item;
     a->last_training = &item->next;

@@ -69,7 +69,8 @@ void table_info(Embd__V1__TableInfo *info, const struct entry *entry)
     info->memory = (Embd__V1__TableMemory)t->memory;
     info->ids = (Embd__V1__TableIds)t->ids;
     info->grows = t->grows;
-    info->used_rows = t->grows ? t->used : 0;
+    if (t->grows)
+        info->used_rows = entry->gauges ? entry->gauges->used_rows : t->used;
     info->parameter_bytes = t->bytes;
     info->ratio = table_ratio(t);
     table_memory(t, &info->private_bytes, &info->mapped_bytes);

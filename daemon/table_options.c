@@ -3,6 +3,8 @@
 #include "daemon/table_options.h"
 
 #include <jansson.h>
+#include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,13 +14,12 @@
 
 #define TRAINED "trained" /* see table_settings_write() */
 
-const char *const table_option_keys[] = {"beta1",         "beta2",
-                                         "clip_norm",     "durability",
-                                         "epsilon",       "initial_accumulator",
-                                         "learning_rate", "memory",
-                                         "optimizer",     "reset_optimizer",
-                                         "scale_lr",      "tensors",
-                                         "weight_decay",  "weight_decay_mode"};
+const char *const table_option_keys[] = {
+    "admit_after",         "admit_room",    "beta1",   "beta2",
+    "clip_norm",           "durability",    "epsilon", "evict_after",
+    "initial_accumulator", "learning_rate", "memory",  "optimizer",
+    "reset_optimizer",     "scale_lr",      "tensors", "weight_decay",
+    "weight_decay_mode"};
 const size_t table_option_count = sizeof table_option_keys / sizeof *table_option_keys;
 
 static const char *const memory_names[] = {
@@ -27,7 +28,9 @@ static const char *const durability_names[] = {"always", "interval"};
 
 void table_settings_init(struct table_settings *s)
 {
-    *s = (struct table_settings){.memory = REGION_MAP};
+    *s = (struct table_settings){
+        .memory = REGION_MAP,
+        .growth = {.admit_after = ADMIT_AFTER_DEFAULT, .admit_room = ADMIT_ROOM_DEFAULT}};
 }
 
 /* Put an option of the optimizer into its place of the list, over the one that was there. */
@@ -65,6 +68,43 @@ static enum status set_optimizer(struct table_settings *s, const char *key, cons
     return st == ST_OK ? put_optimizer(s, key, value, e) : st;
 }
 
+/* Numbers about growth: their bounds, and what holds when nothing is said. */
+static const struct growth_option {
+    const char *key;
+    size_t at; /* in struct growth_limits */
+    uint64_t least, most, usual;
+} growth_options[] = {
+    {"admit_after", offsetof(struct growth_limits, admit_after), 1, 1000000, ADMIT_AFTER_DEFAULT},
+    {"admit_room", offsetof(struct growth_limits, admit_room), 1, (uint64_t)1 << 28,
+     ADMIT_ROOM_DEFAULT},
+    {"evict_after", offsetof(struct growth_limits, evict_after), 0, (uint64_t)100 * 365 * 86400, 0},
+};
+
+static const struct growth_option *growth_option(const char *key)
+{
+    for (size_t i = 0; i < sizeof growth_options / sizeof *growth_options; i++)
+        if (!strcmp(key, growth_options[i].key))
+            return &growth_options[i];
+    return NULL;
+}
+
+static uint64_t *growth_value(const struct table_settings *s, const struct growth_option *o)
+{
+    return (uint64_t *)((uintptr_t)&s->growth + o->at);
+}
+
+static enum status set_growth(struct table_settings *s, const struct growth_option *o,
+                              const char *value, struct error *e)
+{
+    uint64_t n;
+
+    if (!parse_u64(value, strlen(value), &n) || n < o->least || n > o->most)
+        return error_set(e, ST_INVALID, "%s: %s is no number from %llu to %llu", o->key,
+                         QUOTE(value), (unsigned long long)o->least, (unsigned long long)o->most);
+    *growth_value(s, o) = n;
+    return ST_OK;
+}
+
 enum status table_settings_set(struct table_settings *s, const char *key, const char *value,
                                struct error *e)
 {
@@ -85,6 +125,8 @@ enum status table_settings_set(struct table_settings *s, const char *key, const 
                    : error_set(e, ST_INVALID, "durability: %s is neither always nor interval",
                                QUOTE(value));
     }
+    if (growth_option(key))
+        return set_growth(s, growth_option(key), value, e);
     if (!strcmp(key, "reset_optimizer"))
         return parse_bool(value, &s->reset_optimizer)
                    ? ST_OK
@@ -115,8 +157,16 @@ size_t table_settings_optimizer(const struct table_settings *s,
 
 /* The value of a key as it is written; NULL: as when nothing is said. */
 static const char *text_of(const struct table_settings *s, const char *key,
-                           const struct optimizer_option *option, size_t count)
+                           const struct optimizer_option *option, size_t count, char number[24])
 {
+    const struct growth_option *growth = growth_option(key);
+
+    if (growth) {
+        uint64_t value = *growth_value(s, growth);
+
+        snprintf(number, 24, "%llu", (unsigned long long)value);
+        return value == growth->usual ? NULL : number;
+    }
     if (!strcmp(key, "memory"))
         return memory_names[s->memory];
     if (!strcmp(key, "durability"))
@@ -132,6 +182,9 @@ static const char *text_of(const struct table_settings *s, const char *key,
 bool table_settings_same(const struct table_settings *a, const struct table_settings *b)
 {
     return a->memory == b->memory && a->interval == b->interval &&
+           a->growth.admit_after == b->growth.admit_after &&
+           a->growth.admit_room == b->growth.admit_room &&
+           a->growth.evict_after == b->growth.evict_after &&
            a->reset_optimizer == b->reset_optimizer && a->optimizer_bytes == b->optimizer_bytes &&
            !memcmp(a->optimizer, b->optimizer, a->optimizer_bytes);
 }
@@ -168,7 +221,8 @@ enum status table_settings_write(char **out, const struct table_settings *s,
     char *text = NULL;
 
     for (size_t i = 0; i < table_option_count && st == ST_OK; i++) {
-        const char *value = text_of(s, table_option_keys[i], option, count);
+        char number[24];
+        const char *value = text_of(s, table_option_keys[i], option, count, number);
 
         if (value && json_object_set_new(object, table_option_keys[i], json_string(value)) < 0)
             st = error_memory(e, "table's options");

@@ -5,15 +5,17 @@
 
 #include "base/region.h"
 #include "base/status.h"
+#include "table/growth.h"
 #include "table/optimizer_settings.h"
 
 #define TABLE_OPTIMIZER_OPTIONS 16 /* more than there are */
 #define TABLE_OPTIMIZER_BYTES 1024 /* of their keys and values */
 
 struct table_settings {
-    enum region_mode memory; /* of a trainable table, map is as copy */
-    bool interval;           /* durability=interval: pushes are answered before the sync */
-    bool reset_optimizer;    /* another optimizer than the one of the state may begin anew */
+    enum region_mode memory;     /* of a trainable table, map is as copy */
+    bool interval;               /* durability=interval: pushes are answered before the sync */
+    struct growth_limits growth; /* of a table that grows */
+    bool reset_optimizer;        /* another optimizer than the one of the state may begin anew */
     /* What is said of the optimizer: key, NUL, value, NUL, and so on, sorted by key. */
     char optimizer[TABLE_OPTIMIZER_BYTES];
     size_t optimizer_bytes;

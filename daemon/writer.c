@@ -250,6 +250,7 @@ static void *run(void *arg)
         if (now >= tick) {
             watch_files(w);
             saves_tick(w);
+            grow_tick(w);
             log_front(w);
             watch_log(w);
             tick = now + TICK_US;

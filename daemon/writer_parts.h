@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The writer from inside, for its own files: writer.c (thread and mail), loads.c (loads under
    way), serve.c (changes), publish.c (catalogs), reconcile.c (the configuration against the log),
-   pushes.c and pushes_order.c (pushes), watch.c (files and log); and for trainable tables start.c,
-   revive.c, replay.c, saves.c, stops.c, shorten.c, origin.c, settings_change.c. */
+   pushes.c and pushes_order.c (pushes), grow.c (ids that go), watch.c (files and log); and for
+   trainable tables start.c, revive.c, replay.c, saves.c, stops.c, shorten.c, origin.c,
+   settings_change.c. */
 #pragma once
 
 #include <pthread.h>
@@ -53,6 +54,7 @@ struct writer {
     size_t watch_next; /* place in the catalog */
 
     struct pushes pushes;
+    bool wants_rows; /* some entry does */
 
     /* Snapshots of trainable tables */
     struct keep *save_queue; /* wait for a saver, oldest first */
@@ -142,6 +144,12 @@ MUST_CHECK enum status origin_check(struct writer *w, const struct registered *r
 MUST_CHECK enum status settings_change(struct writer *w, struct entry *entry,
                                        const struct table_config *t,
                                        const struct optimizer_settings *file, struct error *e);
+
+/* grow.c: rows are given up, in tables that want them, and once a second where some are old. */
+void grow_make_room(struct writer *w);
+void grow_tick(struct writer *w);
+/* Wake those who wait at the table's gate. */
+void writer_rouse(struct writer *w, struct entry *entry);
 
 /* saves.c */
 /* Save the table of an order. Takes over the order unless it fails. */

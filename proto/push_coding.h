@@ -41,7 +41,7 @@ struct push_reply {
     bool duplicate;
     const uint64_t *versions; /* one for each TablePush */
     size_t count;
-    uint64_t lsn, skipped;
+    uint64_t lsn, skipped, admitted;
 };
 size_t push_reply_size(const struct push_reply *r);
 void push_reply_write(const struct push_reply *r, void *out);

@@ -7,10 +7,9 @@
 #define AT(member) offsetof(struct push_reply, member)
 
 static const struct field fields[] = {
-    {FIELD_BOOL, AT(duplicate), 0, NULL},
-    {FIELD_NUMBERS, AT(versions), AT(count), NULL},
-    {FIELD_NUMBER, AT(lsn), 0, NULL},
-    {FIELD_NUMBER, AT(skipped), 0, NULL},
+    {FIELD_BOOL, AT(duplicate), 0, NULL},  {FIELD_NUMBERS, AT(versions), AT(count), NULL},
+    {FIELD_NUMBER, AT(lsn), 0, NULL},      {FIELD_NUMBER, AT(skipped), 0, NULL},
+    {FIELD_NUMBER, AT(admitted), 0, NULL},
 };
 
 static const struct message message = {

@@ -17,13 +17,15 @@ struct registry;
 
 /* Kinds of log rows; the numbers are part of the file's format. */
 enum change_kind {
-    CHANGE_LOAD = 1,          /* a name is served from now on */
-    CHANGE_REPLACE = 2,       /* a served name has another file */
-    CHANGE_UNLOAD = 3,        /* not served any more */
-    CHANGE_FORGET = 4,        /* unloaded, and its files and settings are gone */
-    CHANGE_OPTIONS = 5,       /* settings of a served table */
-    CHANGE_PUSH = 6,          /* gradients for one or more tables */
-    CHANGE_FORGET_TRAINER = 7 /* a trainer's position is gone */
+    CHANGE_LOAD = 1,           /* a name is served from now on */
+    CHANGE_REPLACE = 2,        /* a served name has another file */
+    CHANGE_UNLOAD = 3,         /* not served any more */
+    CHANGE_FORGET = 4,         /* unloaded, and its files and settings are gone */
+    CHANGE_OPTIONS = 5,        /* settings of a served table */
+    CHANGE_PUSH = 6,           /* gradients for one or more tables */
+    CHANGE_FORGET_TRAINER = 7, /* a trainer's position is gone */
+    CHANGE_ADMIT = 8,          /* ids get rows of a table, by the push behind */
+    CHANGE_EVICT = 9           /* ids lose their rows; a version of its own */
 };
 
 enum registered_by { BY_CONFIGURATION = 0, BY_CALL = 1 };
@@ -108,6 +110,18 @@ struct push_table {
     uint32_t flags;      /* the caller's, kept */
 };
 
+/* A row of the log about ids that come (CHANGE_ADMIT) or go (CHANGE_EVICT) in a table. */
+struct growth_row {
+    char name[129];
+    uint64_t generation;
+    uint64_t version; /* of the push that brings them in; or the one that their going produces */
+    const void *keys; /* int64 [count], of any alignment, as all here */
+    const void *rows; /* uint64 [count] */
+    size_t count;
+    uint64_t lsn;    /* set */
+    int64_t time_us; /* set */
+};
+
 /* A row of the log for a push. */
 struct push_row {
     const char *trainer; /* "" if the push has no trainer; then sequence is 0 */
@@ -117,8 +131,11 @@ struct push_row {
     size_t tables;
     const void *message; /* as it came; opaque here */
     size_t bytes;
+    struct growth_row
+        *growth; /* rows that go before it, of tables that it names, each at most once */
+    size_t growths;
     uint64_t lsn;    /* set */
-    int64_t time_us; /* set */
+    int64_t time_us; /* set; the same for all of a group */
 };
 
 /* Log a group of pushes durably in one transaction, in this order, and advance their trainers. The
@@ -132,6 +149,8 @@ struct push_row {
    failure see registry_trouble(); rows may or may not be there at the next start. */
 MUST_CHECK enum status registry_push(struct registry *r, struct push_row *row, size_t count,
                                      bool sync, struct error *e);
+/* Log a row of CHANGE_EVICT, durably, in a transaction of its own; failures as above. */
+MUST_CHECK enum status registry_evict(struct registry *r, struct growth_row *row, struct error *e);
 /* Make everything committed so far durable; nothing is done if it is. Needed, too, before a
    snapshot gets its name, or after a power cut it could be ahead of the log. */
 MUST_CHECK enum status registry_sync(struct registry *r, struct error *e);
@@ -160,7 +179,8 @@ MUST_CHECK enum status registry_forget_trainer(struct registry *r, const char *t
 
 /* ---- Replay and shortening ---- */
 
-/* A row of the log, for replay. Of kind CHANGE_PUSH: `push` is set. Else `change` is what the
+/* A row of the log, for replay. Of kind CHANGE_PUSH: `push` is set, without the rows before it;
+   CHANGE_ADMIT and CHANGE_EVICT: `growth`. Else `change` is what the
    change made of the table (NULL for CHANGE_FORGET_TRAINER). All borrowed until the callback
    returns. */
 struct logged {
@@ -168,6 +188,7 @@ struct logged {
     enum change_kind kind;
     int64_t time_us;
     const struct push_row *push;
+    const struct growth_row *growth;
     const struct registered *change;
 };
 /* Hand the rows after `after`, of those that the log has, to `row` in order; a status other than

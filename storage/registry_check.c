@@ -78,24 +78,49 @@ static enum status read_change(struct reading *read, const struct row *row, stru
     return ST_OK;
 }
 
+/* What a row says of a table is of its present life and goes on from what was said before. */
+static enum status read_version(struct reading *read, const struct row *row, const char *table,
+                                uint64_t generation, uint64_t version, struct name **out,
+                                struct error *e)
+{
+    struct name *name = find(read->r, table);
+
+    if (!name || generation > name->now.generation)
+        return not_as_logged(read->r, "table", table, strlen(table), e);
+    if (name->gone || !generation || (name->generation && generation != name->generation))
+        return row_damaged(read->r, e, "is of another life of its table", row->lsn);
+    if (version <= name->pushed)
+        return row_damaged(read->r, e, "goes back in the versions of its table", row->lsn);
+    name->generation = generation;
+    *out = name;
+    return ST_OK;
+}
+
 static enum status read_tables(struct reading *read, struct row *row, struct error *e)
 {
     struct push_table table;
 
     while (push_body_table(&row->push, &table)) {
-        struct name *name = find(read->r, table.name);
+        struct name *name;
+        enum status st =
+            read_version(read, row, table.name, table.generation, table.version, &name, e);
 
-        if (!name || table.generation > name->now.generation)
-            return not_as_logged(read->r, "table", table.name, strlen(table.name), e);
-        if (name->gone || !table.generation ||
-            (name->generation && table.generation != name->generation))
-            return row_damaged(read->r, e, "is of another life of its table", row->lsn);
-        if (table.version <= name->pushed)
-            return row_damaged(read->r, e, "goes back in the versions of its table", row->lsn);
-        name->generation = table.generation;
+        if (st != ST_OK)
+            return st;
         name->pushed = table.version;
     }
     return ST_OK;
+}
+
+static enum status read_growth(struct reading *read, const struct row *row, struct error *e)
+{
+    const struct growth_row *g = &row->growth;
+    struct name *name;
+    enum status st = read_version(read, row, g->name, g->generation, g->version, &name, e);
+
+    if (st == ST_OK && row->kind == CHANGE_EVICT)
+        name->pushed = g->version; /* else that is the push behind */
+    return st;
 }
 
 /* Whether the index, by which earlier pushes are found, leads to the row. */
@@ -169,6 +194,8 @@ static enum status read_rows(struct reading *read, uint64_t marked, struct error
             break;
         if (row.kind == CHANGE_PUSH)
             st = read_push(read, &row, e);
+        else if (row_grows(row.kind))
+            st = read_growth(read, &row, e);
         else if (row.kind == CHANGE_FORGET_TRAINER)
             st = read_forgotten(read, &row, e);
         else

@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include "storage/database.h"
+#include "storage/growth_body.h"
 #include "storage/log_mark.h"
 #include "storage/push_body.h"
 #include "storage/registry.h"
@@ -125,8 +126,11 @@ struct row {
     const void *body;    /* text, or of a push a BLOB */
     size_t n;
     struct push_body push; /* what the body of a push says, when it was read */
+    struct growth_row growth;
 };
 
+/* Whether rows of the kind are about ids that come and go. */
+bool row_grows(enum change_kind kind);
 enum status row_damaged(const struct registry *r, struct error *e, const char *what, uint64_t lsn);
 /* The row on which a statement with the columns of LOG_ROWS stands, held against its checksum and
    its body; borrowed until the next step. `expected` is the lsn that it should have. */
@@ -139,6 +143,21 @@ MUST_CHECK enum status row_add(struct registry *r, const struct row *row, struct
 /* The body of CHANGE_FORGET_TRAINER. */
 #define FORGET_BODY_MAX 192
 const char *forget_body(char out[FORGET_BODY_MAX], const char *trainer, uint64_t sequence);
+
+/* ---- Pushes ---- */
+
+#define ROW_NUMBERS 24 /* bytes of lsn, kind and time, which a checksum begins with */
+
+/* The served name that the row is about, if the row follows: else the next start would take it for
+   damage. */
+MUST_CHECK enum status growth_stage(struct registry *r, const struct growth_row *growth,
+                                    struct name **out, struct error *e);
+/* Write the row; `scratch` has room for ROW_NUMBERS and the body. */
+MUST_CHECK enum status growth_write_row(struct registry *r, const struct growth_row *growth,
+                                        enum change_kind kind, unsigned char *scratch,
+                                        struct row *row, struct error *e);
+/* A served name, or NULL. */
+struct name *names_served(const struct registry *r, const char *name);
 
 /* ---- Opening ---- */
 

@@ -13,31 +13,28 @@
 #include "base/text.h"
 #include "storage/registry_parts.h"
 
-#define NUMBERS 24 /* bytes of lsn, kind and time, which a checksum begins with */
-
 /* A group on its way. */
 struct group {
     struct push_row *row;
     size_t count;
     struct trainer *staged; /* the trainers whose positions it moves */
-    unsigned char *scratch; /* NUMBERS, and the longest body */
+    unsigned char *scratch; /* ROW_NUMBERS, and the longest body */
 };
-
-static struct name *find_served(const struct registry *r, const char *name)
-{
-    bool found;
-    size_t place = names_find(r, name, &found);
-
-    return found && r->names[place]->state == TABLE_SERVED ? r->names[place] : NULL;
-}
 
 /* What the log will be held against when it is opened. The caller has seen to it; a row that does
    not fit would be taken for damage, so it is not written. */
 static enum status stage_tables(struct registry *r, const struct push_row *row, struct error *e)
 {
+    for (size_t i = 0; i < row->growths; i++) {
+        struct name *name;
+        enum status st = growth_stage(r, &row->growth[i], &name, e);
+
+        if (st != ST_OK)
+            return st;
+    }
     for (size_t i = 0; i < row->tables; i++) {
         const struct push_table *t = &row->table[i];
-        struct name *name = find_served(r, t->name);
+        struct name *name = names_served(r, t->name);
 
         if (!name)
             return error_set(e, ST_NOT_FOUND, "table %s is not served", QUOTE(t->name));
@@ -101,12 +98,19 @@ static enum status stage(struct registry *r, struct group *g, struct error *e)
 {
     size_t most = (size_t)sqlite3_limit(r->db->db, SQLITE_LIMIT_LENGTH, -1) / 2, longest = 0, n;
     int64_t time_us = clock_wall_us();
+    uint64_t lsn = r->lsn;
     enum status st;
 
     for (size_t i = 0; i < g->count; i++) {
         struct push_row *row = &g->row[i];
 
-        row->lsn = r->lsn + 1 + i;
+        for (size_t j = 0; j < row->growths; j++) {
+            row->growth[j].lsn = ++lsn;
+            row->growth[j].time_us = time_us;
+            n = growth_body_size(&row->growth[j]);
+            longest = n > longest ? n : longest;
+        }
+        row->lsn = ++lsn;
         row->time_us = time_us;
         if (!push_body_size(row, &n) || n > most)
             return error_set(e, ST_EXHAUSTED,
@@ -118,7 +122,7 @@ static enum status stage(struct registry *r, struct group *g, struct error *e)
         if ((st = stage_tables(r, row, e)) != ST_OK || (st = stage_trainer(r, g, row, e)) != ST_OK)
             return st;
     }
-    g->scratch = mem_alloc(NUMBERS + longest);
+    g->scratch = mem_alloc(ROW_NUMBERS + longest);
     return g->scratch ? ST_OK : error_memory(e, "body of a push");
 }
 
@@ -135,7 +139,7 @@ static void unstage(struct registry *r, struct group *g, bool done)
     }
     for (size_t i = 0; i < g->count; i++)
         for (size_t j = 0; j < g->row[i].tables; j++) {
-            struct name *name = find_served(r, g->row[i].table[j].name);
+            struct name *name = names_served(r, g->row[i].table[j].name);
 
             if (name && done)
                 name->pushed = name->staged;
@@ -152,7 +156,7 @@ static enum status write_row(struct registry *r, struct group *g, const struct p
                            htole64((uint64_t)push->time_us)};
     enum status st;
 
-    static_assert(sizeof numbers == NUMBERS, "before each body");
+    static_assert(sizeof numbers == ROW_NUMBERS, "before each body");
     if (FAILPOINT("log.insert.before"))
         return log_failed(r, e);
     *row = (struct row){.lsn = push->lsn,
@@ -160,12 +164,12 @@ static enum status write_row(struct registry *r, struct group *g, const struct p
                         .time_us = push->time_us,
                         .trainer = push->trainer[0] ? push->trainer : NULL,
                         .sequence = push->sequence,
-                        .body = g->scratch + NUMBERS};
+                        .body = g->scratch + ROW_NUMBERS};
     if (!push_body_size(push, &row->n))
         return error_memory(e, "body of a push");
-    memcpy(g->scratch, numbers, NUMBERS);
-    push_body_write(g->scratch + NUMBERS, push);
-    row->checksum = hash_bytes(g->scratch, NUMBERS + row->n);
+    memcpy(g->scratch, numbers, ROW_NUMBERS);
+    push_body_write(g->scratch + ROW_NUMBERS, push);
+    row->checksum = hash_bytes(g->scratch, ROW_NUMBERS + row->n);
     st = row_add(r, row, e);
     return st == ST_OK && FAILPOINT("log.insert.after") ? log_failed(r, e) : st;
 }
@@ -192,7 +196,14 @@ static enum status write_group(struct registry *r, struct group *g, struct row *
     size_t bytes = 0;
 
     for (size_t i = 0; i < g->count && st == ST_OK; i++) {
-        st = write_row(r, g, &g->row[i], last, e);
+        const struct push_row *push = &g->row[i];
+
+        for (size_t j = 0; j < push->growths && st == ST_OK; j++) {
+            st = growth_write_row(r, &push->growth[j], CHANGE_ADMIT, g->scratch, last, e);
+            bytes += last->n;
+        }
+        if (st == ST_OK)
+            st = write_row(r, g, push, last, e);
         bytes += last->n;
     }
     if (st == ST_OK && FAILPOINT("log.positions.before"))

@@ -48,6 +48,10 @@ static enum status hand_over(struct registry *r, struct row *row, struct tables 
         row->push.row.lsn = row->lsn;
         row->push.row.time_us = row->time_us;
         l.push = &row->push.row;
+    } else if (row_grows(row->kind)) {
+        row->growth.lsn = row->lsn;
+        row->growth.time_us = row->time_us;
+        l.growth = &row->growth;
     } else if (row->kind != CHANGE_FORGET_TRAINER) {
         st = row_change(r, row, &change, e);
         l.change = &change;

@@ -14,6 +14,11 @@ enum status row_damaged(const struct registry *r, struct error *e, const char *w
                      lsn, what);
 }
 
+bool row_grows(enum change_kind kind)
+{
+    return kind == CHANGE_ADMIT || kind == CHANGE_EVICT;
+}
+
 const char *forget_body(char out[FORGET_BODY_MAX], const char *trainer, uint64_t sequence)
 {
     snprintf(out, FORGET_BODY_MAX, "{\"sequence\":%" PRIu64 ",\"trainer\":\"%s\"}", sequence,
@@ -35,6 +40,9 @@ static bool row_fits(struct row *row, bool text)
         return !text && push_body_read(&row->push, row->body, row->n) &&
                same(row->trainer, row->push.trainer[0] ? row->push.trainer : NULL) &&
                row->sequence == row->push.row.sequence;
+    if (row_grows(row->kind))
+        return !text && !row->trainer && !row->sequence &&
+               growth_body_read(&row->growth, row->body, row->n);
     if (row->kind != CHANGE_FORGET_TRAINER)
         return text && !row->trainer && !row->sequence;
     return text && row->trainer && trainer_valid(row->trainer, strlen(row->trainer)) &&
@@ -65,7 +73,7 @@ enum status row_read(struct registry *r, sqlite3_stmt *s, uint64_t expected, str
         return st;
     if (checksum != row->checksum)
         return row_damaged(r, e, "does not fit its checksum", expected);
-    if (numbers[1] < CHANGE_LOAD || numbers[1] > CHANGE_FORGET_TRAINER)
+    if (numbers[1] < CHANGE_LOAD || numbers[1] > CHANGE_EVICT)
         return row_damaged(r, e, "is of a kind that does not exist", expected);
     row->kind = (enum change_kind)numbers[1];
     if (!row_fits(row, text))
@@ -130,7 +138,7 @@ enum status row_add(struct registry *r, const struct row *row, struct error *e)
     bind_text(s, 5, row->trainer);
     if (row->sequence)
         bind_u64(s, 6, row->sequence);
-    if (row->kind == CHANGE_PUSH)
+    if (row->kind == CHANGE_PUSH || row_grows(row->kind))
         code = sqlite3_bind_blob64(s, 7, row->body, row->n, SQLITE_STATIC);
     else
         code = sqlite3_bind_text64(s, 7, row->body, row->n, SQLITE_STATIC, SQLITE_UTF8);

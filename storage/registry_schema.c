@@ -14,7 +14,11 @@ static const char log_2[] =
 #include "storage/sql/log_2.inc"
     ;
 
-static const char *const migrations[] = {log_1, log_2};
+static const char log_3[] =
+#include "storage/sql/log_3.inc"
+    ;
+
+static const char *const migrations[] = {log_1, log_2, log_3};
 
 #define IDENTITY "device, inode, size, mtime_ns, ctime_ns, checksum"
 #define ROW "lsn, kind, time_us, checksum, trainer, sequence, body"

@@ -19,7 +19,11 @@ static const char stats_3[] =
 #include "storage/sql/stats_3.inc"
     ;
 
-static const char *const migrations[] = {stats_1, stats_2, stats_3};
+static const char stats_4[] =
+#include "storage/sql/stats_4.inc"
+    ;
+
+static const char *const migrations[] = {stats_1, stats_2, stats_3, stats_4};
 
 static const struct database_format stats_format = {
     .file = "stats.db",

@@ -25,7 +25,7 @@
 #define TRAINING                                                                                   \
     "pushes, ids, rows, skipped, kept, saturated, clipped, changed_bytes, snapshots, "             \
     "snapshot_bytes, save_us, save_pause_us, version, snapshot_version, snapshot_time, "           \
-    "memory_bytes"
+    "memory_bytes, admitted, evicted, crowded, used_rows"
 #define ADD_TRAINING                                                                               \
     "ON CONFLICT (seconds, start, table_id) DO UPDATE SET "                                        \
     "pushes = pushes + excluded.pushes, ids = ids + excluded.ids, "                                \
@@ -38,7 +38,9 @@
     "save_us = max(save_us, excluded.save_us), "                                                   \
     "save_pause_us = max(save_pause_us, excluded.save_pause_us), "                                 \
     "version = excluded.version, snapshot_version = excluded.snapshot_version, "                   \
-    "snapshot_time = excluded.snapshot_time, memory_bytes = excluded.memory_bytes"
+    "snapshot_time = excluded.snapshot_time, memory_bytes = excluded.memory_bytes, "               \
+    "admitted = admitted + excluded.admitted, evicted = evicted + excluded.evicted, "              \
+    "crowded = crowded + excluded.crowded, used_rows = excluded.used_rows"
 #define OLD_TRAINING                                                                               \
     "FROM training WHERE seconds = 60 AND start < ?1 ORDER BY start, table_id LIMIT ?2"
 
@@ -115,9 +117,9 @@ const char *const statistics_statements[STATS_STATEMENTS] = {
                     "WHERE m.seconds IN (60, 3600) AND m.start >= ?1 AND m.start < ?2 "
                     "GROUP BY t.name ORDER BY t.name",
 
-    [TRAINING_ADD] =
-        "INSERT INTO training (seconds, start, table_id, " TRAINING ") "
-        "VALUES (60, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) " ADD_TRAINING,
+    [TRAINING_ADD] = "INSERT INTO training (seconds, start, table_id, " TRAINING ") "
+                     "VALUES (60, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
+                     "?) " ADD_TRAINING,
     [TRAINING_TO_HOUR] =
         "INSERT INTO training (seconds, start, table_id, " TRAINING ") "
         "SELECT 3600, start - start % 3600, table_id, " TRAINING " " OLD_TRAINING " " ADD_TRAINING,

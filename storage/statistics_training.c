@@ -33,6 +33,7 @@ enum status statistics_training(struct statistics *s, int64_t time_s, const char
         sums->save_us,   sums->save_pause_us,
         state->version,  state->snapshot_version,
     };
+    const uint64_t growth[] = {sums->admitted, sums->evicted, sums->crowded, state->used_rows};
     const int n = sizeof counts / sizeof *counts;
     sqlite3_stmt *statement;
     int64_t id = 0;
@@ -48,6 +49,7 @@ enum status statistics_training(struct statistics *s, int64_t time_s, const char
     bind_counts(statement, 3, counts, (size_t)n);
     sqlite3_bind_int64(statement, 3 + n, state->snapshot_s);
     bind_count(statement, 4 + n, state->memory_bytes);
+    bind_counts(statement, 5 + n, growth, sizeof growth / sizeof *growth);
     return finish(s, statement, e);
 }
 

@@ -11,8 +11,9 @@ struct training_sums {
     uint64_t pushes, ids, rows, skipped;
     uint64_t kept, saturated, clipped; /* see table/training.h */
     uint64_t changed_bytes;
-    uint64_t snapshots, snapshot_bytes; /* that were finished, and the size of their files */
-    uint64_t save_us, save_pause_us;    /* the highest of these; 0 if there were none */
+    uint64_t snapshots, snapshot_bytes;  /* that were finished, and the size of their files */
+    uint64_t admitted, evicted, crowded; /* ids: see table/growth.h */
+    uint64_t save_us, save_pause_us;     /* the highest of these; 0 if there were none */
 };
 
 /* How it stood at the end of that. */
@@ -20,6 +21,7 @@ struct training_state {
     uint64_t version, snapshot_version;
     int64_t snapshot_s; /* when the newest snapshot was taken, since 1970; 0: none */
     uint64_t memory_bytes;
+    uint64_t used_rows; /* of a table that grows, else 0 */
 };
 
 struct log_state {

@@ -59,12 +59,16 @@ static void add_part(struct answer *a, sqlite3_stmt *rows)
     sums->changed_bytes += column_u64(rows, 11);
     sums->snapshots += column_u64(rows, 12);
     sums->snapshot_bytes += column_u64(rows, 13);
+    sums->admitted += column_u64(rows, 20);
+    sums->evicted += column_u64(rows, 21);
+    sums->crowded += column_u64(rows, 22);
     sums->save_us = higher(sums->save_us, column_u64(rows, 14));
     sums->save_pause_us = higher(sums->save_pause_us, column_u64(rows, 15));
     a->state = (struct training_state){.version = column_u64(rows, 16),
                                        .snapshot_version = column_u64(rows, 17),
                                        .snapshot_s = sqlite3_column_int64(rows, 18),
-                                       .memory_bytes = column_u64(rows, 19)};
+                                       .memory_bytes = column_u64(rows, 19),
+                                       .used_rows = column_u64(rows, 23)};
 }
 
 /* A copy of the name, since the texts of a statement change with its next row. */

@@ -17,6 +17,9 @@ struct training;
    alone, with relaxed atomics. Counts are since the table was opened. */
 struct training_gauges {
     atomic_uint_fast64_t pushes, ids, rows, skipped, kept, saturated, clipped, changed_bytes;
+    /* Of a table that grows: rows in use; ids that got and lost a row, and times that there was
+       none for one. */
+    atomic_uint_fast64_t used_rows, admitted, evicted, crowded;
     atomic_uint_fast64_t snapshot_version, snapshot_lsn, snapshot_bytes; /* of the newest one */
     atomic_uint_fast64_t snapshot_us;            /* when, since 1970; 0: none */
     atomic_uint_fast64_t snapshots;              /* written since the start … */
@@ -40,6 +43,9 @@ struct entry {
                       of the log (durability=interval) */
     /* The writer's own: the version that the newest push of the group `ordered_in` produces. */
     uint64_t ordered, ordered_in;
+    /* The writer's own, of a table that grows: the group that brings ids in; rows are wanted. */
+    uint64_t admitting;
+    bool wants_rows;
     const char *refusal; /* the writer's own: why pushes are refused for now ("is being replaced"),
                             or NULL */
     uint64_t generation; /* which life of the name */

@@ -127,6 +127,10 @@ static enum status make(struct training *t, struct error *e)
         st = find_tensors(t, &table->part[i], &t->part[i], e);
     if (st == ST_OK)
         st = make_room(t, e);
+    if (st == ST_OK && table->grows)
+        st = growth_new(&t->growth, table, e);
+    t->counted = table->frequency &&
+                 in_region(table, table->frequency, table->rows * sizeof *table->frequency);
     if (st == ST_OK)
         st = blocks_new(&t->blocks, table->region->data, table->region->size, e);
     return st;
@@ -156,6 +160,7 @@ void training_free(struct training *t)
         gradients_done(&t->part[i].gradients);
     optimizer_settings_done(&t->settings);
     patch_done(&t->patch);
+    growth_free(t->growth);
     blocks_free(t->blocks);
     mem_free(t->part);
     mem_free(t->room);
@@ -236,7 +241,7 @@ static bool add_room(const struct training *t, const struct parameters *p, unsig
 
 enum status training_reserve(struct training *t, const struct update *u, struct error *e)
 {
-    size_t pieces = 0, bytes = 0;
+    size_t pieces = 0, bytes = 0, times;
     enum status st;
 
     for (size_t i = 0; i < u->parts; i++) {
@@ -250,6 +255,11 @@ enum status training_reserve(struct training *t, const struct update *u, struct 
             if (!add_room(t, p, k, parameters_touched(p, k, rows), &pieces, &bytes))
                 return error_memory(e, "push");
     }
+    /* When each row was named. */
+    if (t->growth &&
+        (!size_add(pieces, u->rows, &pieces) || !size_mul(u->rows, sizeof(int64_t), &times) ||
+         !size_add(bytes, times, &bytes)))
+        return error_memory(e, "push");
     return patch_reserve(&t->patch, pieces, bytes, e);
 }
 
@@ -271,7 +281,12 @@ uint64_t training_bytes(const struct training *t)
             bytes += g->unit_room * sizeof *g->unit + g->value_room * sizeof *g->value +
                      g->bucket_room * sizeof *g->bucket;
         }
-    return bytes;
+    return bytes + (t->growth ? growth_bytes(t->growth) : 0);
+}
+
+struct growth *training_growth(const struct training *t)
+{
+    return t->growth;
 }
 
 struct blocks *training_blocks(struct training *t)

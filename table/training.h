@@ -10,6 +10,7 @@
 
 #include "methods/gradient.h"
 #include "methods/optimizer.h"
+#include "table/growth.h"
 #include "table/image.h"
 #include "table/update.h"
 
@@ -51,6 +52,9 @@ struct training_counts {
     uint64_t changed_bytes; /* written to parameters and states */
 };
 void training_counts(const struct training *t, struct training_counts *out);
+
+/* Of a table that grows, else NULL. */
+struct growth *training_growth(const struct training *t);
 
 /* Bytes that the training holds beside the table. */
 uint64_t training_bytes(const struct training *t);

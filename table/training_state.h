@@ -17,7 +17,9 @@ struct training {
     struct optimizer_settings settings;
     struct training_part *part; /* [table->part_count] */
     struct blocks *blocks;
-    struct patch patch; /* of the push in hand, from training_step() to training_write() */
+    struct patch patch;    /* of the push in hand, from training_step() to training_write() */
+    struct growth *growth; /* of a table that grows, else NULL */
+    bool counted;          /* table->frequency lies where snapshots see it */
     struct training_counts counts, push; /* up to now; of the push in hand */
     /* Room for one unit and for one row. */
     float *before, *after; /* [the widest unit] */

@@ -110,6 +110,19 @@ static void step_tensor(struct training *t, const struct update *u, size_t part,
     }
 }
 
+/* Rows of a table that grows: when they were named last. */
+static void touch_rows(struct training *t, const struct update *u)
+{
+    for (size_t i = 0; i < u->parts; i++)
+        for (size_t j = 0; j < u->part[i].rows; j++) {
+            int64_t *at = growth_touched(t->growth, u->part[i].row[j]);
+
+            if (*at != u->seconds)
+                memcpy(patch_add(&t->patch, at, sizeof *at), &u->seconds, sizeof *at);
+        }
+    growth_note(t->growth, u->seconds);
+}
+
 void training_step(struct training *t, const struct update *u, float rate, uint64_t version)
 {
     struct error e;
@@ -131,6 +144,8 @@ void training_step(struct training *t, const struct update *u, float rate, uint6
             if (tensor_trained(p, k))
                 step_tensor(t, u, part->part, k, rate, version);
     }
+    if (t->growth)
+        touch_rows(t, u);
     for (size_t i = 0; i < t->patch.count; i++)
         t->push.changed_bytes += t->patch.piece[i].bytes;
     t->push.kept = t->patch.kept;

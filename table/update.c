@@ -66,10 +66,27 @@ static enum status check_source(const struct summing *s, const struct source *fr
 
 static enum status check_missing(enum push_missing missing, struct error *e)
 {
-    if ((unsigned)missing <= PUSH_SKIP)
+    if ((unsigned)missing <= PUSH_ADMIT)
         return ST_OK;
-    return error_set(e, ST_INVALID, "missing is %u; it must be REFUSE (0) or SKIP (1)",
+    return error_set(e, ST_INVALID, "missing is %u; it must be REFUSE (0), SKIP (1) or ADMIT (2)",
                      (unsigned)missing);
+}
+
+/* Whether unknown ids need not be refused. */
+static bool admits(const struct summing *s, enum push_missing missing)
+{
+    return missing != PUSH_ADMIT || s->t->grows;
+}
+
+static enum status refuse(const struct summing *s, const struct source *from,
+                          enum push_missing missing, size_t i, struct error *e)
+{
+    enum status st = bags_refuse_id(&from->bags, s->t, i, e);
+
+    if (missing != PUSH_ADMIT)
+        return st;
+    return error_set(e, ST_PRECONDITION,
+                     "%s, and the table does not grow: it has no tensor \"touched\"", e->text);
 }
 
 static enum status resolve(struct summing *s, struct source *from, enum push_missing missing,
@@ -81,9 +98,9 @@ static enum status resolve(struct summing *s, struct source *from, enum push_mis
     if (!from->row)
         return no_room(e);
     unknown = table_resolve(s->t, from->bags.ids, n, from->row);
-    for (size_t i = 0; unknown && missing == PUSH_REFUSE; i++)
+    for (size_t i = 0; unknown && (missing == PUSH_REFUSE || !admits(s, missing)); i++)
         if (from->row[i] == ROW_UNKNOWN)
-            return bags_refuse_id(&from->bags, s->t, i, e);
+            return refuse(s, from, missing, i, e);
     s->u->skipped += unknown;
     s->u->ids += n;
     /* Places are numbers of 32 bits, like the positions of ids. */
@@ -110,6 +127,28 @@ static uint32_t place_of(struct summing *s, uint64_t row)
     return s->bucket[b] - 1;
 }
 
+/* The row that stands for an unknown id: the next one if it was not seen before. */
+static uint64_t fresh_row(struct summing *s, const struct source *from, size_t i)
+{
+    struct update *u = s->u;
+    size_t b;
+    int64_t key;
+
+    memcpy(&key, (const unsigned char *)from->bags.ids + i * sizeof key, sizeof key);
+    for (b = hash_number(&s->secret, (uint64_t)key) & s->last_fresh; s->fresh_bucket[b];
+         b = (b + 1) & s->last_fresh) {
+        struct update_fresh *f = &u->fresh[s->fresh_bucket[b] - 1];
+
+        if (f->key != key)
+            continue;
+        f->times++;
+        return s->t->rows + (s->fresh_bucket[b] - 1);
+    }
+    u->fresh[u->fresh_count++] = (struct update_fresh){key, 1, ROW_UNKNOWN};
+    s->fresh_bucket[b] = (uint32_t)u->fresh_count;
+    return s->t->rows + (u->fresh_count - 1);
+}
+
 static void count_bags(struct summing *s, const struct source *from)
 {
     struct bag_run run = {0};
@@ -128,6 +167,8 @@ static enum status place(struct summing *s, struct source *from, struct error *e
         count_bags(s, from);
     }
     for (size_t i = 0; i < from->bags.id_count; i++) {
+        if (from->row[i] == ROW_UNKNOWN && s->fresh_bucket)
+            from->row[i] = fresh_row(s, from, i);
         if (from->row[i] == ROW_UNKNOWN)
             continue;
         if (from->group && s->t->part[table_part(s->t, from->row[i])].pool_first)
@@ -138,12 +179,31 @@ static enum status place(struct summing *s, struct source *from, struct error *e
     return ST_OK;
 }
 
-static enum status place_all(struct summing *s, struct error *e)
+/* Room for the unknown ids of a table that grows. */
+static enum status expect_fresh(struct summing *s, struct error *e)
+{
+    size_t most = (size_t)s->u->skipped, buckets = 2;
+
+    while (buckets < most * 2)
+        buckets *= 2;
+    s->u->fresh = arena_alloc(s->arena, most, sizeof *s->u->fresh);
+    s->u->admitted_key = arena_alloc(s->arena, most, sizeof *s->u->admitted_key);
+    s->u->admitted_row = arena_alloc(s->arena, most, sizeof *s->u->admitted_row);
+    s->fresh_bucket = arena_zero(s->arena, buckets, sizeof *s->fresh_bucket);
+    s->last_fresh = buckets - 1;
+    return s->u->fresh && s->u->admitted_key && s->u->admitted_row && s->fresh_bucket ? ST_OK
+                                                                                      : no_room(e);
+}
+
+static enum status place_all(struct summing *s, enum push_missing missing, struct error *e)
 {
     size_t most = (size_t)s->u->ids, buckets = 2;
     enum status st = ST_OK;
 
-    if (most > s->t->rows)
+    s->secret = hash_secret();
+    if (missing == PUSH_ADMIT && s->u->skipped)
+        st = expect_fresh(s, e);
+    else if (most > s->t->rows)
         most = (size_t)s->t->rows;
     while (buckets < most * 2)
         buckets *= 2;
@@ -151,10 +211,9 @@ static enum status place_all(struct summing *s, struct error *e)
     s->bucket = arena_zero(s->arena, buckets, sizeof *s->bucket);
     s->row_start = arena_zero(s->arena, s->t->part_count + 1, sizeof *s->row_start);
     s->bag_start = arena_zero(s->arena, s->t->part_count + 1, sizeof *s->bag_start);
-    if (!s->row || !s->bucket || !s->row_start || !s->bag_start)
+    if (st != ST_OK || !s->row || !s->bucket || !s->row_start || !s->bag_start)
         return no_room(e);
     s->last_bucket = buckets - 1;
-    s->secret = hash_secret();
     for (size_t i = 0; st == ST_OK && i < s->sources; i++)
         st = place(s, &s->source[i], e);
     return st;
@@ -230,7 +289,7 @@ static enum status prepare(struct summing *s, enum push_missing missing,
     }
     *at = 0;
     if (st == ST_OK)
-        st = place_all(s, e);
+        st = place_all(s, missing, e);
     if (st == ST_OK)
         st = lay_out(s, e);
     if (st == ST_OK && !sum_all(s))
@@ -268,4 +327,34 @@ enum status update_prepare(struct update *out, const struct table *t,
     if (st == ST_OK)
         *out = u;
     return st;
+}
+
+void update_settle(struct update *u)
+{
+    struct update_part *part = u->part; /* a table that grows has one */
+    size_t dim = u->table->dim, kept = 0;
+
+    if (!u->fresh_count)
+        return;
+    for (size_t i = 0; i < u->fresh_count; i++)
+        if (u->fresh[i].row != ROW_UNKNOWN)
+            u->skipped -= u->fresh[i].times;
+    for (size_t i = 0; i < part->rows; i++) {
+        uint64_t *row = (uint64_t *)(uintptr_t)part->row;
+        float *gradient = (float *)(uintptr_t)part->gradient;
+        uint64_t to = row[i];
+
+        if (to >= u->table->rows)
+            to = u->fresh[to - u->table->rows].row;
+        if (to == ROW_UNKNOWN)
+            continue;
+        row[kept] = to;
+        if (kept < i)
+            memcpy(gradient + kept * dim, gradient + i * dim, dim * sizeof *gradient);
+        kept++;
+    }
+    u->rows -= part->rows - kept;
+    part->rows = kept;
+    u->parts = kept > 0;
+    u->fresh_count = 0;
 }

@@ -11,7 +11,9 @@
 #include "base/arena.h"
 #include "table/lookup.h"
 
-enum push_missing { PUSH_REFUSE = 0, PUSH_SKIP = 1, PUSH_ADMIT = 2 /* reserved */ };
+/* What becomes of unknown ids. Under PUSH_ADMIT they may get rows of a table that grows; there is
+   nothing for them to get in another one. */
+enum push_missing { PUSH_REFUSE = 0, PUSH_SKIP = 1, PUSH_ADMIT = 2 };
 
 /* What was pushed. Arrays are little-endian bytes of any alignment and stay where they are until
    the update is over. */
@@ -30,6 +32,13 @@ struct update_query {
 
 struct update_part; /* the rows of one set of parameters */
 
+/* An id that was unknown when the update was prepared under PUSH_ADMIT. */
+struct update_fresh {
+    int64_t key;
+    uint64_t times; /* that it was pushed */
+    uint64_t row;   /* that it has by now, or ROW_UNKNOWN: to be set before update_settle() */
+};
+
 /* Made from one or more queries that name the same table: they are summed as if they were one. */
 struct update {
     const struct table *table;
@@ -38,6 +47,15 @@ struct update {
     size_t rows;      /* different rows, over all parts; those of bags are counted a bag each */
     uint64_t ids;     /* as pushed, repeats included: alpt's B */
     uint64_t skipped; /* unknown ids left out */
+    int64_t seconds;  /* since 1970, when the push was logged: of rows of a table that grows */
+    /* Each once, in the order of the push. Until update_settle() they have the rows N, N + 1, …,
+       and count as skipped. */
+    struct update_fresh *fresh;
+    size_t fresh_count;
+    /* Those that get a row by this very push; room for all of `fresh`. The writer's. */
+    int64_t *admitted_key;
+    uint64_t *admitted_row;
+    size_t admitted;
 };
 
 /* The rows of one part, numbered within the part, in the order of first touch; with pool_first,
@@ -62,19 +80,24 @@ struct update_limits {
     float max_norm; /* of a row's summed gradient (of a bag's, with pool_first), L2; 0: none */
 };
 
-/* What an update takes from its arena: about 112 bytes for each id, 40 for each part of the table,
-   and D float32 for each different row and for each bag of a table with pool_first. A few pooled
-   gradients may so become many rows: the arena's cap is what bounds them. */
+/* What an update takes from its arena: about 112 bytes for each id, 72 more for each fresh one, 40
+   for each part of the table, and D float32 for each different row and for each bag of a table with
+   pool_first. A few pooled gradients may so become many rows: the arena's cap is what bounds them.
+ */
 
 /* Check the queries and sum them; memory from `arena`, which may be given up after a refusal.
    Refusals name the item and the rule: ST_INVALID (count of gradients, offsets, weights, enums, NaN
    or infinity, a norm above max_norm, a sum that is not finite), ST_RANGE (an unknown id under
-   PUSH_REFUSE), ST_EXHAUSTED (memory). `*at` is the place of the query that was refused. Whether
-   the table can be trained is not asked here. */
+   PUSH_REFUSE), ST_PRECONDITION (one under PUSH_ADMIT, and the table does not grow), ST_EXHAUSTED
+   (memory). `*at` is the place of the query that was refused. Whether the table can be trained is
+   not asked here. */
 MUST_CHECK enum status update_prepare(struct update *u, const struct table *t,
                                       const struct update_query *query, size_t count,
                                       enum push_missing missing, const struct update_limits *limits,
                                       struct arena *arena, size_t *at, struct error *e);
+
+/* Fresh ids take the rows that they have by now; those without one are left out. */
+void update_settle(struct update *u);
 
 /* L2 norm, summed in double in an order of its own; NaN or infinity if an element is. */
 double gradient_norm(const float *gradient, size_t n);

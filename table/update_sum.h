@@ -32,6 +32,10 @@ struct summing {
     size_t last_bucket;
     struct hash_secret secret;
 
+    /* Fresh ids: u->fresh. */
+    uint32_t *fresh_bucket; /* place + 1 */
+    size_t last_fresh;
+
     /* Slots: places sorted by part. */
     uint32_t *slot;        /* [rows] of a place */
     const uint64_t *local; /* [rows] number of the slot's row within its part */

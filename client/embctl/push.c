@@ -27,7 +27,8 @@ static const struct option_decl options[] = {
     {"offsets", 0, "FILE", "where each bag begins, and the end; without it all ids are one bag"},
     {"weights", 'w', "FILE", "one factor an id, for --pooling sum"},
     {"format", 'f', "FORMAT", "f32, f16 or bf16 on the wire (f32)"},
-    {"skip-missing", 0, NULL, "leave unknown ids out instead of refusing the push"},
+    {"missing", 'm', "refuse|skip|admit",
+     "unknown ids refuse the push, are left out, or get spare rows (refuse)"},
     {"batch", 'b', "ROWS", "push so many rows at a time, each a step of its own (all in one)"},
 };
 
@@ -36,9 +37,10 @@ static int read_options(struct push_run *run, struct gradients_input *in, float 
 {
     static const char *const poolings[] = {"none", "sum", "mean", NULL};
     static const char *const formats[] = {"f32", "f16", "bf16", NULL};
+    static const char *const policies[] = {"refuse", "skip", "admit", NULL};
     const char *pooling = option_value(a, "pooling"), *format = option_value(a, "format"),
                *sequence = option_value(a, "sequence"), *batch = option_value(a, "batch"),
-               *value = option_value(a, "rate");
+               *value = option_value(a, "rate"), *missing = option_value(a, "missing");
     uint64_t rows = SIZE_MAX;
     double number;
 
@@ -46,8 +48,9 @@ static int read_options(struct push_run *run, struct gradients_input *in, float 
     in->pooling = option_choice(pooling, poolings);
     in->format = option_choice(format, formats);
     run->trainer = option_value(a, "trainer");
-    run->options.unknown =
-        option_value(a, "skip-missing") ? EMBD_UNKNOWN_SKIP : EMBD_UNKNOWN_REFUSE;
+    run->options.unknown = option_choice(missing, policies);
+    if (run->options.unknown < 0)
+        return usage_error(a, "--missing: %s is not refuse, skip or admit", QUOTE(missing));
     if (in->pooling < 0)
         return usage_error(a, "--pooling: %s is not sum or mean", QUOTE(pooling));
     if (in->format < 0)
@@ -106,6 +109,7 @@ static int print_json(const struct push_run *run)
     }
     doc_u64(&j, "duplicates", run->duplicates);
     doc_u64(&j, "skipped", run->skipped);
+    doc_u64(&j, "admitted", run->admitted);
     doc_u64(&j, "version", run->version);
     doc_u64(&j, "lsn", run->lsn);
     doc_close(&j);
@@ -145,6 +149,8 @@ static int print_people(const struct push_run *run)
         if (run->duplicates)
             printf(", %s of which had been applied before", format_count(text, run->duplicates));
     }
+    if (run->admitted)
+        printf(", %s new id%s", format_count(text, run->admitted), run->admitted == 1 ? "" : "s");
     if (run->skipped)
         printf(", %s unknown id%s skipped", format_count(text, run->skipped),
                run->skipped == 1 ? "" : "s");

@@ -54,7 +54,7 @@ struct push_run {
     /* What came of it. */
     size_t pushes, done; /* to make, answered */
     size_t duplicates;
-    uint64_t skipped, version, lsn;
+    uint64_t skipped, admitted, version, lsn;
 };
 /* Push it all. The sentence of a failure tells which push it was, and what to do about it. */
 MUST_CHECK enum status push_all(struct push_run *run, embd_client *client, struct error *e);

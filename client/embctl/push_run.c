@@ -38,6 +38,7 @@ static void note(struct push_run *run, const struct batch *b)
     run->done++;
     run->duplicates += b->result.duplicate != 0;
     run->skipped += b->result.skipped;
+    run->admitted += b->result.admitted;
     run->version = b->push.version;
     run->lsn = b->result.lsn;
 }

@@ -191,6 +191,7 @@ static int print_people(const struct arguments *a, const Embd__V1__StatsResponse
     if (option_value(a, "histogram"))
         print_histograms(s, times);
     print_training(s, times);
+    print_growth(s, times);
     print_refusals(s, times);
     print_log(s);
     print_memory(s);

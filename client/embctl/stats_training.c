@@ -92,6 +92,43 @@ void print_training(const Embd__V1__StatsResponse *s, bool times)
     sheet_done(&sheet);
 }
 
+static bool has_grown(const Embd__V1__TrainingRow *row)
+{
+    return row->used_rows || row->admitted || row->evicted || row->crowded;
+}
+
+void print_growth(const Embd__V1__StatsResponse *s, bool times)
+{
+    struct column columns[] = {{"", false},        {"growth", false}, {"rows in use", true},
+                               {"admitted", true}, {"evicted", true}, {"no room", true}};
+    struct sheet sheet;
+    char text[32];
+    size_t rows = 0;
+
+    for (size_t i = 0; i < s->n_training; i++)
+        rows += has_grown(s->training[i]);
+    if (!rows)
+        return;
+    putchar('\n');
+    columns[0].title = times ? "from" : "";
+    sheet_init(&sheet, columns, sizeof columns / sizeof *columns);
+    for (size_t i = 0; i < s->n_training; i++) {
+        const Embd__V1__TrainingRow *row = s->training[i];
+
+        if (!has_grown(row))
+            continue;
+        sheet_text(&sheet, times ? time_format(text, sizeof text, row->start) : "");
+        sheet_style(&sheet, STYLE_BOLD);
+        sheet_text(&sheet, row->table);
+        sheet_count(&sheet, row->used_rows);
+        sheet_count(&sheet, row->admitted);
+        sheet_count(&sheet, row->evicted);
+        put_rare(&sheet, row->crowded);
+    }
+    sheet_print(&sheet, 0, "");
+    sheet_done(&sheet);
+}
+
 static const char *trainer_name(const Embd__V1__RefusalRow *row)
 {
     return !row->trainer[0]                             ? "(none)"
@@ -167,6 +204,10 @@ static void put_training(struct document *j, const Embd__V1__TrainingRow *row)
     doc_u64(j, "snapshot_version", row->snapshot_version);
     doc_i64(j, "snapshot_time", row->snapshot_time);
     doc_u64(j, "memory_bytes", row->memory_bytes);
+    doc_u64(j, "admitted", row->admitted);
+    doc_u64(j, "evicted", row->evicted);
+    doc_u64(j, "crowded", row->crowded);
+    doc_u64(j, "used_rows", row->used_rows);
     doc_close(j);
 }
 

@@ -10,6 +10,8 @@
 /* For people, each after an empty line, and nothing where there is nothing to say; `times`: with
    the time that a row begins at. */
 void print_training(const Embd__V1__StatsResponse *s, bool times);
+/* Rows of tables that grow. */
+void print_growth(const Embd__V1__StatsResponse *s, bool times);
 void print_refusals(const Embd__V1__StatsResponse *s, bool times);
 void print_log(const Embd__V1__StatsResponse *s);
 

@@ -6,6 +6,7 @@ import os
 import pathlib
 import sys
 import tempfile
+import time
 
 import numpy as np
 
@@ -89,6 +90,25 @@ def test_fields_and_lists(folder):
     assert len(document("inspect", folder / "many")["tensors"]) == 40
 
 
+def test_spare_rows(folder):
+    (folder / "some.txt").write_text("7 -3")
+    made = document("create", "-o", folder / "g", "-m", "int8", "-n", 10, "-d", 4, "--keys", folder / "some.txt",
+                    "--deviation", 0.5)
+    assert made["grows"] and made["used_rows"] == 2 and made["ids"] == "keys"
+    meta, tensors = read_table(folder / "g")
+    assert meta["embd.deviation"] == "0.5" and list(tensors["keys"]) == [7, -3] + [0] * 8
+    assert list(tensors["touched"][2:]) == [-1] * 8 and abs(tensors["touched"][0] - time.time()) < 100
+    assert "keys; 2 rows in use, 8 spare" in good("inspect", folder / "g").decode()
+    good("export", folder / "g", "-o", folder / "g.npy", "--keys", folder / "g.keys.npy")  # rows that have a key
+    assert np.load(folder / "g.npy").shape == (2, 4) and list(np.load(folder / "g.keys.npy")) == [7, -3]
+    made = document("create", "-o", folder / "e", "-m", "hash", "-n", 10, "-d", 4, "--grow")
+    assert made["grows"] and made["used_rows"] == 0
+    good("export", folder / "e", "-o", folder / "e.npy")
+    assert np.load(folder / "e.npy").shape == (0, 4)
+    made = document("create", "-o", folder / "k", "-m", "full", "-n", 2, "-d", 4, "--keys", folder / "some.txt")
+    assert not made["grows"]  # as many keys as rows
+
+
 def test_refusals(folder):
     before = sorted(os.listdir(folder))
     size = ("-o", folder / "refused", "-n", 1000, "-d", 16)
@@ -104,7 +124,10 @@ def test_refusals(folder):
         (2, (*size, "-m", "full", "--option", "learning_rate=1"), "goes with TABLE"),
         (1, (*size, "-m", "frob"), 'no method "frob"'), (1, (*size, "-m", "full", "--set", "op=add"), "no setting"),
         (1, (*size, "-m", "full", "-r", 0.5), "needs at least"), (1, (*size, "-m", "int8", "--optimizer", "adam"), "F32"),
-        (1, (*size, "-m", "full", "--keys", folder / "few.txt"), "3 keys for 1000 rows"),
+        (1, ("-o", folder / "refused", "-n", 2, "-d", 4, "-m", "full", "--keys", folder / "few.txt"), "3 keys for 2 rows"),
+        (2, (*size, "-m", "full", "--grow", "--hashed-ids"), "--grow and --hashed-ids exclude"),
+        (1, (*size, "-m", "dpq", "--grow"), "a table of the method dpq cannot grow"),
+        (1, ("-o", folder / "refused", "-d", 4, "-m", "hash", "-f", "5,5", "--grow"), "a table with fields cannot grow"),
         (1, (*size, "-m", "full", "--frequency", folder / "few.txt"), "3 counts for 1000 rows"),
         (1, (*size, "-m", "full", "--keys", "-", "--frequency", "-"), "standard input"),
         (1, ("-o", folder / "f", "-m", "full", "-n", 5, "-d", 4), "exists (--force"),
@@ -124,6 +147,7 @@ def main():
         test_every_method(folder)
         test_numbers(folder)
         test_fields_and_lists(folder)
+        test_spare_rows(folder)
         test_refusals(folder)
 
 

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import time
 
 import numpy as np
 
@@ -95,11 +96,38 @@ def test_refusals(e, s, want):
     assert np.array_equal(rows(e), want)
     e.fails(1, "is not in the table", "push", "t", "--ids", "-", "--gradients", s.file("one", s.gradients[:1]), input=b"500")
     assert "1 unknown id skipped" in e.text("push", "t", "--ids", "-", "--gradients", s.file("one", s.gradients[:1]),
-                                            "--skip-missing", input=b"500")
+                                            "--missing", "skip", input=b"500")
+    e.fails(1, "and the table does not grow", "push", "t", "--ids", "-", "--gradients", s.file("one", s.gradients[:1]),
+            "--missing", "admit", input=b"500")
+    e.fails(2, "--missing: \"always\" is not refuse, skip or admit", *s.push, "--missing", "always")
     e.fails(1, "name of a trainer", *s.push, "--trainer", "two words")
     e.fails(1, "learning_rate", *s.push, "--rate", "-1")
     assert np.array_equal(rows(e), want)
     return want
+
+
+def test_new_ids(e, s):
+    """A table that grows, all of it by embctl."""
+    e.text("create", "grown", "-m", "full", "-n", "3", "-d", str(s.gradients.shape[1]), "--grow", "--option",
+           "admit_after=2")
+    push = ("push", "grown", "--ids", "-", "--gradients", s.file("few", s.gradients[:4]), "--missing", "admit")
+    assert "4 unknown ids skipped" in e.text(*push, input=b"1 2 3 4")
+    text = e.text(*push, input=b"2 1 3 4")
+    assert "3 new ids, 1 unknown id skipped, version 2" in text, text
+    told = e.document(*push, input=b"2 1 3 4")
+    assert told["admitted"] == 0 and told["skipped"] == 1
+    assert "keys; 3 rows in use, 0 spare" in e.text("describe", "grown")
+    listed = e.document("describe", "grown")
+    assert listed["grows"] and listed["used_rows"] == 3
+    wait_for = lambda: e.document("stats")["training"]  # noqa: E731
+    for _ in range(200):
+        row = {row["table"]: row for row in wait_for()}.get("grown", {})
+        if row.get("admitted"):
+            break
+        time.sleep(0.05)
+    assert row["admitted"] == 3 and row["used_rows"] == 3 and row["crowded"] == 2 and row["evicted"] == 0, row
+    assert "rows in use" in e.text("stats")
+    e.text("unload", "grown", "--forget")
 
 
 def test_trainers(e):
@@ -181,6 +209,7 @@ def main():
             want = test_rows_change(e, s)
             want = test_bags(e, s, want)
             want = test_refusals(e, s, want)
+            test_new_ids(e, s)
             test_trainers(e)
             test_snapshots(e, s, want)
             test_load_trainable(e, s)

@@ -50,14 +50,14 @@ def test_what_is_sent(e, a):
     assert not request.trainer and not request.sequence and not request.HasField("learning_rate")
     (one,) = request.pushes
     assert list(one.ids) == a.ids.tolist() and np.array(one.gradients, f32).tobytes() == a.gradients.tobytes()
-    e.text(*a.push, "--rate", "0.25", "--trainer", "who:1", "--skip-missing")
+    e.text(*a.push, "--rate", "0.25", "--trainer", "who:1", "--missing", "skip")
     (request,) = e.asked("PushStream")
     assert (request.trainer, request.sequence, request.learning_rate) == ("who:1", 1, 0.25)
     assert request.missing == pb.PUSH_MISSING_SKIP
     e.text(*a.push, "--rate", "0")
     assert e.asked("PushStream")[0].HasField("learning_rate")
     text = e.text("push", "words", "--ids", "-", "--gradients", a.file("two", a.gradients[:2].astype("f8")),
-                  "--skip-missing", input=b"7 1000")
+                  "--missing", "skip", input=b"7 1000")
     assert "2 rows pushed, 1 unknown id skipped" in text
     found = e.document(*a.push, "--trainer", "who:1")
     assert list(found) == ["table", "rows", "ids", "pushes", "trainer", "sequence_first", "sequence_last", "duplicates",

@@ -88,7 +88,7 @@ CASES = [
     ("too many ids", push(part(i=ids(1) * (MANY + 1), g=ONES * (MANY + 1))), EXHAUSTED,
      "the push has 1001 ids, max_ids is 1000"),
     ("too many ids over parts", push(*[part(i=ids(1) * 501, g=ONES * 501)] * 2), EXHAUSTED, "1002 ids"),
-    ("ADMIT", push(part(), missing=2), INVALID, "missing is 2"),
+    ("ADMIT of an unknown id", push(part(i=ids(10)), missing=2), PRECONDITION, "and the table does not grow"),
     ("missing 7", push(part(), missing=7), INVALID, "missing is 7"),
     # Bags
     ("offsets without pooling", push(part(offsets=u32(0, 1))), INVALID, "offsets without pooling"),

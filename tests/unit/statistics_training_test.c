@@ -95,7 +95,7 @@ static void test_answers_know_their_limits(void **state)
     sql_run(unit_path(&scene->folder, "stats.db"),
             "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 100001) "
             "INSERT INTO training SELECT 60, i * 60, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, "
-            "0, 0 FROM n");
+            "0, 0, 0, 0, 0, 0 FROM n");
     q = (struct statistics_query){NULL, NULL, 0, NOON, SPAN_TOTAL, 100};
     assert_fails(statistics_query_training(scene->s, &q, write_training, &t, &e), ST_EXHAUSTED, e,
                  "more than 100000 minutes and hours of training: ask about less time or one");
@@ -194,7 +194,7 @@ static void test_file_of_version_1_goes_on(void **state)
                   "INSERT INTO usage VALUES (1, 60, 1700049600, 1, 1, 3, 30, 1, 12, 5);"
                   "INSERT INTO memory VALUES (60, 1700049600, 1, 10, 20, 0)");
     open_with(scene, for_ever.keep_minutes_s, for_ever.keep_hours_s);
-    assert_string_equal(sql_text(path, "PRAGMA user_version"), "3");
+    assert_string_equal(sql_text(path, "PRAGMA user_version"), "4");
     assert_string_equal(ask(scene, SPAN_TOTAL, NULL, NULL, 0, 60), "0+60 ads Lookup 3/30/1 12us;");
     assert_string_equal(ask_training(scene, SPAN_TOTAL, NULL, 0, 60), "");
     train(scene, NOON, "ads", 2, 2);

@@ -16,6 +16,9 @@ static inline struct training_sums sums_of(uint64_t n)
                                   .saturated = n * 4,
                                   .clipped = n * 5,
                                   .changed_bytes = n * 1000,
+                                  .admitted = n * 6,
+                                  .evicted = n * 11,
+                                  .crowded = n * 12,
                                   .snapshots = 1,
                                   .snapshot_bytes = n * 1500,
                                   .save_us = n * 100,
@@ -25,7 +28,7 @@ static inline struct training_sums sums_of(uint64_t n)
 static inline void train(struct scene *scene, int64_t time_s, const char *table, uint64_t n,
                          uint64_t version)
 {
-    struct training_state state = {version, version / 2, NOON - 100, 4096};
+    struct training_state state = {version, version / 2, NOON - 100, 4096, version + 9};
     struct training_sums sums = sums_of(n);
     struct error e;
 
@@ -98,6 +101,10 @@ static inline enum status write_training(void *context, const struct training_ro
     assert_int_equal(row->state->snapshot_version, row->state->version / 2);
     assert_int_equal(row->state->snapshot_s, NOON - 100);
     assert_int_equal(row->state->memory_bytes, 4096);
+    assert_int_equal(s->admitted, s->pushes * 6);
+    assert_int_equal(s->evicted, s->pushes * 11);
+    assert_int_equal(s->crowded, s->pushes * 12);
+    assert_int_equal(row->state->used_rows, row->state->version + 9);
     snprintf(t->text + n, sizeof t->text - n,
              "%" PRId64 "+%u %s %" PRIu64 "/%" PRIu64 " v%" PRIu64 " %" PRIu64 "us;",
              row->start_s - NOON, row->seconds, row->table, s->pushes, s->snapshots,

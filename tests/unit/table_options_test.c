@@ -59,6 +59,9 @@ static void test_all_keys_in_any_order(void **state)
         {"clip_norm", "3"},
         {"scale_lr", "2e-5"},
         {"weight_decay", "0.125"},
+        {"admit_after", "3"},
+        {"evict_after", "86400"},
+        {"admit_room", "1000"},
     };
     struct optimizer_option option[TABLE_OPTIMIZER_OPTIONS];
     struct table_settings s, t;
@@ -74,8 +77,10 @@ static void test_all_keys_in_any_order(void **state)
     assert_true(table_settings_same(&s, &t));
     check_json(
         &s, NULL,
-        "{\"beta1\":\"0.5\",\"beta2\":\"0.99\",\"clip_norm\":\"3\",\"durability\":\"interval\","
-        "\"epsilon\":\"1e-3\",\"initial_accumulator\":\"0.25\",\"learning_rate\":\"0.05\","
+        "{\"admit_after\":\"3\",\"admit_room\":\"1000\",\"beta1\":\"0.5\",\"beta2\":\"0.99\","
+        "\"clip_norm\":\"3\",\"durability\":\"interval\","
+        "\"epsilon\":\"1e-3\",\"evict_after\":\"86400\",\"initial_accumulator\":\"0.25\","
+        "\"learning_rate\":\"0.05\","
         "\"memory\":\"lock\",\"optimizer\":\"adam\",\"reset_optimizer\":\"yes\","
         "\"scale_lr\":\"2e-5\",\"tensors\":\"{\\\"q.weight\\\":{\\\"learning_rate\\\":0.5}}\","
         "\"weight_decay\":\"0.125\",\"weight_decay_mode\":\"decoupled\"}");
@@ -110,6 +115,28 @@ static void test_the_last_word_holds(void **state)
     check_json(
         &s, NULL,
         "{\"epsilon\":\"0.5\",\"learning_rate\":\"1\",\"memory\":\"map\",\"optimizer\":\"sgd\"}");
+}
+
+static void test_numbers_of_growth(void **state)
+{
+    struct table_settings s;
+    struct error e;
+
+    (void)state;
+    table_settings_init(&s);
+    assert_true(s.growth.admit_after == 1 && s.growth.evict_after == 0 &&
+                s.growth.admit_room == 1048576);
+    set(&s, "admit_after", "2");
+    set(&s, "admit_after", "1"); /* as when nothing is said, and so not written */
+    check_json(&s, NULL, "{\"memory\":\"map\"}");
+    assert_fails(table_settings_set(&s, "admit_after", "0", &e), ST_INVALID, e,
+                 "admit_after: \"0\" is no number from 1 to 1000000");
+    assert_fails(table_settings_set(&s, "evict_after", "1d", &e), ST_INVALID, e,
+                 "evict_after: \"1d\" is no number from 0 to 3153600000");
+    assert_fails(table_settings_set(&s, "admit_room", "268435457", &e), ST_INVALID, e,
+                 "admit_room: \"268435457\" is no number from 1 to 268435456");
+    assert_fails(table_settings_set(&s, "admit_afterr", "1", &e), ST_INVALID, e,
+                 "the nearest is admit_after");
 }
 
 static void test_refusals_change_nothing(void **state)
@@ -200,6 +227,7 @@ int main(void)
         cmocka_unit_test(test_memory),
         cmocka_unit_test(test_all_keys_in_any_order),
         cmocka_unit_test(test_the_last_word_holds),
+        cmocka_unit_test(test_numbers_of_growth),
         cmocka_unit_test(test_refusals_change_nothing),
         cmocka_unit_test(test_what_the_settings_came_to),
         cmocka_unit_test(test_json_of_others),

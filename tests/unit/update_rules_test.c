@@ -105,8 +105,10 @@ static void test_refuses_what_it_does_not_know(void **state)
     q[1].ids = some;
     refuse(t, q, 2, PUSH_REFUSE, 0, ST_RANGE, 1,
            "ids[1] = 7 is not in the table, whose ids are 0 to 6");
-    refuse(t, q, 1, PUSH_ADMIT, 0, ST_INVALID, 0, "missing is 2; it must be REFUSE (0) or SKIP");
-    refuse(t, q, 1, (enum push_missing)3, 0, ST_INVALID, 0, "missing is 3");
+    refuse(t, q, 1, (enum push_missing)3, 0, ST_INVALID, 0,
+           "missing is 3; it must be REFUSE (0), SKIP (1) or ADMIT (2)");
+    refuse(t, q, 2, PUSH_ADMIT, 0, ST_PRECONDITION, 1,
+           "ids[1] = 7 is not in the table, whose ids are 0 to 6, and the table does not grow");
     table_close(t);
 }
 

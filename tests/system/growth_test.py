@@ -1,0 +1,425 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tables that grow: unknown ids get rows after so many pushes, rows that nobody names are given up, and after any end
+of the daemon the same keys have the same rows, bit for bit. What cannot grow says so."""
+import json
+import pathlib
+import shutil
+import struct
+import time
+
+import numpy as np
+
+import tablefile
+from daemon import Daemon
+from training_kit import CALLS, Client, Code, expect, files, pb, run, wait_for
+
+CALLS["create"] = ("Tables/Create", pb.CreateRequest, pb.CreateResponse)
+CALLS["explain"] = ("Tables/Explain", pb.ExplainRequest, pb.ExplainResponse)
+DIM = 4
+REFUSE, SKIP, ADMIT = range(3)
+OWN = ("full", "fp16", "bf16", "int8", "int16", "alpt")
+SHARED = ("hash", "compo", "tt", "dhe", "robe")
+
+
+def options(**pairs):
+    return [pb.TableOption(key=k, value=str(v)) for k, v in pairs.items()]
+
+
+def create(c, name, rows, method="full", keys=(), optimizer="adagrad", settings=None, **more):
+    made = c.create(table=name, method=method, rows=rows, dim=DIM, seed=7, ids=pb.TABLE_IDS_KEYS, keys=keys, grows=True,
+                    settings=options(**(settings or {})),
+                    options=options(optimizer=optimizer, learning_rate=0.1, **more))
+    assert not isinstance(made, tuple), made
+    return made
+
+
+def push(c, name, ids, gradients=None, missing=ADMIT, **more):
+    if gradients is None:
+        gradients = np.ones((len(ids), DIM), "<f4")
+    return c.push(missing=missing, pushes=[
+        pb.TablePush(table=name, ids=ids, gradients=np.ravel(gradients).tolist())], **more)
+
+
+def rows_of(c, name, ids):
+    """{id: row as bytes} of the ids that are known."""
+    reply = c.lookup(lookups=[pb.TableLookup(table=name, ids=ids)])
+    assert not isinstance(reply, tuple), reply
+    found, gone = reply.results[0], set(reply.results[0].missing)
+    values = np.array(found.values, "<f4").reshape(len(ids), -1)
+    return {key: values[i].tobytes() for i, key in enumerate(ids) if i not in gone}
+
+
+def tensors(path):
+    data = pathlib.Path(path).read_bytes()
+    n, = struct.unpack_from("<Q", data)
+    header = json.loads(data[8:8 + n])
+    out = {}
+    for key, t in header.items():
+        if key != "__metadata__":
+            begin, end = t["data_offsets"]
+            out[key] = np.frombuffer(data[8 + n + begin:8 + n + end], tablefile.DTYPES[t["dtype"]]).reshape(t["shape"])
+    return out
+
+
+def known(c, name, among=range(-100, 2000)):
+    return rows_of(c, name, list(among))
+
+
+def metric(daemon, name, table):
+    for line in daemon.http("/metrics")[1].splitlines():
+        if line.startswith(f"embd_{name}{{") and f'table="{table}"' in line:
+            return float(line.split()[-1])
+    raise AssertionError(name)
+
+
+def test_a_stream_of_new_ids(folder):
+    """Counts, rows, what is skipped; and the row of a new id is the one that it began with, trained by this push."""
+    with Daemon() as daemon:
+        c = Client(daemon)
+        made = create(c, "t", 10, keys=[5, -7], optimizer="sgd")
+        assert made.table.grows and made.table.used_rows == 2 and made.table.rows == 10
+        expect(push(c, "t", [5, 100], missing=REFUSE), Code.OUT_OF_RANGE, "ids[1] = 100 is not in the table")
+        reply = push(c, "t", [5, 100], missing=SKIP)
+        assert reply.skipped == 1 and reply.admitted == 0
+        before = rows_of(c, "t", [5])
+        reply = push(c, "t", [100, 5, 101, 100])
+        assert reply.admitted == 2 and reply.skipped == 0 and list(reply.versions) == [2], reply
+        rows = rows_of(c, "t", [5, 100, 101, 102])
+        assert set(rows) == {5, 100, 101}
+        assert np.allclose(np.frombuffer(rows[5], "<f4"), np.frombuffer(before[5], "<f4") - 0.1)
+        x = c.explain(table="t", id=100)
+        assert x.known and x.row == 2 and c.explain(table="t", id=101).row == 3
+        reply = push(c, "t", range(200, 210))  # six more find room
+        assert reply.admitted == 6 and reply.skipped == 4
+        assert set(known(c, "t")) == {5, -7, 100, 101, *range(200, 206)}
+        assert c.info("t").used_rows == 10
+        reply = push(c, "t", [300, 5])
+        assert reply.admitted == 0 and reply.skipped == 1
+        assert metric(daemon, "table_rows_used", "t") == 10 and metric(daemon, "admitted_ids_total", "t") == 8
+        assert metric(daemon, "crowded_ids_total", "t") == 5
+        # the same id in several places of one push: bags, and two parts for one table
+        create(c, "u", 10, optimizer="sgd")
+        reply = c.push(missing=ADMIT, pushes=[
+            pb.TablePush(table="u", ids=[1, 2, 1], gradients=[1.0] * 8, pooling=pb.POOLING_SUM, offsets=[0, 2, 3]),
+            pb.TablePush(table="u", ids=[2, 3], gradients=[1.0] * 8)])
+        assert reply.admitted == 3 and list(reply.versions) == [1, 1]
+        rows = {k: np.frombuffer(v, "<f4") for k, v in rows_of(c, "u", [1, 2, 3]).items()}
+        create(c, "v", 10, keys=[1, 2, 3], optimizer="sgd")
+        fresh = {k: np.frombuffer(v, "<f4") for k, v in rows_of(c, "v", [1, 2, 3]).items()}
+        for key, times in ((1, 2), (2, 2), (3, 1)):
+            assert np.allclose(rows[key], fresh[key] - 0.1 * times, atol=1e-6), key
+
+
+def test_admit_after(folder):
+    """An id gets a row with the push that names it for the n-th time, however often one push repeats it."""
+    with Daemon() as daemon:
+        c = Client(daemon)
+        create(c, "t", 100, admit_after=3)
+        for turn in range(1, 4):
+            reply = push(c, "t", [7, 7, 8] if turn < 3 else [7])
+            assert reply.admitted == (turn == 3), (turn, reply)
+        assert set(known(c, "t")) == {7}
+        assert push(c, "t", [8, 9]).admitted == 1
+        # with room for few, those that come often are the ones that stay
+        create(c, "u", 100, admit_after=4, admit_room=8)
+        for turn in range(3):
+            assert push(c, "u", [1]).admitted == 0
+        for key in range(1000, 1007):
+            assert push(c, "u", [key]).admitted == 0
+        assert push(c, "u", [1]).admitted == 1  # eight ids had room
+        for key in range(2000, 2100):
+            assert push(c, "u", [key]).admitted == 0
+        expect(c.create(table="w", method="full", rows=4, dim=4, options=options(admit_after=0)), Code.INVALID_ARGUMENT,
+               "admit_after: \"0\" is no number from 1 to 1000000")
+        expect(c.create(table="w", method="full", rows=4, dim=4, options=options(admit_room="x")),
+               Code.INVALID_ARGUMENT, "admit_room: \"x\" is no number")
+
+
+def test_what_cannot_grow(folder):
+    with Daemon() as daemon:
+        c = Client(daemon)
+        for name, more in (("rows", {}), ("keys", {"ids": pb.TABLE_IDS_KEYS, "keys": range(4)}),
+                           ("hash", {"ids": pb.TABLE_IDS_HASH})):
+            assert not isinstance(c.create(table=name, method="full", rows=4, dim=DIM, **more), tuple)
+        assert push(c, "rows", [3]).admitted == 0 and push(c, "keys", [3]).admitted == 0
+        assert push(c, "hash", [12345]).admitted == 0
+        expect(push(c, "rows", [3, 4]), Code.FAILED_PRECONDITION,
+               "ids[1] = 4 is not in the table, whose ids are 0 to 3, and the table does not grow")
+        expect(push(c, "keys", [9]), Code.FAILED_PRECONDITION, "ids[0] = 9 is not in the table, and the table does not")
+        expect(push(c, "rows", [3], missing=3), Code.INVALID_ARGUMENT, "missing is 3; it must be REFUSE (0), SKIP (1) or")
+        create(c, "t", 4)
+        # all or nothing: another table of the push refuses
+        expect(c.push(missing=ADMIT, pushes=[pb.TablePush(table="t", ids=[1], gradients=[1.0] * DIM),
+                                             pb.TablePush(table="rows", ids=[9], gradients=[1.0] * DIM)]),
+               Code.FAILED_PRECONDITION, "pushes[1] (table \"rows\")")
+        expect(push(c, "t", [1], [[1, 2, 3, float("nan")]]), Code.INVALID_ARGUMENT, "is not finite")
+        assert known(c, "t") == {} and c.info("t").version == 0
+        for method in ("dedup", "mgqe", "dpq", "adapt", "optembed", "deeplight", "autosrh", "pep", "mde", "autodim"):
+            made = c.create(table="x", method=method, rows=40, dim=DIM, ids=pb.TABLE_IDS_KEYS, grows=True)
+            expect(made, Code.INVALID_ARGUMENT, "cannot grow")
+        expect(c.create(table="x", method="full", rows=4, dim=4, grows=True), Code.INVALID_ARGUMENT, "ids are keys")
+        expect(c.create(table="x", method="full", rows=4, dim=4, ids=pb.TABLE_IDS_KEYS, keys=range(5)),
+               Code.INVALID_ARGUMENT, "there are 5 keys for 4 rows")
+        expect(c.create(table="x", method="full", rows=4, dim=4, ids=pb.TABLE_IDS_KEYS, grows=True, fields=[2, 2]),
+               Code.INVALID_ARGUMENT, "a table with fields cannot grow")
+        some = c.create(table="y", method="full", rows=4, dim=4, ids=pb.TABLE_IDS_KEYS, keys=range(3))
+        assert some.table.grows and some.table.used_rows == 3
+
+
+def stream(c, name, steps, seed, first=1, span=60, trainer="t"):
+    """Pushes of new and old ids; a trainer's, so that what was answered is known."""
+    for step in range(first, first + steps):
+        r = np.random.default_rng([seed, step])
+        ids = [int(i) for i in r.integers(0, span, 12) + step * 3]
+        reply = push(c, name, ids, r.normal(size=(12, DIM)).astype("<f4"), trainer=trainer, sequence=step)
+        assert not isinstance(reply, tuple), reply
+
+
+def test_every_method_and_optimizer(folder):
+    """After a kill the log brings in the same ids, and every bit is the same; so it is after a save."""
+    with Daemon() as daemon:
+        c = Client(daemon)
+        names = []
+        for method in OWN + SHARED:
+            for optimizer in ("sgd", "adagrad", "rowwise_adagrad", "adam"):
+                if method in OWN[1:] and optimizer in ("adagrad", "adam"):
+                    continue  # for tensors of F32
+                names.append(f"{method}.{optimizer}")
+                create(c, names[-1], 64, method=method, optimizer=optimizer, admit_after=2)
+                stream(c, names[-1], 12, len(names), trainer=names[-1])
+        before = {name: known(c, name) for name in names}
+        assert all(8 < len(b) <= 64 for b in before.values()), {n: len(b) for n, b in before.items()}
+        # another daemon replays a copy of the log, this one has lived through it
+        shutil.copytree(daemon.folder / "data", folder / "data")
+        with Daemon(folder=folder) as replay:
+            other = Client(replay)
+            for name in names:
+                assert known(other, name) == before[name], name
+                was, now = tensors_of_now(c, daemon, name), tensors_of_now(other, replay, name)
+                assert was.keys() == now.keys() and {"keys", "touched"} < was.keys()
+                for key in was:
+                    assert was[key].tobytes() == now[key].tobytes(), (name, key)
+                assert sum(now["touched"] >= 0) == len(before[name])
+                assert {int(k) for k in now["keys"][now["touched"] >= 0]} == set(before[name])
+        daemon.kill()
+        daemon.start()
+        c = Client(daemon)
+        for name in names:
+            assert known(c, name) == before[name], name
+        for name in names:
+            stream(c, name, 3, 1, first=13, trainer=name)
+        before = {name: known(c, name) for name in names}
+        assert daemon.stop() == 0
+        daemon.start()
+        c = Client(daemon)
+        for name in names:
+            assert known(c, name) == before[name], name
+
+
+def tensors_of_now(c, daemon, name):
+    """The bytes of the table as it is now: a new life of it, made of what it is, begins with a whole file."""
+    restored = c.restore(table=name) if not isinstance(c.save(table=name), tuple) else None
+    assert restored and not isinstance(restored, tuple), restored
+    version, path = max((version, path) for (_, version, _), path in files(daemon, name).items()
+                        if path.suffix == ".safetensors")
+    assert version == restored.version
+    return tensors(path)
+
+
+def test_eviction(folder):
+    """Rows that nobody names for a second go by themselves: their ids are unknown from then on, and get rows that begin
+    anew when they come again."""
+    with Daemon() as daemon:
+        c = Client(daemon)
+        create(c, "t", 8, keys=[1, 2], optimizer="sgd", evict_after=1)
+        create(c, "same", 8, keys=[1, 2], optimizer="sgd")
+        first = rows_of(c, "same", [1, 2])
+        push(c, "t", [1, 2, 3])
+        assert set(known(c, "t")) == {1, 2, 3}
+        version = c.info("t").version
+        deadline = time.monotonic() + 20
+        while len(known(c, "t")) > 1:
+            assert time.monotonic() < deadline
+            push(c, "t", [3], missing=SKIP)  # stays
+            time.sleep(0.2)
+        assert set(known(c, "t")) == {3}
+        assert c.info("t").version > version and c.info("t").used_rows == 1
+        assert metric(daemon, "evicted_ids_total", "t") == 2
+        reply = push(c, "t", [1], np.zeros((1, DIM)))
+        assert reply.admitted == 1
+        assert rows_of(c, "t", [1])[1] == first[1]  # row 0 again, as it began
+        everything = known(c, "t")
+        daemon.kill()
+        daemon.start()
+        c = Client(daemon)
+        assert set(known(c, "t")) <= set(everything)
+        wait_for("all rows to be given up", lambda: known(c, "t") == {})
+        version = c.info("t").version
+        daemon.restart()
+        c = Client(daemon)
+        assert known(c, "t") == {} and c.info("t").version == version and c.info("t").used_rows == 0
+
+
+def test_a_full_table_makes_room(folder):
+    """A push that finds no spare row has old ones given up first, and by this very push its ids get theirs."""
+    with Daemon() as daemon:
+        c = Client(daemon)
+        create(c, "t", 4, optimizer="sgd", evict_after=2)
+        assert push(c, "t", [1, 2, 3, 4]).admitted == 4
+        assert push(c, "t", [5]).skipped == 1
+        since = time.time()
+        while time.time() < since + 60:
+            reply = push(c, "t", [100, 101, 102, 103])
+            if reply.admitted == 4:
+                break
+            assert reply.admitted == 0, reply
+        assert set(known(c, "t")) == {100, 101, 102, 103}
+        # an eviction is a version of its own
+        assert c.info("t").version == reply.versions[0]
+        before = known(c, "t")
+        daemon.kill()
+        daemon.start()
+        c = Client(daemon)
+        left = known(c, "t")
+        assert left == before or not left  # nothing, if they have become too old meanwhile
+
+
+def test_pushes_in_flight(folder):
+    """Pushes that were prepared while ids came and went mean what they mean in the order of the stream."""
+    with Daemon(config="workers = 2\n") as daemon:
+        c = Client(daemon)
+        create(c, "t", 5000, optimizer="adagrad", admit_after=2)
+        r = np.random.default_rng(3)
+        pushes, steps = [], 300
+        for step in range(1, steps + 1):
+            ids = [int(i) for i in r.integers(0, 40, 8) + step * 4]
+            pushes.append(pb.PushRequest(trainer="s", sequence=step, missing=SKIP if step % 5 == 0 else ADMIT, pushes=[
+                pb.TablePush(table="t", ids=ids, gradients=r.normal(size=8 * DIM).astype("<f4").tolist())]))
+        stream = daemon.channel().stream_stream("/embd.v1.Embedding/PushStream", pb.PushRequest.SerializeToString,
+                                                pb.PushResponse.FromString)
+        replies = list(stream(iter(pushes)))
+        assert len(replies) == steps
+        counts, rows, admitted, skipped = {}, set(), [], []
+        for p in pushes:
+            new = 0
+            ids = list(p.pushes[0].ids)
+            unknown = [i for i in ids if i not in rows]
+            if p.missing == ADMIT:
+                for key in dict.fromkeys(unknown):
+                    counts[key] = counts.get(key, 0) + 1
+                    if counts[key] == 2:
+                        rows.add(key)
+                        new += 1
+            admitted.append(new)
+            skipped.append(sum(i not in rows for i in ids))
+        assert [a.admitted for a in replies] == admitted
+        assert [a.skipped for a in replies] == skipped
+        everything = known(c, "t", range(2000))
+        assert set(everything) == rows
+        daemon.kill()
+        daemon.start()
+        c = Client(daemon)
+        assert known(c, "t", range(2000)) == everything
+        again = c.push(**{f.name: v for f, v in pushes[-1].ListFields()})
+        assert again.duplicate
+
+
+def test_lives_and_deaths(folder):
+    """Rows come and go all the time, until the daemon is killed or stands still: what the log says then is what lookups
+    have seen, and two daemons read it alike, to the last bit of keys, times, rows and states."""
+    def conf(evict_after):
+        return (f'table t {{\n  file = "{folder}/t.st"\n  optimizer = adagrad\n  learning_rate = 0.1\n'
+                f'  evict_after = {evict_after}\n}}\n')
+
+    keys, touched = np.zeros(40, "<i8"), np.full(40, -1, "<i8")
+    data = {"weight": ("F32", np.ones((40, DIM), "<f4")), "keys": ("I64", keys), "touched": ("I64", touched)}
+    tablefile.write(folder / "t.st", tablefile.table("full", 40, DIM, data))
+    r, step = np.random.default_rng(5), 0
+    with Daemon(config=conf(1)) as daemon:
+        for turn in range(6):
+            c = Client(daemon)
+            deadline, after = time.monotonic() + 2.2 + r.random(), c.info("t").version
+            while time.monotonic() < deadline:
+                step += 1
+                reply = push(c, "t", [int(i) for i in r.integers(0, 60, 6) + step // 8], r.normal(size=(6, DIM)))
+                assert not isinstance(reply, tuple), reply
+            assert metric(daemon, "evicted_ids_total", "t") > 0
+            assert after < reply.versions[0] <= c.info("t").version
+            seen = None
+            if turn % 2:
+                (daemon.folder / "embd.conf").write_text(conf(0))
+                marks = daemon.log_text().count("options of the table changed")
+                daemon.hangup()
+                wait_for("the reload", lambda: daemon.log_text().count("options of the table changed") > marks)
+                seen = c.info("t").version, known(c, "t", range(step))
+            daemon.kill()
+            daemon.config = conf(0)
+            copy = folder / f"copy{turn}"
+            shutil.copytree(daemon.folder / "data", copy / "data")
+            daemon.start()
+            c = Client(daemon)
+            with Daemon(config=conf(0), folder=copy) as twin:
+                other = Client(twin)
+                rows = known(c, "t", range(step))
+                assert rows == known(other, "t", range(step)) and c.info("t").used_rows == len(rows)
+                if seen:
+                    assert seen == (c.info("t").version, rows)
+                assert c.info("t").version == other.info("t").version >= reply.versions[0]
+                was, now = tensors_of_now(c, daemon, "t"), tensors_of_now(other, twin, "t")
+                for key in was:
+                    assert was[key].tobytes() == now[key].tobytes(), key
+            daemon.config = conf(1)
+            daemon.restart()
+
+
+def test_lookups_go_on(folder):
+    """While ids come and go, a lookup finds an id with its row or not at all: rows of 0 and rows of 1 are never mixed."""
+    with Daemon(config="workers = 2\n") as daemon:
+        c = Client(daemon)
+        create(c, "t", 64, optimizer="sgd", evict_after=1)
+        lookups = [c.lookup_call.future(pb.LookupRequest(lookups=[pb.TableLookup(table="t", ids=range(2000))]))
+                   for _ in range(20)]
+        deadline, step = time.monotonic() + 3, 0
+        while time.monotonic() < deadline:
+            step += 1
+            assert not isinstance(push(c, "t", [int(i) for i in np.arange(8) + step * 2 % 1900]), tuple)
+            for i, call in enumerate(lookups):
+                if call.done():
+                    reply = call.result().results[0]
+                    assert reply.rows == 2000 and len(reply.missing) >= 2000 - 64
+                    lookups[i] = c.lookup_call.future(pb.LookupRequest(lookups=[
+                        pb.TableLookup(table="t", ids=range(2000))]))
+        for call in lookups:
+            call.result()
+
+
+def test_files(folder):
+    """A file with spare rows from elsewhere is served, refuses nothing that it knows, and grows when it is trained."""
+    rows, keys = 6, [10, 0, 20, 0, 0, 30]
+    touched = np.array([int(time.time())] * 6, "<i8")
+    touched[[1, 3, 4]] = -1
+    weight = np.arange(rows * DIM, dtype="<f4").reshape(rows, DIM)
+    data = {"weight": ("F32", weight), "keys": ("I64", np.array(keys)), "touched": ("I64", touched),
+            "frequency": ("I64", np.full(rows, 9))}
+    tablefile.write(folder / "t.st", tablefile.table("full", rows, DIM, data, deviation="0.5"))
+    tablefile.write(folder / "bad.st", tablefile.table("full", rows, DIM, data | {"touched": ("I64", touched * 2)}))
+    with Daemon(import_dir=folder) as daemon:
+        c = Client(daemon)
+        expect(c.load(table="bad", file="bad.st"), Code.INVALID_ARGUMENT, "tensor \"touched\": element [1] is below -1")
+        assert c.load(table="read", file="t.st").table.used_rows == 3
+        assert set(known(c, "read")) == {10, 20, 30}
+        assert rows_of(c, "read", [0, 20]) == {20: weight[2].tobytes()}
+        expect(push(c, "read", [1]), Code.FAILED_PRECONDITION, "read-only")
+        loaded = c.load(table="t", file="t.st", options=options(optimizer="adagrad", learning_rate=0.1))
+        assert loaded.table.grows and loaded.table.used_rows == 3
+        assert push(c, "t", [0, 20]).admitted == 1  # 0 is a key like any other
+        assert c.explain(table="t", id=0).row == 1
+        now = tensors_of_now(c, daemon, "t")
+        assert list(now["frequency"]) == [9, 0, 9, 9, 9, 9] and list(now["keys"][:3]) == [10, 0, 20]
+        assert list(now["touched"] >= 0) == [True, True, True, False, False, True]
+        assert set(known(c, "t")) == {0, 10, 20, 30}
+        assert push(c, "t", [1, 2, 3]).admitted == 2
+
+
+if __name__ == "__main__":
+    run(globals())

@@ -1,0 +1,486 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Ids that come and go, against a model and a second table that is told what the log would say. */
+#include "table/growth.h"
+
+#include <stdlib.h>
+
+#include "base/memory.h"
+#include "kernels/kernels.h"
+#include "table/begin.h"
+#include "table/key_map.h"
+#include "tests/unit/training_kit.h"
+
+enum { ROWS = 150, DIM = 3, NAMES = 400, MOST = 40 };
+
+static struct unit_folder folder;
+
+static struct table *make(const char *method, const char *optimizer)
+{
+    const struct begin how = {
+        .method = method, .rows = ROWS, .dim = DIM, .grows = true, .deviation = 0.5};
+    char settings[128];
+    struct beginning b;
+    struct table *base = NULL, *t;
+    struct error e;
+
+    assert_ok(begin_plan(&b, &how, &e), e);
+    assert_ok(begin_create(unit_path(&folder, "base"), &b, &how, NULL, &e), e);
+    begin_done(&b);
+    assert_ok(table_open(&base, unit_path(&folder, "base"),
+                         &(struct table_options){.memory = REGION_MAP}, &e),
+              e);
+    snprintf(settings, sizeof settings,
+             "{\"name\":\"%s\",\"initial_accumulator\":0.25,\"learning_rate\":0.1}", optimizer);
+    t = kit_trainable(&folder, base, settings);
+    table_close(base);
+    return t;
+}
+
+/* What should be: of each name its row + 1, the time when that was named, how often it was counted.
+ */
+struct model {
+    uint64_t row[NAMES], count[NAMES], used;
+    int64_t seconds[NAMES];
+    uint64_t admitted, evicted, refused;
+};
+
+struct scene {
+    struct table *t, *other; /* the other one replays */
+    struct training *training, *replay;
+    struct growth *g, *h;
+    struct model m;
+    struct random r;
+    int64_t now;
+    uint64_t version;
+};
+
+static int64_t key_of(uint64_t name)
+{
+    return (int64_t)(name * UINT64_C(0x9e3779b97f4a7c15));
+}
+
+static uint64_t name_of(int64_t key)
+{
+    for (uint64_t i = 0; i < NAMES; i++)
+        if (key_of(i) == key)
+            return i;
+    fail_msg("no name");
+    return 0;
+}
+
+static void prepare(struct update *u, const struct table *t, const struct update_query *q,
+                    struct arena *arena)
+{
+    struct error e;
+    size_t at;
+
+    arena_init(arena, SIZE_MAX);
+    assert_ok(update_prepare(u, t, q, 1, PUSH_ADMIT, &(struct update_limits){0}, arena, &at, &e),
+              e);
+}
+
+static void step(struct training *t, const struct update *u, uint64_t version)
+{
+    struct error e;
+
+    assert_ok(training_reserve(t, u, &e), e);
+    training_step(t, u, 0.1f, version);
+    training_mark(t);
+    training_write(t);
+}
+
+/* What the model says of a push that is logged or not; returns how many ids are left out, with
+   repeats. */
+static uint64_t expect(struct scene *s, const int64_t *id, size_t n, const struct update *u,
+                       bool logged)
+{
+    const struct growth_limits *limits = growth_limits(s->g);
+    struct model *m = &s->m;
+    bool seen[NAMES] = {false};
+    uint64_t skipped = 0, admitted = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        uint64_t name = name_of(id[i]);
+
+        if (!seen[name] && !m->row[name]) {
+            m->count[name]++;
+            if (m->count[name] >= limits->admit_after && m->used < ROWS) {
+                assert_true(admitted < u->admitted && u->admitted_key[admitted] == id[i]);
+                m->row[name] = u->admitted_row[admitted++] + 1;
+                m->count[name] = 0;
+                m->used++;
+                m->admitted++;
+            } else if (m->count[name] >= limits->admit_after) {
+                m->refused++;
+                m->count[name] -= limits->admit_after == 1; /* is not kept */
+            }
+        }
+        seen[name] = true;
+        skipped += !m->row[name];
+        if (m->row[name] && logged)
+            m->seconds[name] = s->now;
+    }
+    assert_int_equal(admitted, u->admitted);
+    for (size_t i = 0; i < admitted; i++) /* rows of their own */
+        for (uint64_t name = 0; name < NAMES; name++)
+            assert_int_equal(m->row[name] == u->admitted_row[i] + 1,
+                             key_of(name) == u->admitted_key[i]);
+    return skipped;
+}
+
+static void push(struct scene *s, bool logged)
+{
+    size_t n = 1 + random_below(&s->r, MOST);
+    float gradient[MOST * DIM];
+    int64_t id[MOST];
+    struct update_query q = {.ids = id,
+                             .id_count = n,
+                             .gradients = gradient,
+                             .gradient_bytes = n * DIM * sizeof *gradient};
+    struct update u, v;
+    struct arena a, b;
+    struct error e;
+
+    for (size_t i = 0; i < n; i++)
+        id[i] = key_of(random_below(&s->r, NAMES));
+    for (size_t i = 0; i < n * DIM; i++)
+        gradient[i] = random_normal(&s->r);
+    prepare(&u, s->t, &q, &a);
+    assert_ok(growth_reserve(s->g, &u, &e), e);
+    growth_admit(s->g, &u);
+    if (!logged) {
+        growth_forget(s->g);
+        if (u.admitted) { /* what was counted is forgotten with it */
+            struct growth_counts c;
+
+            memset(s->m.count, 0, sizeof s->m.count);
+            growth_counts(s->g, &c);
+            s->m.refused = c.refused;
+        } else {
+            expect(s, id, n, &u, false);
+        }
+        arena_done(&a);
+        return;
+    }
+    assert_int_equal(expect(s, id, n, &u, true), u.skipped);
+    u.seconds = s->now;
+    s->version++;
+    if (u.admitted)
+        growth_begin(s->g, s->training, u.admitted_key, u.admitted_row, u.admitted, s->now);
+    step(s->training, &u, s->version);
+    growth_show(s->g, u.admitted_key, u.admitted_row, u.admitted);
+
+    assert_ok(growth_check(s->h, true, u.admitted_key, u.admitted_row, u.admitted, &e), e);
+    growth_begin(s->h, s->replay, u.admitted_key, u.admitted_row, u.admitted, s->now);
+    growth_show(s->h, u.admitted_key, u.admitted_row, u.admitted);
+    prepare(&v, s->other, &q, &b);
+    update_settle(&v);
+    v.seconds = s->now;
+    assert_true(v.skipped == u.skipped && v.rows == u.rows && v.parts == u.parts);
+    step(s->replay, &v, s->version);
+    arena_done(&a);
+    arena_done(&b);
+}
+
+static void sweep(struct scene *s)
+{
+    uint64_t after = growth_limits(s->g)->evict_after, row[8];
+    bool may = growth_may_evict(s->g, s->now);
+    int64_t key[8];
+    size_t n = may ? growth_sweep(s->g, s->now, key, row, 8) : 0;
+    struct error e;
+
+    for (size_t i = 0; i < n; i++) {
+        uint64_t name = name_of(key[i]);
+
+        assert_int_equal(s->m.row[name], row[i] + 1);
+        assert_true((uint64_t)(s->now - s->m.seconds[name]) > after);
+        s->m.row[name] = 0;
+        s->m.used--;
+        s->m.evicted++;
+    }
+    growth_hide(s->g, key, n);
+    growth_spare(s->g, s->training, row, n);
+    assert_ok(growth_check(s->h, false, key, row, n, &e), e);
+    growth_hide(s->h, key, n);
+    growth_spare(s->h, s->replay, row, n);
+    /* What is known of the oldest row never hides one that is old. */
+    for (uint64_t name = 0; !may && after && name < NAMES; name++)
+        assert_true(!s->m.row[name] || (uint64_t)(s->now - s->m.seconds[name]) <= after);
+}
+
+static void check(const struct scene *s)
+{
+    struct growth_counts c;
+
+    for (uint64_t name = 0; name < NAMES; name++) {
+        int64_t key = key_of(name);
+        uint64_t row;
+
+        table_resolve(s->t, &key, 1, &row);
+        assert_int_equal(row, s->m.row[name] - 1); /* 0: ROW_UNKNOWN */
+        if (s->m.row[name])
+            assert_int_equal(*growth_touched(s->g, row), s->m.seconds[name]);
+    }
+    growth_counts(s->g, &c);
+    assert_int_equal(c.used, s->m.used);
+    assert_int_equal(c.evicted, s->m.evicted);
+    assert_int_equal(c.admitted, s->m.admitted);
+    assert_int_equal(c.refused, s->m.refused);
+    assert_memory_equal(s->t->region->data, s->other->region->data, s->t->region->size);
+}
+
+/* The blocks that snapshots are told of are all that has changed. */
+static void check_blocks(struct scene *s, unsigned char *before)
+{
+    size_t size = s->t->region->size;
+    static unsigned char data[4][BLOCK_BYTES];
+    struct image *image;
+    uint64_t index[4];
+    struct error e;
+    size_t n;
+
+    assert_ok(image_begin(&image, training_blocks(s->training), 0, false, &e), e);
+    while ((n = image_take(image, index, data[0], 4)))
+        for (size_t i = 0; i < n; i++) {
+            size_t at = index[i] * BLOCK_BYTES, rest = size - at;
+
+            memcpy(before + at, data[i], rest < BLOCK_BYTES ? rest : BLOCK_BYTES);
+        }
+    assert_false(image_broken(image));
+    image_end(image, true);
+    assert_memory_equal(before, s->t->region->data, size);
+}
+
+static void live(const char *method, const char *optimizer, const struct growth_limits *limits)
+{
+    struct scene *s = calloc(1, sizeof *s);
+    unsigned char *before;
+    struct error e;
+
+    s->r = (struct random){11};
+    s->now = 1000;
+    s->t = make(method, optimizer);
+    s->other = make(method, optimizer);
+    assert_ok(training_new(&s->training, s->t, &e), e);
+    assert_ok(training_new(&s->replay, s->other, &e), e);
+    s->g = training_growth(s->training);
+    s->h = training_growth(s->replay);
+    growth_set(s->g, limits);
+    before = malloc(s->t->region->size);
+    memcpy(before, s->t->region->data, s->t->region->size);
+    for (int turn = 0; turn < 1500; turn++) {
+        s->now += (int64_t)random_below(&s->r, 3);
+        if (random_below(&s->r, 4) == 0)
+            sweep(s);
+        else
+            push(s, random_below(&s->r, 10) > 0);
+        if (turn % 50 == 0)
+            check(s);
+    }
+    check(s);
+    assert_true(s->m.admitted > ROWS && (!limits->evict_after || s->m.evicted > ROWS));
+    assert_true(s->m.refused > 0);
+    check_blocks(s, before);
+    free(before);
+    training_free(s->training);
+    training_free(s->replay);
+    table_close(s->t);
+    table_close(s->other);
+    free(s);
+}
+
+static void test_comes_and_goes_like_a_model(void **state)
+{
+    (void)state;
+    live("full", "adagrad", &(struct growth_limits){1, 1000, 60});
+    live("full", "adam", &(struct growth_limits){3, 1000, 40});
+    live("int8", "rowwise_adagrad", &(struct growth_limits){2, 1000, 40});
+    live("bf16", "sgd", &(struct growth_limits){2, 1000, 40});
+    live("alpt", "sgd", &(struct growth_limits){2, 1000, 40});
+    live("hash", "adagrad", &(struct growth_limits){2, 1000, 40});
+}
+
+static void test_refuses_what_cannot_be(void **state)
+{
+    const int64_t keys[] = {5, 6, 5};
+    const uint64_t rows[] = {0, 1, 2}, twice[] = {3, 3}, far[] = {ROWS};
+    struct table *t = make("full", "sgd");
+    struct training *training;
+    struct growth *g;
+    struct error e;
+
+    (void)state;
+    assert_ok(training_new(&training, t, &e), e);
+    g = training_growth(training);
+    assert_fails(growth_check(g, true, keys, rows, 3, &e), ST_DATA_LOSS, e, "the id 5 or its row");
+    assert_fails(growth_check(g, true, keys, twice, 2, &e), ST_DATA_LOSS, e, "the id 6 or its row");
+    assert_fails(growth_check(g, true, keys, far, 1, &e), ST_DATA_LOSS, e, "row 150 of 150 rows");
+    assert_fails(growth_check(g, false, keys, rows, 1, &e), ST_DATA_LOSS, e,
+                 "takes row 0 from the id 5, which cannot be");
+    assert_ok(growth_check(g, true, keys, rows, 2, &e), e);
+    growth_begin(g, training, keys, rows, 2, 100);
+    growth_show(g, keys, rows, 2);
+    assert_fails(growth_check(g, true, keys, twice, 1, &e), ST_DATA_LOSS, e,
+                 "gives row 3 to the id 5, which cannot be");
+    assert_fails(growth_check(g, false, keys, rows + 1, 1, &e), ST_DATA_LOSS, e,
+                 "takes row 1 from the id 5");
+    assert_ok(growth_check(g, false, keys, rows, 2, &e), e);
+    training_free(training);
+    table_close(t);
+}
+
+/* What comes often is known even where there is room for few. */
+static void test_counts_within_bounds(void **state)
+{
+    struct table *t = make("full", "sgd");
+    const struct growth_limits limits = {4, 64, 0};
+    const float gradient[2 * DIM] = {0};
+    struct training *training;
+    struct growth_counts c;
+    struct growth *g;
+    uint64_t admitted = 0;
+    struct error e;
+
+    (void)state;
+    assert_ok(training_new(&training, t, &e), e);
+    g = training_growth(training);
+    growth_set(g, &limits);
+    for (int64_t i = 0; i < 2000; i++) {
+        const int64_t ids[] = {i % 20, 1000 + i}; /* twenty that return, and a new one each time */
+        const struct update_query q = {
+            .ids = ids, .id_count = 2, .gradients = gradient, .gradient_bytes = sizeof gradient};
+        struct arena arena;
+        struct update u;
+
+        prepare(&u, t, &q, &arena);
+        assert_ok(growth_reserve(g, &u, &e), e);
+        growth_admit(g, &u);
+        admitted += u.admitted;
+        for (size_t k = 0; k < u.admitted; k++)
+            assert_true(u.admitted_key[k] < 20);
+        growth_begin(g, training, u.admitted_key, u.admitted_row, u.admitted, 1);
+        growth_show(g, u.admitted_key, u.admitted_row, u.admitted);
+        growth_counts(g, &c);
+        assert_true(c.counted <= 64);
+        arena_done(&arena);
+    }
+    assert_true(admitted > 0 && admitted <= 20);
+    assert_true(growth_bytes(g) < 16384);
+    growth_set(g, &(struct growth_limits){4, 8, 0});
+    growth_counts(g, &c);
+    assert_true(c.counted <= 8);
+    training_free(training);
+    table_close(t);
+}
+
+static void test_map_is_like_a_model(void **state)
+{
+    uint64_t value[NAMES] = {0};
+    struct random r = {3};
+    struct key_map m = {0};
+    size_t count = 0;
+
+    (void)state;
+    assert_null(key_map_find(&m, 0));
+    key_map_erase(&m, 0);
+    key_map_halve(&m);
+    key_map_clear(&m);
+    for (int turn = 0; turn < 100000; turn++) {
+        uint64_t name = random_below(&r, NAMES), *is = key_map_find(&m, key_of(name));
+
+        assert_int_equal(is ? *is : 0, value[name]);
+        if (!is) {
+            assert_true(key_map_reserve(&m, m.count + 1));
+            value[name] = 1 + random_below(&r, 9);
+            key_map_add(&m, key_of(name), value[name]);
+            count++;
+        } else if (random_below(&r, 2)) {
+            key_map_erase(&m, key_of(name));
+            value[name] = 0;
+            count--;
+        } else {
+            value[name] = *is += 1;
+        }
+        if (turn % 777 == 0) {
+            key_map_halve(&m);
+            for (uint64_t i = 0; i < NAMES; i++) {
+                count -= value[i] == 1;
+                value[i] /= 2;
+            }
+        }
+        assert_int_equal(m.count, count);
+    }
+    key_map_clear(&m);
+    assert_null(key_map_find(&m, key_of(1)));
+    key_map_done(&m);
+}
+
+#ifdef EMBD_DEVELOPER
+static void test_survives_failing_allocations(void **state)
+{
+    struct table *t = make("full", "sgd");
+    enum status st = ST_EXHAUSTED;
+    struct training *training = NULL;
+    struct error e;
+
+    (void)state;
+    for (uint64_t n = 1; st != ST_OK; n++) {
+        mem_fail_at(n, false);
+        st = training_new(&training, t, &e);
+        mem_fail_at(0, false);
+        assert_true(st == ST_OK ? n > 5 : st == ST_EXHAUSTED);
+    }
+    /* Without memory for counts nothing is counted, and nothing fails. */
+    growth_set(training_growth(training), &(struct growth_limits){2, 1000, 0});
+    for (int64_t id = 0; id < 3; id++) {
+        const float gradient[DIM] = {0};
+        const struct update_query q = {
+            .ids = &id, .id_count = 1, .gradients = gradient, .gradient_bytes = sizeof gradient};
+        struct arena arena;
+        struct update u;
+
+        prepare(&u, t, &q, &arena);
+        assert_ok(growth_reserve(training_growth(training), &u, &e), e);
+        mem_fail_at(1, true);
+        growth_admit(training_growth(training), &u);
+        mem_fail_at(0, false);
+        assert_int_equal(u.admitted, 0);
+        arena_done(&arena);
+    }
+    training_free(training);
+    table_close(t);
+}
+#endif
+
+static int setup(void **state)
+{
+    struct error e;
+
+    (void)state;
+    unit_folder_make(&folder);
+    region_init();
+    return kernels_init(NULL, &e) == ST_OK ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    unit_folder_remove(&folder);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_comes_and_goes_like_a_model),
+        cmocka_unit_test(test_refuses_what_cannot_be),
+        cmocka_unit_test(test_counts_within_bounds),
+        cmocka_unit_test(test_map_is_like_a_model),
+#ifdef EMBD_DEVELOPER
+        cmocka_unit_test(test_survives_failing_allocations),
+#endif
+    };
+
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
