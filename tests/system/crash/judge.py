@@ -2,7 +2,7 @@
 """Whether the answers that trainers got can be those of a daemon that applies each push exactly once, in one order.
 Every check gives a list of sentences about what is wrong; an empty list is an acquittal. Whether the tables' state is
 right, too, is for replay.py to find out."""
-from crash.tables import pb
+from crash.tables import Admissions, pb
 
 
 def order(pushes):
@@ -12,7 +12,8 @@ def order(pushes):
 
 def judge(pushes, positions, first_lsn, last_lsn, foreign=0):
     """`positions` {trainer: sequence} as the daemon tells them at the end; `first_lsn` is that of the first push, and
-    `last_lsn` that of the daemon's log: between the two there are only pushes, and at most `foreign` other changes."""
+    `last_lsn` that of the daemon's log: between the two there are only pushes, with the
+    admissions that they make, and at most `foreign` other changes."""
     wrong = []
     for push in pushes.values():
         if not push.answers:
@@ -26,12 +27,13 @@ def judge(pushes, positions, first_lsn, last_lsn, foreign=0):
 
 
 def lsns(pushes, first_lsn, last_lsn, foreign):
-    wrong, missing, expected = [], [], first_lsn
+    wrong, missing, expected, admissions = [], [], first_lsn, Admissions()
     for push in order(pushes):
         lsn = push.answers[0]["lsn"]
-        if lsn < expected:
-            wrong.append(f"lsn {lsn} was given twice, the second time to {push}")
-        missing += range(expected, lsn)
+        begin = lsn - admissions.admits(push.message)
+        if begin < expected:
+            wrong.append(f"lsn {begin} was given twice, the second time to {push}")
+        missing += range(expected, begin)
         expected = max(expected, lsn + 1)
     missing += range(expected, last_lsn + 1)
     if len(missing) > foreign:

@@ -20,8 +20,8 @@ def replay(pushes, config, top, first_lsn):
             channel = daemon.channel()
             sequence = order(pushes)
             call = channel.stream_stream("/embd.v1.Embedding/PushStream", None, pb.PushResponse.FromString)
-            for i, (push, reply) in enumerate(zip(sequence, call(iter([push.message for push in sequence])))):
-                if reply.duplicate or first_lsn not in (None, reply.lsn - i):
+            for push, reply in zip(sequence, call(iter([push.message for push in sequence]))):
+                if reply.duplicate or (first_lsn is not None and reply.lsn != push.answers[0]["lsn"]):
                     wrong.append(f"replayed, {push} was answered lsn {reply.lsn} duplicate {reply.duplicate}")
             looked = state.lookups(channel)
             saved = state.snapshots(folder / "data", state.save_all(daemon))

@@ -48,6 +48,8 @@ def snapshot(folder, generation, version):
         if (folder / f"{stem}.safetensors").exists() or (folder / f"{stem}.blocks").exists():
             file = chain(folder, generation, version, lineage)
             out[lineage] = {name: file.tensor(name) for name in file.header}
+            if "touched" in out[lineage]:  # when that was is another time in each life: only whether
+                out[lineage]["touched"] = bytes(byte >> 7 for byte in out[lineage]["touched"][7::8])
     return out
 
 

@@ -59,6 +59,38 @@ class Begun(Table):
         self.bytes = begun(method, rows, *settings)
 
 
+class Growing(Table):
+    """Thirty of two hundred ids are known at first, and there are rows for a hundred."""
+
+    def __init__(self, ids, weight):
+        rows, self.known = len(weight), [int(key) for key in ids[:30]]
+        keys, touched = np.zeros(rows, "<i8"), np.full(rows, -1, "<i8")
+        keys[:len(self.known)], touched[:len(self.known)] = self.known, 1600000000
+        super().__init__("growing", "full", rows, {"weight": ("F32", weight), "keys": ("I64", keys),
+                                                   "touched": ("I64", touched)}, "optimizer=adagrad")
+        self.ids = np.asarray(ids, "<i8")
+
+
+class Admissions:
+    """Which pushes bring ids in, asked push by push in the order of the log: each of them has a row of the log more."""
+
+    def __init__(self):
+        table = next(table for table in tables() if table.name == "growing")
+        self.known, self.rows = set(table.known), table.rows
+
+    def admits(self, message):
+        request = pb.PushRequest.FromString(message)
+        before = len(self.known)
+        for push in request.pushes:
+            if push.table != "growing" or request.missing != pb.PUSH_MISSING_ADMIT:
+                continue
+            for key in map(int, np.frombuffer(push.ids, "<i8")):
+                if len(self.known) < self.rows:
+                    self.known.add(key)
+        return len(self.known) > before
+
+
+@functools.cache
 def tables():
     rng = np.random.default_rng(3623)
     normal = lambda *shape: rng.standard_normal(shape).astype(f32)  # noqa: E731
@@ -83,6 +115,7 @@ def tables():
         out.append(Table(f"deeplight_{form}", "deeplight", 300, case.tensors, options, case.config))
     case = alpt.make("crash", 200, DIM, 8, scale_lr=0.01)
     out.append(Table("alpt", "alpt", 200, case.tensors, "optimizer=sgd,learning_rate=0.1", case.config))
+    out.append(Growing(rng.permutation(10**12 + np.arange(200) * 991), normal(100, DIM)))
     return out + [Begun(*row) for row in BEGUN]
 
 
@@ -110,8 +143,11 @@ class Pushes:
             request.learning_rate = draw.choice((0.0, 0.001, 0.05, 0.5))
         if draw.random() < 0.3:
             request.missing = pb.PUSH_MISSING_SKIP
-        for _ in range(draw.choice((1, 1, 1, 2, 3))):
-            self.add(request, draw.choice(self.tables), draw)
+        chosen = [draw.choice(self.tables) for _ in range(draw.choice((1, 1, 1, 2, 3)))]
+        if request.missing == pb.PUSH_MISSING_REFUSE and any(isinstance(table, Growing) for table in chosen):
+            request.missing = pb.PUSH_MISSING_ADMIT
+        for table in chosen:
+            self.add(request, table, draw)
         return request.SerializeToString()
 
     def add(self, request, table, draw):
