@@ -12,7 +12,7 @@ from . import ids as idspace
 METHODS = ("full hash compo tt dhe robe dedup mgqe dpq adapt int8 int16 fp16 bf16 alpt mde autodim optembed deeplight "
            "autosrh pep").split()
 INEXACT = ("dhe", "tt", "mde", "autodim")  # within 1e-5 of a row's largest element
-ANY = ("keys", "default", "frequency")  # tensors of any table
+ANY = ("keys", "touched", "default", "frequency")  # tensors of any table
 
 
 def module(method):
@@ -44,7 +44,9 @@ def resolve(case, ids):
         seed = int(case.config.get("seed", 0))
         return np.array([idspace.xxh64(int(i), seed) % case.rows for i in ids], np.int64)
     if "keys" in case.tensors:
-        place = {int(key): i for i, key in enumerate(case.tensors["keys"][1])}
+        keys = case.tensors["keys"][1]
+        touched = case.tensors["touched"][1] if "touched" in case.tensors else np.zeros(len(keys))
+        place = {int(key): i for i, key in enumerate(keys) if touched[i] >= 0}  # the others are spare
         return np.array([place.get(int(i), -1) for i in ids], np.int64)
     return np.array([i if 0 <= i < case.rows else -1 for i in map(int, ids)], np.int64)
 

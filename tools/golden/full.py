@@ -25,3 +25,12 @@ def cases():
     ids = [0, 1, -1, 100, 101, -(1 << 63), (1 << 63) - 1, *map(int, draw.bits(93).astype(np.int64))]
     yield Case("hashed", "full", 101, 8, {"weight": ("F32", draw.floats(101, 8))},
                {"seed": "12345678901234567890"}, id_kind="hash", ids=ids)
+    draw = Draw("growing")
+    touched = draw.integers(0, 2 * 10**9, 40)
+    spare = draw.chosen(40, 15)
+    keys, touched[spare] = draw.shuffle(40) * 13 - 200, -1
+    keys[spare[:9]] = 0  # what spare rows have is no key, also where others have the same
+    keys[spare[9:]] = keys[int(np.flatnonzero(touched >= 0)[3])]
+    ids = [int(k) for k in keys] + [0, 1, -1]
+    yield Case("growing", "full", 40, 6, {"weight": ("F32", draw.floats(40, 6)), "keys": ("I64", keys),
+                                          "touched": ("I64", touched), "default": ("F32", draw.floats(6))}, ids=ids)
