@@ -78,6 +78,7 @@ class Pusher:
         self._closing = False
         self._attempt: Optional[_Attempt] = None
         self._progress = time.monotonic()  # the last answer, or the beginning of the wait for one
+        self._away = 0.0  # since when streams end without an answer
         self._threads = [threading.Thread(target=run, name=f"embd-{trainer}", daemon=True)
                          for run in (self._run, self._watch)]
         for thread in self._threads:
@@ -173,23 +174,25 @@ class Pusher:
 
     def _run_streams(self) -> None:
         """One stream after the other, until it is closed or has failed."""
-        away, waiting = 0.0, Waiting()  # since when nothing has been answered
+        waiting, why = Waiting(), None
         while self._wanted():
-            before = self._answered()
             error = self._stream()
-            now = time.monotonic()
-            if error is None:
-                away = 0.0
-                continue
-            if self._answered() != before or not away:
-                away, waiting = now, Waiting()
-            pause = waiting.next()
-            if error.status not in AGAIN or now + pause - away >= self._patience:
-                self._fail(self._about(error, now - away))
-                return
             with self._changed:
-                self._changed.wait_for(lambda: self._failure is not None, pause)
-            self._connection.await_ready(away + self._patience, lambda: self._failure is not None)
+                if error is None:
+                    self._away = 0.0
+                    continue
+                now = time.monotonic()
+                if not self._away:
+                    self._away, waiting, why = now, Waiting(), None
+                pause = waiting.next()
+                # When patience cut it short, what was heard before is the reason.
+                why = error if why is None or error.status != "DEADLINE_EXCEEDED" else why
+                if error.status in AGAIN and now + pause - self._away < self._patience:
+                    self._changed.wait_for(lambda: self._failure is not None, pause)
+                    continue
+                away = now - self._away
+            self._fail(self._about(why if error.status in AGAIN else error, away))
+            return
 
     def _wanted(self) -> bool:
         """Wait until there is something to send. False when there is no more."""
@@ -198,24 +201,22 @@ class Pusher:
                 self._changed.wait()
             return bool(self._waiting) and not self._failure
 
-    def _answered(self) -> int:
-        with self._changed:
-            return self._sequence - len(self._waiting)
-
     def _stream(self) -> Optional[Error]:
         """One stream, until it ends. None if nothing is left to be answered, else why it ended."""
         with self._changed:
-            attempt = self._attempt = _Attempt(self._waiting[0].sequence)
-            self._progress = time.monotonic()
+            attempt, away = _Attempt(self._waiting[0].sequence), self._away > 0
+            self._attempt, self._progress = attempt, time.monotonic()
+            self._changed.notify_all()
         error: Optional[Error] = None
         try:
-            attempt.call = self._connection.stream(PATH, self._requests(attempt))
+            attempt.call = self._connection.stream(PATH, self._requests(attempt), away)
             for reply in attempt.call:
                 self._take(attempt, reply)
         except grpc.RpcError as failure:
             error = self._connection.error(failure, None)
         except wire.Broken as failure:
             error = Internal(str(failure))
+            self._fail(self._about(error, 0))
         except (ValueError, RuntimeError) as failure:  # the client was closed
             error = Cancelled(str(failure))
             self._fail(error)
@@ -224,10 +225,10 @@ class Pusher:
         with self._changed:
             attempt.over, self._attempt = True, None
             self._changed.notify_all()
-            if not self._waiting:
+            if not self._waiting:  # also when it has failed
                 return None
             if attempt.late:
-                return DeadlineExceeded(f"no answer from {self._connection.address} within {self._timeout:g} s")
+                return DeadlineExceeded(f"no answer from {self._connection.address} in time")
             return error or Internal(f"the stream ended without answers to {len(self._waiting)} pushes")
 
     def _requests(self, attempt: _Attempt) -> Iterator[bytes]:
@@ -252,19 +253,24 @@ class Pusher:
         with self._changed:
             if not self._failure:
                 self._waiting.popleft()
-            self._progress = time.monotonic()
+            self._progress, self._away = time.monotonic(), 0.0
             self._changed.notify_all()
 
     def _watch(self) -> None:
-        """The watcher: a stream whose answer does not come in time is cancelled."""
+        """The watcher: a stream whose answer does not come in time is cancelled, and one that patience does not last for."""
         with self._changed:
             while not self._failure and (self._waiting or not self._closing):
                 attempt = self._attempt
-                if self._timeout is None or not self._waiting or attempt is None or attempt.late:
+                if not self._waiting or attempt is None or attempt.late:
                     self._changed.wait()
                     continue
-                left = self._progress + self._timeout - time.monotonic()
-                if left > 0:
+                end = float("inf") if self._timeout is None else self._progress + self._timeout
+                if self._away:
+                    end = min(end, self._away + self._patience)
+                left = end - time.monotonic()
+                if end == float("inf"):
+                    self._changed.wait()
+                elif left > 0:
                     self._changed.wait(left)
                 elif attempt.call is not None:
                     attempt.late = True
