@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""The Python client's pusher: daemons that are killed again and again under it (EMBD_PYTHON_KILLS times), after which the
-tables are those of the same pushes without a kill, bit for bit; refusals, limits, deadlines, servers that answer wrongly,
-and every way in which it can end."""
+"""The Python client's pusher: daemons that are killed again and again under it (EMBD_PYTHON_KILLS times), after which
+the tables are those of the same pushes without a kill, bit for bit; refusals, limits, deadlines, servers that answer
+wrongly, and every way in which it can end."""
 import os
 import pathlib
 import random
@@ -72,7 +72,8 @@ def pushes(sequence):
             out.append(embd.Push(name, ids, rng.standard_normal((4, DIM)), "sum", offsets, weights))
         else:
             out.append(embd.Push(name, ids, rng.standard_normal((n, DIM))))
-    return out, {"learning_rate": [None, 0.05][int(rng.integers(2))], "format": ["f32", "f16", "bf16"][int(rng.integers(3))]}
+    return out, {"learning_rate": [None, 0.05][int(rng.integers(2))],
+                 "format": ["f32", "f16", "bf16"][int(rng.integers(3))]}
 
 
 def state(client):
@@ -364,7 +365,8 @@ class Broken(Base):
                 ("leave", embd.Internal, "the stream ended without answers to 1 pushes"),
                 ("status:3:not that", embd.InvalidArgument, "push 1 of trainer empty: not that"),
                 ("status:14:not now", embd.Unavailable, "not now (tried for"),
-                ("close", embd.Unavailable, ""), ("reset:2", embd.Internal, ""), ("length:1000", embd.DeadlineExceeded, "")):
+                ("close", embd.Unavailable, ""), ("reset:2", embd.Internal, ""),
+                ("length:1000", embd.DeadlineExceeded, "")):
             with self.subTest(table), fake_server() as address, \
                     embd.Client(address, timeout=1, patience=0.3) as client:
                 pusher = client.pusher("empty")

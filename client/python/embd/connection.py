@@ -77,8 +77,8 @@ class Connection:
     def check_process(self) -> None:
         """RuntimeError in another process than its own."""
         if not self.ours():
-            raise RuntimeError(f"this client was made in process {self.pid}: gRPC does not outlive a fork, so make one in "
-                               f"each process")
+            raise RuntimeError(f"this client was made in process {self.pid}: gRPC does not outlive a fork, so make one "
+                               f"in each process")
 
     def _unary(self, path: str) -> Any:
         call = self._calls.get(path)
@@ -87,8 +87,8 @@ class Connection:
         return call
 
     def stream(self, path: str, requests: Iterator[bytes], wait: bool) -> Any:
-        """A call with a stream of messages each way: an iterator of replies that can be cancelled. With `wait` it waits for
-        the connection."""
+        """A call with a stream of messages each way: an iterator of replies that can be cancelled. With `wait` it waits
+        for the connection."""
         self.check()
         return self._channel.stream_stream(path)(requests, wait_for_ready=wait)
 
@@ -107,9 +107,9 @@ class Connection:
 
     def call(self, path: str, request: bytes, timeout: Optional[float] = None, *, again: bool = False,
              wait: bool = False, slow: bool = False) -> Optional[bytes]:
-        """The reply to a message. With `again` it is sent again while embd is away, for `patience`; with `wait` it is sent
-        once, when there is a connection. `timeout` is for the whole call, tries and all; without it the client's is for
-        each try, and none for a `slow` call."""
+        """The reply to a message. With `again` it is sent again while embd is away, for `patience`; with `wait` it is
+        sent once, when there is a connection. `timeout` is for the whole call, tries and all; without it the client's
+        is for each try, and none for a `slow` call."""
         self.check()
         timeout = duration("timeout", timeout)
         each = timeout if timeout is not None or slow else self.timeout
@@ -123,7 +123,8 @@ class Connection:
                 left = max(last - time.monotonic(), LEAST_TRY if timeout is None else 0.001)
                 left = left if each is None else min(left, each)
             try:
-                return self._unary(path)(request, timeout=left, wait_for_ready=self.patience > 0 and (wait or not first))
+                ready = self.patience > 0 and (wait or not first)
+                return self._unary(path)(request, timeout=left, wait_for_ready=ready)
             except grpc.RpcError as error:
                 found = self.error(error, left)
             silent = not first and found.status == "DEADLINE_EXCEEDED"
@@ -156,8 +157,8 @@ class Later:
         return bool(self._future.cancel())
 
     def result(self, timeout: Optional[float] = None) -> Any:
-        """Its result, or the error that it ended with. TimeoutError if there is neither after `timeout` seconds, and the
-        call goes on."""
+        """Its result, or the error that it ended with. TimeoutError if there is neither after `timeout` seconds, and
+        the call goes on."""
         if not self._there:
             self._result = self._finish(self._future, timeout)
             self._there = True

@@ -2,9 +2,10 @@
 """Several pushes of one trainer on their way: a PushStream, opened again after it broke.
 
 A push waits from the moment it was handed over until its answer is taken. One thread (the runner) opens a stream, reads
-answers and takes the oldest that waits for each; gRPC's own thread asks _requests() for what is to be sent; a watcher cancels
-a stream that does not answer in time. After a stream ended on the way, all that waits goes out again on the next one, the
-same bytes in the same order: what embd has it answers as duplicates. All state is guarded by `_changed`."""
+answers and takes the oldest that waits for each; gRPC's own thread asks _requests() for what is to be sent; a watcher
+cancels a stream that does not answer in time. After a stream ended on the way, all that waits goes out again on the
+next one, the same bytes in the same order: what embd has it answers as duplicates. All state is guarded by `_changed`.
+"""
 from __future__ import annotations
 
 import threading
@@ -55,14 +56,14 @@ class _Attempt:
 class Pusher:
     """Pushes of one trainer, several in flight, each applied exactly once. Client.pusher() makes it.
 
-    It numbers the pushes itself. When the connection is lost or embd is started again, it connects again and sends what was
-    not answered, the same bytes under the same numbers, until `patience` is over since the last answer. The first push that
-    is refused ends it, and none behind it is applied: their futures, flush(), close() and later pushes raise the error.
-    After that position() says where the trainer stands.
+    It numbers the pushes itself. When the connection is lost or embd is started again, it connects again and sends what
+    was not answered, the same bytes under the same numbers, until `patience` is over since the last answer. The first
+    push that is refused ends it, and none behind it is applied: their futures, flush(), close() and later pushes raise
+    the error. After that position() says where the trainer stands.
 
-    Close it, or use it in a `with` block: what was handed over and not answered when the process ends may be lost. A trainer
-    has one pusher at a time, in one process; any thread may push. Callbacks of the futures run in a thread of the pusher's,
-    and must not push or wait."""
+    Close it, or use it in a `with` block: what was handed over and not answered when the process ends may be lost. A
+    trainer has one pusher at a time, in one process; any thread may push. Callbacks of the futures run in a thread of
+    the pusher's, and must not push or wait."""
 
     def __init__(self, connection: Connection, trainer: str, position: int, in_flight: int, timeout: Optional[float],
                  patience: float) -> None:
@@ -91,11 +92,11 @@ class Pusher:
 
     # ---- For the caller ----
 
-    def push(self, pushes: Union[Push, Sequence[Push]], *, learning_rate: Optional[float] = None, missing: str = "refuse",
-             format: str = "f32") -> Future[Pushed]:
-        """Hand a push over (the arguments of Client.push()). Waits while `in_flight` pushes have no answer yet. The arrays
-        may be changed when it returns. Returns the future of the answer. Raises ValueError and TypeError for what cannot
-        be sent, and the error of the push that was refused."""
+    def push(self, pushes: Union[Push, Sequence[Push]], *, learning_rate: Optional[float] = None,
+             missing: str = "refuse", format: str = "f32") -> Future[Pushed]:
+        """Hand a push over (the arguments of Client.push()). Waits while `in_flight` pushes have no answer yet. The
+        arrays may be changed when it returns. Returns the future of the answer. Raises ValueError and TypeError for
+        what cannot be sent, and the error of the push that was refused."""
         self._connection.check()
         parts, count = pushing.encode_pushes(pushes, learning_rate, missing, format)
         with self._order:
@@ -257,7 +258,7 @@ class Pusher:
             self._changed.notify_all()
 
     def _watch(self) -> None:
-        """The watcher: a stream whose answer does not come in time is cancelled, and one that patience does not last for."""
+        """The watcher: a stream is cancelled when its answer does not come in time, or patience is over."""
         with self._changed:
             while not self._failure and (self._waiting or not self._closing):
                 attempt = self._attempt
