@@ -17,6 +17,7 @@ import numpy as np
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import fake_frames  # noqa: E402
+import reference  # noqa: E402, F401 pylint: disable=unused-import; it knows where golden is
 import tablefile  # noqa: E402
 from daemon import Daemon  # noqa: E402
 from golden import integers  # noqa: E402
@@ -291,7 +292,9 @@ class Limits(Base):
             futures = []
             thread = threading.Thread(target=lambda: futures.extend(pusher.push(PUSH) for _ in range(8)))
             thread.start()
-            time.sleep(0.5)
+            while pusher.sequence < 7 + 2 + 3:
+                time.sleep(0.01)
+            time.sleep(0.3)
             self.assertEqual(pusher.sequence, 7 + 2 + 3)
             self.assertTrue(thread.is_alive())
             self.refused(TimeoutError, "3 pushes are not answered yet", pusher.flush, 0.1)
@@ -333,7 +336,8 @@ class Limits(Base):
                 first = pusher.push(PUSH)
                 thread = threading.Thread(target=lambda: caught.append(self.refused(kind, "", pusher.push, PUSH)))
                 thread.start()
-                time.sleep(0.1)
+                while not pusher._order.locked():  # pylint: disable=protected-access
+                    time.sleep(0.01)
                 end()
                 thread.join(10)
                 self.assertEqual(len(caught), 1)

@@ -124,7 +124,8 @@ class Connection:
                 left = left if each is None else min(left, each)
             try:
                 ready = self.patience > 0 and (wait or not first)
-                return self._unary(path)(request, timeout=left, wait_for_ready=ready)
+                reply: Optional[bytes] = self._unary(path)(request, timeout=left, wait_for_ready=ready)
+                return reply
             except grpc.RpcError as error:
                 found = self.error(error, left)
             silent = not first and found.status == "DEADLINE_EXCEEDED"
