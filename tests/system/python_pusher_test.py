@@ -343,6 +343,20 @@ class Limits(Base):
                 self.assertEqual(len(caught), 1)
                 self.refused(kind, "", first.result, 10)
 
+    def test_abandoned(self):
+        """At any moment: everything ends, and every future has an outcome."""
+        held, draw = Held(200), random.Random(3)
+        with Told(Position=lambda *_: b"", PushStream=held.stream) as server, embd.Client(server.address) as client:
+            for _ in range(60):
+                pusher = client.pusher("job")
+                futures = [pusher.push(PUSH) for _ in range(draw.randrange(4))]
+                time.sleep(draw.choice([0, 0, 0.001, 0.005]))
+                pusher.abandon()
+                self.refused(embd.Cancelled, "the pusher was abandoned", pusher.flush)
+                self.refused(embd.Cancelled, "the pusher was abandoned", pusher.close)
+                self.assertFalse(any(thread.is_alive() for thread in pusher._threads))  # pylint: disable=W0212
+                self.assertTrue(all(future.done() for future in futures))
+
     def test_server_that_does_not_end(self):
         """All is answered, and the stream stays open: close() does not wait for it."""
         def stream(requests, context):
