@@ -21,6 +21,9 @@ struct lane;
 struct limits;
 struct worker;
 
+/* In push_table.flags: applying the push added its ids to the table's frequency. */
+#define PUSH_COUNTED ((uint32_t)1)
+
 /* A table of a push: all TablePushes that name it. */
 struct push_target {
     struct entry *entry; /* borrowed from the catalog that it was prepared with; only to be compared

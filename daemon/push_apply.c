@@ -44,6 +44,7 @@ static void update_gauges(struct training_gauges *g, const struct training *t)
     SET(clipped);
     SET(changed_bytes);
 #undef SET
+    atomic_store_explicit(&g->accesses, training_accesses(t), memory_order_relaxed);
 }
 
 float push_rate(const struct push *p, const struct entry *entry)

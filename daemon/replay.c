@@ -158,6 +158,11 @@ static enum status apply(struct push **push, struct entry *entry, const struct p
                          "the log goes on with version %" PRIu64
                          ", the newest good snapshot and the log lead to %" PRIu64,
                          t->version, (uint64_t)entry->version);
+    if (t->flags & PUSH_COUNTED && !training_can_count(entry->training))
+        return error_set(e, ST_DATA_LOSS,
+                         "the log counts the ids of version %" PRIu64
+                         ", and the snapshot has no counts",
+                         t->version);
     st = settle(entry, e);
     if (st == ST_OK && !*push)
         st = push_new(push, row->message, row->bytes, e);
@@ -165,8 +170,10 @@ static enum status apply(struct push **push, struct entry *entry, const struct p
         st = push_prepare_one(&target, *push, entry, e);
     if (st == ST_OK)
         st = training_reserve(entry->training, &target->update, e);
-    if (st == ST_OK)
-        push_apply(entry, &target->update, t->learning_rate, t->version);
+    if (st != ST_OK)
+        return st;
+    target->update.counted = t->flags & PUSH_COUNTED;
+    push_apply(entry, &target->update, t->learning_rate, t->version);
     return st;
 }
 

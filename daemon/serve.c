@@ -52,6 +52,9 @@ static enum status build_training(struct entry *entry, const struct order *o, st
         return error_memory(e, "table entry");
     entry->training = o->training;
     entry->interval = o->settings.interval;
+    if (training_can_count(o->training))
+        entry->count = o->settings.count;
+    entry->gauges->accesses = training_accesses(o->training);
     entry->gauges->memory_bytes = training_bytes(o->training);
     st = keep_new(&entry->keep, entry, o->folder, e);
     if (st == ST_OK && o->first.path[0]) {

@@ -105,7 +105,7 @@ struct push_table {
     uint64_t generation;
     uint64_t version;    /* that the push produces */
     float learning_rate; /* the one used */
-    uint32_t flags;      /* the caller's, kept */
+    uint32_t flags;      /* the caller's, kept (daemon/push.h) */
 };
 
 /* A row of the log for a push. */

@@ -23,7 +23,11 @@ struct training_gauges {
     atomic_uint_fast64_t snapshots_bytes;        /* … and their bytes: write amplification */
     atomic_uint_fast64_t save_us, save_pause_us; /* the last save took, and held the writer for */
     atomic_uint_fast64_t memory_bytes;           /* of states and records, beside the table's own */
+    atomic_uint_fast64_t accesses;               /* the sum of the table's frequency */
 };
+
+/* What adds to the frequency of a trainable table's rows. */
+enum table_count { COUNT_NO, COUNT_PUSHES, COUNT_BOTH /* pushes and lookups */ };
 
 struct entry {
     char name[TABLE_NAME_MAX + 1];
@@ -36,8 +40,9 @@ struct entry {
     struct training *training;      /* NULL: read-only. The writer's */
     struct training_gauges *gauges; /* with `training` */
     struct keep *keep;              /* with `training`: its snapshots; see daemon/keep.h */
-    bool interval; /* with `training`, the writer's: pushes may be answered before the sync
-                      of the log (durability=interval) */
+    bool interval;          /* with `training`, the writer's: pushes may be answered before the sync
+                               of the log (durability=interval) */
+    enum table_count count; /* with `training`, the writer's; needs training_can_count() */
     /* The writer's own: the version that the newest push of the group `ordered_in` produces. */
     uint64_t ordered, ordered_in;
     const char *refusal; /* the writer's own: why pushes are refused for now ("is being replaced"),

@@ -42,6 +42,12 @@ void training_mark(struct training *t);
 /* With the gate up and nobody inside: write the changed bytes. Counts one step of the optimizer. */
 void training_write(struct training *t);
 
+/* Whether the table has a `frequency` to count in; an update that is `counted` adds one to it for
+   each id that it names. Counts stop at the largest int64. */
+bool training_can_count(const struct training *t);
+/* The sum of the frequency, 0 without one. */
+uint64_t training_accesses(const struct training *t);
+
 /* Since the table was opened. */
 struct training_counts {
     uint64_t pushes, ids, rows, skipped;
