@@ -83,13 +83,14 @@ static enum status change(struct writer *w, struct entry *entry,
     st = training_set(entry->training, trained, e);
     if (st == ST_OK) {
         entry->interval = settings->interval;
-        entry->count = settings->count;
-        st = keep_settings(entry->keep, e);
+        st = entry_count(entry, settings->count, e);
+        if (st == ST_OK)
+            st = keep_settings(entry->keep, e);
         if (st == ST_OK)
             st = log_settings(w, entry, settings, trained, e);
         if (st != ST_OK) {
             entry->interval = interval;
-            entry->count = count;
+            (void)!entry_count(entry, count, &undo); /* what it takes is there */
         }
         if (st != ST_OK && (training_set(entry->training, &before, &undo) != ST_OK ||
                             keep_settings(entry->keep, &undo) != ST_OK))
@@ -110,6 +111,7 @@ static enum status remake(struct writer *w, struct entry *entry,
         return st;
     o->resets = true;
     o->keeps = keeps;
+    counts_fold(w, entry);
     o->settings = *settings;
     if (w->serving) {
         o->reload = true;

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "table/gate.h"
+#include "table/samples.h"
 #include "table/table.h"
 
 struct keep;
@@ -43,6 +44,8 @@ struct entry {
     bool interval;          /* with `training`, the writer's: pushes may be answered before the sync
                                of the log (durability=interval) */
     enum table_count count; /* with `training`, the writer's; needs training_can_count() */
+    struct samples *samples; /* the writer's: made when lookups were to be counted first */
+    _Atomic(struct samples *) sampling; /* the same while they are, else NULL; for those inside */
     /* The writer's own: the version that the newest push of the group `ordered_in` produces. */
     uint64_t ordered, ordered_in;
     const char *refusal; /* the writer's own: why pushes are refused for now ("is being replaced"),
@@ -73,6 +76,8 @@ MUST_CHECK enum status entry_new(struct entry **out, const char *name, struct ta
 /* Make the entry a trainable one, with gauges at 0; before it is shown to anybody. The training is
    the entry's from then on, unless this fails. */
 MUST_CHECK enum status entry_train(struct entry *entry, struct training *training, struct error *e);
+/* What is counted from now on; by the writer. ST_EXHAUSTED (memory): as before. */
+MUST_CHECK enum status entry_count(struct entry *entry, enum table_count count, struct error *e);
 /* Close the table and free the entry with its training, its gauges and its texts. Nobody may be
    inside its gate. */
 void entry_free(struct entry *entry);

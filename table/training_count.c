@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Counting: how often pushes have named each row, in the tensor `frequency`. Rows are those of the
-   whole table, whatever fields it has. Nothing here takes memory. The writer's. */
+/* Counting: how often pushes and lookups have named each row, in the tensor `frequency`. Rows are
+   those of the whole table, whatever fields it has. Nothing here takes memory. The writer's. */
 #include "table/training_state.h"
 
 enum status frequency_find(struct training *t, struct error *e)
@@ -71,4 +71,16 @@ void frequency_write(struct training *t)
                 add(t, first + part->bag[b].row[j], 1);
     }
     t->counted = NULL;
+}
+
+void training_count_mark(struct training *t, const struct counted *counted, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        keep(t, counted[i].row);
+}
+
+void training_count_write(struct training *t, const struct counted *counted, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        add(t, counted[i].row, counted[i].times);
 }

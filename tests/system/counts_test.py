@@ -3,7 +3,6 @@
 """Counts that the daemon keeps: how often pushes named each row. They are exact through kills, restores and replays,
 switched on and off by an option, and come out as arrays that compress takes."""
 import pathlib
-import random
 import sys
 
 import numpy as np
@@ -13,46 +12,11 @@ import tablefile  # noqa: E402
 from crash import state  # noqa: E402
 from daemon import Daemon  # noqa: E402
 from embctl_kit import Embctl  # noqa: E402
+from counts_kit import Trainer, counts  # noqa: E402
 from training_kit import CALLS, DIM, ROWS, Client, Code, expect, pb, run, served, wait_for, write  # noqa: E402
 
 CALLS["create"] = ("Tables/Create", pb.CreateRequest, pb.CreateResponse)
 COUNTED = "optimizer=adagrad,count=pushes"
-
-
-def counts(c, table="t", **fields):
-    reply = c.counts(table=table, **fields)
-    assert not isinstance(reply, tuple), reply
-    return np.array(reply.counts, "i8")
-
-
-class Trainer:
-    """Random pushes of one trainer, numbered, and how often each row was named by those that were answered."""
-
-    def __init__(self, rows=ROWS, seed=1):
-        self.random, self.named, self.sequence, self.rows = random.Random(seed), np.zeros(rows, "i8"), 0, rows
-
-    def message(self):
-        """Repeats, bags, unknown ids."""
-        ids = [self.random.randrange(self.rows + 3) for _ in range(self.random.randint(1, 20))]
-        push = pb.TablePush(table="t", ids=ids)
-        bags = len(ids)
-        if self.random.random() < 0.5:
-            cuts = sorted(self.random.randint(0, len(ids)) for _ in range(3))
-            push.pooling, bags = self.random.choice((pb.POOLING_SUM, pb.POOLING_MEAN)), 4
-            push.offsets.extend([0, *cuts, len(ids)])
-        push.gradients.extend([self.random.gauss(0, 1) for _ in range(bags * DIM)])
-        return push
-
-    def push(self, c, times=1):
-        for _ in range(times):
-            message, self.sequence = self.message(), self.sequence + 1
-            request = dict(trainer="job", sequence=self.sequence, missing=pb.PUSH_MISSING_SKIP, pushes=[message])
-            reply = c.push(**request)
-            assert not isinstance(reply, tuple) and not reply.duplicate, reply
-            if self.random.random() < 0.2:
-                assert c.push(**request).duplicate
-            np.add.at(self.named, [i for i in message.ids if i < self.rows], 1)
-        return reply.versions[0]
 
 
 def test_off_is_absent(folder):
