@@ -53,9 +53,9 @@ static enum status build_training(struct entry *entry, const struct order *o, st
     entry->training = o->training;
     entry->interval = o->settings.interval;
     entry->gauges->accesses = training_accesses(o->training);
-    entry->gauges->memory_bytes = training_bytes(o->training);
     if (training_can_count(o->training))
         st = entry_count(entry, o->settings.count, e);
+    entry->gauges->memory_bytes = entry_training_bytes(entry);
     if (st == ST_OK)
         st = keep_new(&entry->keep, entry, o->folder, e);
     if (st == ST_OK && o->first.path[0]) {

@@ -61,6 +61,11 @@ enum status entry_count(struct entry *entry, enum table_count count, struct erro
     return ST_OK;
 }
 
+uint64_t entry_training_bytes(const struct entry *entry)
+{
+    return training_bytes(entry->training) + (entry->samples ? samples_bytes(entry->samples) : 0);
+}
+
 void entry_free(struct entry *entry)
 {
     if (!entry)

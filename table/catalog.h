@@ -23,7 +23,7 @@ struct training_gauges {
     atomic_uint_fast64_t snapshots;              /* written since the start … */
     atomic_uint_fast64_t snapshots_bytes;        /* … and their bytes: write amplification */
     atomic_uint_fast64_t save_us, save_pause_us; /* the last save took, and held the writer for */
-    atomic_uint_fast64_t memory_bytes;           /* of states and records, beside the table's own */
+    atomic_uint_fast64_t memory_bytes;           /* entry_training_bytes() */
     atomic_uint_fast64_t accesses;               /* the sum of the table's frequency */
 };
 
@@ -78,6 +78,8 @@ MUST_CHECK enum status entry_new(struct entry **out, const char *name, struct ta
 MUST_CHECK enum status entry_train(struct entry *entry, struct training *training, struct error *e);
 /* What is counted from now on; by the writer. ST_EXHAUSTED (memory): as before. */
 MUST_CHECK enum status entry_count(struct entry *entry, enum table_count count, struct error *e);
+/* Memory of the training and of the counts of lookups, beside the table's own. */
+uint64_t entry_training_bytes(const struct entry *entry);
 /* Close the table and free the entry with its training, its gauges and its texts. Nobody may be
    inside its gate. */
 void entry_free(struct entry *entry);

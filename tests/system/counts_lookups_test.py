@@ -6,6 +6,7 @@ import pathlib
 import shutil
 import sqlite3
 import sys
+import threading
 
 import numpy as np
 
@@ -161,6 +162,44 @@ def test_lookups_on_and_off(folder):
             reload("both")  # takes what was left
             c.save(table="t")
             assert counts(c).sum() == want, i
+
+
+def test_everything_at_once(folder):
+    """Lookups of several threads, pushes, saves and readers: the sum is exact."""
+    with served(folder, "optimizer=adagrad,count=both", config="workers = 3\n") as daemon:
+        named, wrong = [], []
+
+        def look_often(seed):
+            mine, rng = Client(daemon), np.random.default_rng(seed)
+            for _ in range(200):
+                look(mine, rng.integers(0, ROWS, 50).tolist())
+                named.append(50)
+
+        def push():
+            mine = Client(daemon)
+            for _ in range(150):
+                mine.ones("t")
+                named.append(3)
+
+        def save():
+            mine, before = Client(daemon), 0
+            for _ in range(15):
+                reply, now = mine.save(table="t"), counts(mine).sum()
+                if isinstance(reply, tuple) or now < before:
+                    wrong.append((reply, before, now))
+                before = now
+        threads = [threading.Thread(target=look_often, args=(i,)) for i in range(4)]
+        threads += [threading.Thread(target=push), threading.Thread(target=save)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        c = Client(daemon)
+        c.save(table="t")
+        assert not wrong and counts(c).sum() == sum(named) == 4 * 200 * 50 + 150 * 3, (wrong, counts(c).sum())
+        daemon.kill()
+        daemon.start()
+        assert counts(Client(daemon)).sum() == sum(named)
 
 
 def test_more_rows_than_are_counted_apart(folder):
