@@ -71,7 +71,7 @@ static void count_ids(const struct lookup_call *c, const struct part *p, size_t 
     struct samples *s = atomic_load_explicit(&p->entry->sampling, memory_order_acquire);
     size_t from, count;
 
-    if (!s)
+    if (!s || !p->lookup.query.id_count) /* without ids there is no array of rows */
         return;
     lookup_ids(&p->lookup, first, n, &from, &count);
     samples_add(s, c->call->worker->index, p->lookup.row + from, count);
