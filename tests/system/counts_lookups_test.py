@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Counts of lookups: what was answered is counted once, by row, and comes to the log and to snapshots every few seconds,
-with each save and with the stop. From then on it is as safe as pushes are."""
+"""Counts of lookups: what was answered is counted once, by row, and comes to the log and to snapshots every few
+seconds, with each save and with the stop. From then on it is as safe as pushes are."""
 import pathlib
 import shutil
 import sqlite3

@@ -247,7 +247,8 @@ def test_embctl(folder):
             named[row] += 1
         j = e.document("counts", "t", "-o", folder / "f.npy", "--keys", folder / "k.npy")
         assert np.load(folder / "f.npy").dtype == np.dtype("<i8")
-        assert np.load(folder / "f.npy").tolist() == named.tolist() and np.load(folder / "k.npy").tolist() == keys.tolist()
+        assert np.load(folder / "f.npy").tolist() == named.tolist()
+        assert np.load(folder / "k.npy").tolist() == keys.tolist()
         top = np.sort(named)[::-1]
         assert (j["rows"], j["version"], j["accesses"], j["used"]) == (ROWS, 300, 300, np.count_nonzero(named))
         assert abs(j["top_1_percent"] - top[0] / 300) < 1e-12 and abs(j["top_10_percent"] - top[:4].sum() / 300) < 1e-12
