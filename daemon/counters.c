@@ -38,6 +38,7 @@ const char *call_index_name(unsigned index)
         [CALL_RESTORE] = "Restore",
         [CALL_CREATE] = "Create",
         [CALL_EXPLAIN] = "Explain",
+        [CALL_COUNTS] = "Counts",
         [CALL_STATS] = "Query",
         [CALL_HEALTH_CHECK] = "Health.Check",
         [CALL_HEALTH_WATCH] = "Health.Watch",

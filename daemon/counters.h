@@ -22,6 +22,7 @@ enum call_index {
     CALL_RESTORE,
     CALL_CREATE,
     CALL_EXPLAIN,
+    CALL_COUNTS,
     CALL_STATS,
     CALL_HEALTH_CHECK,
     CALL_HEALTH_WATCH,

@@ -59,6 +59,8 @@ static size_t sweep(struct writer *w, struct entry *entry)
         return 0;
     st = writer_writable(w, &e);
     if (st == ST_OK)
+        counts_fold(w, entry); /* what they were looked up is theirs, not their successors' */
+    if (st == ST_OK)
         st = evict(w, entry, key, row, n, &e);
     if (st == ST_OK)
         return n;

@@ -52,7 +52,8 @@ struct order {
     bool reload; /* part of a reload of the configuration */
     enum registered_by by;
     uint64_t at; /* ORDER_RESTORE: version of the snapshot, 0: the newest */
-    bool resets; /* ORDER_RESTORE: of the newest, with other settings, which reset the optimizer */
+    bool resets; /* ORDER_RESTORE: of the newest, with other settings; its state begins anew … */
+    bool keeps;  /* … unless the optimizer is the same: then it stays */
 
     /* Who waits; `worker` is NULL if nobody does. `answer` runs on that worker if the call is still
        there. */

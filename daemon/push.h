@@ -21,6 +21,9 @@ struct lane;
 struct limits;
 struct worker;
 
+/* In push_table.flags: applying the push added its ids to the table's frequency. */
+#define PUSH_COUNTED ((uint32_t)1)
+
 /* A table of a push: all TablePushes that name it. */
 struct push_target {
     struct entry *entry; /* borrowed from the catalog that it was prepared with; only to be compared
@@ -114,6 +117,9 @@ void push_admit(struct entry *entry, const struct growth_row *row);
 void push_evict(struct entry *entry, const struct growth_row *row);
 /* The second of a row of the log, as tables that grow have it. */
 int64_t push_seconds(int64_t time_us);
+/* Add counts of lookups to the frequency of a table that has one, some rows at a time. By the same.
+ */
+void counts_apply(struct entry *entry, const struct counted *counted, size_t n);
 /* The learning rate of a push at a table: its own, else the table's. */
 float push_rate(const struct push *p, const struct entry *entry);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The moment of a push: its changed bytes are written while nobody looks. By the writer, or while
-   the log is replayed and there is nobody else. */
+/* The moment of a push, or of counts of lookups: changed bytes are written while nobody looks. By
+   the writer, or while the log is replayed and there is nobody else. */
 #include <sched.h>
 #include <time.h>
 
@@ -11,6 +11,8 @@
 #define SPINS 200
 #define NAP_FIRST_NS 20000
 #define NAP_MOST_NS 500000
+
+#define COUNTS_AT_ONCE 4096 /* rows that are counted while the gate is up: some 100 us */
 
 static void wait_until(bool (*holds)(const struct gate *g), const struct gate *g)
 {
@@ -58,6 +60,7 @@ static void update_gauges(struct training_gauges *g, const struct training *t)
     SET(changed_bytes);
     update_growth(g, training_growth(t));
 #undef SET
+    atomic_store_explicit(&g->accesses, training_accesses(t), memory_order_relaxed);
 }
 
 float push_rate(const struct push *p, const struct entry *entry)
@@ -71,12 +74,27 @@ int64_t push_seconds(int64_t time_us)
     return time_us > 0 ? time_us / 1000000 : 0;
 }
 
-static void shut(struct entry *entry)
+/* The gate is up and nobody inside. */
+static void shut(struct gate *g)
 {
-    gate_close(&entry->gate);
-    wait_until(gate_settled, &entry->gate);
-    gate_raise(&entry->gate);
-    wait_until(gate_empty, &entry->gate);
+    gate_close(g);
+    wait_until(gate_settled, g);
+    gate_raise(g);
+    wait_until(gate_empty, g);
+}
+
+void counts_apply(struct entry *entry, const struct counted *counted, size_t n)
+{
+    struct training *t = entry->training;
+
+    for (size_t first = 0, some; first < n; first += some) {
+        some = n - first < COUNTS_AT_ONCE ? n - first : COUNTS_AT_ONCE;
+        training_count_mark(t, counted + first, some);
+        shut(&entry->gate);
+        training_count_write(t, counted + first, some);
+        gate_lower(&entry->gate);
+    }
+    update_gauges(entry->gauges, t);
 }
 
 void push_apply(struct entry *entry, const struct update *u, float rate, uint64_t version)
@@ -84,15 +102,15 @@ void push_apply(struct entry *entry, const struct update *u, float rate, uint64_
     struct training *t = entry->training;
 
     if (u->admitted)
-        growth_begin(training_growth(t), t, u->admitted_key, u->admitted_row, u->admitted,
-                     u->seconds);
+        growth_begin(training_growth(t), t, u->admitted_row, u->admitted);
     training_step(t, u, rate, version);
     training_mark(t);
     (void)FAILPOINT("push.apply.before");
-    shut(entry);
+    shut(&entry->gate);
     (void)FAILPOINT("push.apply.gate");
     if (u->admitted)
-        growth_show(training_growth(t), u->admitted_key, u->admitted_row, u->admitted);
+        growth_show(training_growth(t), t, u->admitted_key, u->admitted_row, u->admitted,
+                    u->seconds);
     training_write(t);
     atomic_store(&entry->version, version);
     gate_lower(&entry->gate);
@@ -104,10 +122,10 @@ void push_admit(struct entry *entry, const struct growth_row *row)
 {
     struct training *t = entry->training;
 
-    growth_begin(training_growth(t), t, row->keys, row->rows, row->count,
-                 push_seconds(row->time_us));
-    shut(entry);
-    growth_show(training_growth(t), row->keys, row->rows, row->count);
+    growth_begin(training_growth(t), t, row->rows, row->count);
+    shut(&entry->gate);
+    growth_show(training_growth(t), t, row->keys, row->rows, row->count,
+                push_seconds(row->time_us));
     gate_lower(&entry->gate);
     update_gauges(entry->gauges, t);
 }
@@ -116,10 +134,10 @@ void push_evict(struct entry *entry, const struct growth_row *row)
 {
     struct training *t = entry->training;
 
-    shut(entry);
-    growth_hide(training_growth(t), row->keys, row->count);
+    growth_mark(training_growth(t), t, row->rows, row->count);
+    shut(&entry->gate);
+    growth_hide(training_growth(t), t, row->keys, row->rows, row->count);
     atomic_store(&entry->version, row->version);
     gate_lower(&entry->gate);
-    growth_spare(training_growth(t), t, row->rows, row->count);
     update_gauges(entry->gauges, t);
 }

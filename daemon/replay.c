@@ -12,26 +12,12 @@
 #include "daemon/config.h"
 #include "daemon/keep.h"
 #include "daemon/push.h"
+#include "daemon/replay_parts.h"
 #include "daemon/server.h"
 #include "daemon/writer_parts.h"
 #include "table/training.h"
 
 #define SAY_US 1000000
-
-/* A name that is registered as trainable and is not served. */
-struct absent {
-    const char *name;
-    uint64_t generation, version; /* of its older snapshot */
-};
-
-struct replay {
-    struct writer *w;
-    struct opening *opening;
-    uint64_t after, lsn, last; /* lsn: the row at hand */
-    uint64_t begin_us, say_us;
-    struct absent *absent;
-    size_t absents;
-};
 
 /* ---- What is needed of the log ---- */
 
@@ -55,7 +41,8 @@ static enum status look_at_absent(struct replay *r, const struct registered *t, 
 {
     char *folder = writer_folder(r->w, t->name);
     struct absent *a = &r->absent[r->absents];
-    uint64_t version[LINEAGES] = {0};
+    uint64_t version[LINEAGES] = {0}, lsn[LINEAGES] = {0};
+    unsigned older;
     struct snapshot *list = NULL;
     size_t count = 0;
     enum status st =
@@ -65,10 +52,13 @@ static enum status look_at_absent(struct replay *r, const struct registered *t, 
     if (st != ST_OK)
         return st;
     for (size_t i = count; i-- > 0;)
-        if (!list[i].damaged)
+        if (!list[i].damaged) {
             version[list[i].lineage] = list[i].version;
+            lsn[list[i].lineage] = list[i].lsn;
+        }
     mem_free(list);
-    *a = (struct absent){t->name, t->generation, version[0] < version[1] ? version[0] : version[1]};
+    older = version[0] != version[1] ? version[1] < version[0] : lsn[1] < lsn[0];
+    *a = (struct absent){t->name, t->generation, version[older], lsn[older]};
     r->absents++;
     return ST_OK;
 }
@@ -91,7 +81,7 @@ static enum status find_absent(struct replay *r, struct error *e)
         if (!t->trainable || (entry && entry->keep))
             continue;
         if (t->served)
-            r->absent[r->absents++] = (struct absent){t->name, t->generation, t->version};
+            r->absent[r->absents++] = (struct absent){t->name, t->generation, t->version, 0};
         else
             st = look_at_absent(r, t, e);
     }
@@ -122,8 +112,7 @@ static enum status damage(struct replay *r, struct entry *entry, const struct er
     return st;
 }
 
-/* What becomes of the start when a table cannot go on: without memory it ends. */
-static enum status end(struct replay *r, struct entry *entry, enum status st,
+enum status replay_end(struct replay *r, struct entry *entry, enum status st,
                        const struct error *trouble, struct error *e)
 {
     if (st != ST_EXHAUSTED)
@@ -132,8 +121,7 @@ static enum status end(struct replay *r, struct entry *entry, enum status st,
     return error_prefix(e, st, "table %s", entry->name);
 }
 
-/* Take the options that wait. */
-static enum status settle(struct entry *entry, struct error *e)
+enum status replay_settle(struct entry *entry, struct error *e)
 {
     struct optimizer_settings *next = &entry->keep->next_settings;
     enum status st;
@@ -147,7 +135,7 @@ static enum status settle(struct entry *entry, struct error *e)
     return st == ST_OK ? keep_settings(entry->keep, e) : st;
 }
 
-static enum status check_version(const struct entry *entry, uint64_t version, struct error *e)
+enum status replay_version(const struct entry *entry, uint64_t version, struct error *e)
 {
     if (version == entry->version + 1)
         return ST_OK;
@@ -161,10 +149,15 @@ static enum status apply(struct push **push, struct entry *entry, const struct p
                          const struct push_table *t, struct error *e)
 {
     struct push_target *target;
-    enum status st = check_version(entry, t->version, e);
+    enum status st = replay_version(entry, t->version, e);
 
+    if (st == ST_OK && t->flags & PUSH_COUNTED && !training_can_count(entry->training))
+        st = error_set(e, ST_DATA_LOSS,
+                       "the log counts the ids of version %" PRIu64
+                       ", and the snapshot has no counts",
+                       t->version);
     if (st == ST_OK)
-        st = settle(entry, e);
+        st = replay_settle(entry, e);
     if (st == ST_OK && !*push)
         st = push_new(push, row->message, row->bytes, e);
     if (st == ST_OK)
@@ -173,33 +166,13 @@ static enum status apply(struct push **push, struct entry *entry, const struct p
         st = training_reserve(entry->training, &target->update, e);
     if (st != ST_OK)
         return st;
+    target->update.counted = t->flags & PUSH_COUNTED;
     target->update.seconds = push_seconds(row->time_us);
     push_apply(entry, &target->update, t->learning_rate, t->version);
-    return ST_OK;
-}
-
-/* Ids that came or went. */
-static enum status apply_growth(struct entry *entry, const struct growth_row *row, bool admits,
-                                struct error *e)
-{
-    struct growth *growth = training_growth(entry->training);
-    enum status st = check_version(entry, row->version, e);
-
-    if (st == ST_OK && !growth)
-        st = error_set(e, ST_DATA_LOSS, "the log %s ids, and the table does not grow",
-                       admits ? "admits" : "evicts");
-    if (st == ST_OK)
-        st = growth_check(growth, admits, row->keys, row->rows, row->count, e);
-    if (st == ST_OK)
-        st = settle(entry, e);
-    if (st == ST_OK)
-        (admits ? push_admit : push_evict)(entry, row);
     return st;
 }
 
-/* A row of a table that is not served, or damaged: it stays. */
-static enum status keep_row(struct replay *r, const struct push_table *t, uint64_t lsn,
-                            struct error *e)
+enum status replay_keep(struct replay *r, const struct push_table *t, uint64_t lsn, struct error *e)
 {
     struct entry *entry = catalog_find(r->w->catalog, t->name, strlen(t->name));
 
@@ -214,7 +187,7 @@ static enum status keep_row(struct replay *r, const struct push_table *t, uint64
     return ST_OK;
 }
 
-static void note(struct keep *k, const struct push_table *t, uint64_t lsn)
+void replay_note_version(struct keep *k, const struct push_table *t, uint64_t lsn)
 {
     for (unsigned i = 0; i < LINEAGES; i++) {
         struct keep_lineage *l = &k->lineage[i];
@@ -236,42 +209,22 @@ static enum status replay_push(struct replay *r, const struct logged *l, struct 
         struct entry *entry = catalog_find(r->w->catalog, t->name, strlen(t->name));
 
         if (!entry || !entry->keep) {
-            st = keep_row(r, t, l->lsn, e);
+            st = replay_keep(r, t, l->lsn, e);
             continue;
         }
         if (entry->generation != t->generation)
             continue;
-        note(entry->keep, t, l->lsn);
+        replay_note_version(entry->keep, t, l->lsn);
         if (t->version <= entry->version)
             continue;
         st = apply(&push, entry, l->push, t, &trouble);
         applied |= st == ST_OK;
         if (st != ST_OK)
-            st = end(r, entry, st, &trouble, e);
+            st = replay_end(r, entry, st, &trouble, e);
     }
     push_free(push);
     atomic_fetch_add(&r->opening->pushes, applied);
     return st;
-}
-
-static enum status replay_growth(struct replay *r, const struct logged *l, struct error *e)
-{
-    const struct growth_row *g = l->growth;
-    struct push_table t = {.generation = g->generation, .version = g->version};
-    struct entry *entry = catalog_find(r->w->catalog, g->name, strlen(g->name));
-    struct error trouble;
-    enum status st;
-
-    memcpy(t.name, g->name, sizeof t.name);
-    if (!entry || !entry->keep)
-        return keep_row(r, &t, l->lsn, e);
-    if (entry->generation != g->generation)
-        return ST_OK;
-    note(entry->keep, &t, l->lsn);
-    if (g->version <= entry->version)
-        return ST_OK;
-    st = apply_growth(entry, g, l->kind == CHANGE_ADMIT, &trouble);
-    return st == ST_OK ? ST_OK : end(r, entry, st, &trouble, e);
 }
 
 /* Options that were set after a snapshot. They wait for the next push that is applied, since they
@@ -282,9 +235,7 @@ static enum status replay_options(struct entry *entry, const struct logged *l, s
     struct optimizer_settings settings;
     enum status st;
 
-    for (unsigned i = 0; i < LINEAGES; i++)
-        if (k->lineage[i].exists && !k->lineage[i].first && l->lsn > k->lineage[i].snapshot.lsn)
-            k->lineage[i].first = l->lsn;
+    replay_note(k, l->lsn);
     if (l->lsn <= entry->table->lsn)
         return ST_OK;
     st = table_settings_trained(&settings, l->change->options, e);
@@ -340,12 +291,10 @@ static enum status on_row(void *context, const struct logged *l, struct error *e
     r->lsn = l->lsn;
     if (FAILPOINT("replay.row"))
         return error_errno(e, errno, "the log cannot be read");
-    if (l->kind == CHANGE_PUSH)
-        st = replay_push(r, l, e);
-    else if (l->growth)
-        st = replay_growth(r, l, e);
-    else
-        st = replay_change(r, l, e);
+    st = l->kind == CHANGE_PUSH    ? replay_push(r, l, e)
+         : l->kind == CHANGE_COUNT ? replay_counts(r, l, e)
+         : l->growth               ? replay_growth(r, l, e)
+                                   : replay_change(r, l, e);
     atomic_store(&r->opening->done, l->lsn - r->after);
     atomic_fetch_add(&r->opening->replayed, 1);
     say(r);
@@ -363,8 +312,8 @@ static enum status settle_all(struct replay *r, struct error *e)
         struct entry *entry = r->w->catalog->entry[i];
         struct error trouble;
 
-        if (entry->keep && (st = settle(entry, &trouble)) != ST_OK)
-            st = end(r, entry, st, &trouble, e);
+        if (entry->keep && (st = replay_settle(entry, &trouble)) != ST_OK)
+            st = replay_end(r, entry, st, &trouble, e);
     }
     return st;
 }

@@ -272,6 +272,7 @@ enum status saves_order(struct writer *w, struct order *o, struct error *e)
         st = check(entry, o, e);
     if (st != ST_OK)
         return st;
+    counts_fold(w, entry);
     if (keep_complete(entry->keep) && !entry->keep->saving) {
         answer_all(o, ST_OK, NULL, keep_newest(entry->keep));
         return ST_OK;
@@ -345,7 +346,7 @@ void saves_tick(struct writer *w)
         struct keep *k = entry->keep;
 
         if (k)
-            atomic_store_explicit(&entry->gauges->memory_bytes, training_bytes(entry->training),
+            atomic_store_explicit(&entry->gauges->memory_bytes, entry_training_bytes(entry),
                                   memory_order_relaxed);
         if (k && !entry->refusal && !k->saving && !k->queued && now >= k->retry_us &&
             is_due(w, k, most))

@@ -43,7 +43,7 @@ static void change_undo(struct change *c, const char *name)
 /* What a trainable table has besides. */
 static enum status build_training(struct entry *entry, const struct order *o, struct error *e)
 {
-    enum status st;
+    enum status st = ST_OK;
 
     if (!o->training)
         return ST_OK;
@@ -56,8 +56,12 @@ static enum status build_training(struct entry *entry, const struct order *o, st
         growth_set(training_growth(o->training), &o->settings.growth);
         entry->gauges->used_rows = entry->table->used;
     }
-    entry->gauges->memory_bytes = training_bytes(o->training);
-    st = keep_new(&entry->keep, entry, o->folder, e);
+    entry->gauges->accesses = training_accesses(o->training);
+    if (training_can_count(o->training))
+        st = entry_count(entry, o->settings.count, e);
+    entry->gauges->memory_bytes = entry_training_bytes(entry);
+    if (st == ST_OK)
+        st = keep_new(&entry->keep, entry, o->folder, e);
     if (st == ST_OK && o->first.path[0]) {
         struct kept *kept;
         size_t count;

@@ -14,17 +14,27 @@
 
 #define TRAINED "trained" /* see table_settings_write() */
 
-const char *const table_option_keys[] = {
-    "admit_after",         "admit_room",    "beta1",   "beta2",
-    "clip_norm",           "durability",    "epsilon", "evict_after",
-    "initial_accumulator", "learning_rate", "memory",  "optimizer",
-    "reset_optimizer",     "scale_lr",      "tensors", "weight_decay",
-    "weight_decay_mode"};
+const char *const table_option_keys[] = {"admit_after",   "admit_room",
+                                         "beta1",         "beta2",
+                                         "clip_norm",     "count",
+                                         "durability",    "epsilon",
+                                         "evict_after",   "initial_accumulator",
+                                         "learning_rate", "memory",
+                                         "optimizer",     "reset_optimizer",
+                                         "scale_lr",      "tensors",
+                                         "weight_decay",  "weight_decay_mode"};
 const size_t table_option_count = sizeof table_option_keys / sizeof *table_option_keys;
 
 static const char *const memory_names[] = {
     [REGION_MAP] = "map", [REGION_COPY] = "copy", [REGION_LOCK] = "lock"};
 static const char *const durability_names[] = {"always", "interval"};
+static const char *const count_names[] = {
+    [COUNT_NO] = "no", [COUNT_PUSHES] = "pushes", [COUNT_BOTH] = "both"};
+
+const char *table_count_name(enum table_count count)
+{
+    return count_names[count];
+}
 
 void table_settings_init(struct table_settings *s)
 {
@@ -127,6 +137,14 @@ enum status table_settings_set(struct table_settings *s, const char *key, const 
     }
     if (growth_option(key))
         return set_growth(s, growth_option(key), value, e);
+    if (!strcmp(key, "count")) {
+        for (size_t i = 0; i < sizeof count_names / sizeof *count_names; i++)
+            if (!strcmp(value, count_names[i])) {
+                s->count = (enum table_count)i;
+                return ST_OK;
+            }
+        return error_set(e, ST_INVALID, "count: %s is none of no, pushes, both", QUOTE(value));
+    }
     if (!strcmp(key, "reset_optimizer"))
         return parse_bool(value, &s->reset_optimizer)
                    ? ST_OK
@@ -169,6 +187,8 @@ static const char *text_of(const struct table_settings *s, const char *key,
     }
     if (!strcmp(key, "memory"))
         return memory_names[s->memory];
+    if (!strcmp(key, "count"))
+        return s->count ? count_names[s->count] : NULL;
     if (!strcmp(key, "durability"))
         return s->interval ? durability_names[true] : NULL;
     if (!strcmp(key, "reset_optimizer"))
@@ -181,7 +201,7 @@ static const char *text_of(const struct table_settings *s, const char *key,
 
 bool table_settings_same(const struct table_settings *a, const struct table_settings *b)
 {
-    return a->memory == b->memory && a->interval == b->interval &&
+    return a->memory == b->memory && a->interval == b->interval && a->count == b->count &&
            a->growth.admit_after == b->growth.admit_after &&
            a->growth.admit_room == b->growth.admit_room &&
            a->growth.evict_after == b->growth.evict_after &&

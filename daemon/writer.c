@@ -198,6 +198,7 @@ static void deliver_stop(struct mail *mail, void *receiver)
 
     (void)mail;
     pushes_finish(w);
+    counts_fold_all(w);
     w->stopping = true;
     loads_stop(w);
     saves_stop(w);
@@ -249,6 +250,7 @@ static void *run(void *arg)
         now = clock_now_us();
         if (now >= tick) {
             watch_files(w);
+            counts_tick(w);
             saves_tick(w);
             grow_tick(w);
             log_front(w);

@@ -3,7 +3,7 @@
    way), serve.c (changes), publish.c (catalogs), reconcile.c (the configuration against the log),
    pushes.c and pushes_order.c (pushes), grow.c (ids that go), watch.c (files and log); and for
    trainable tables start.c, revive.c, replay.c, saves.c, stops.c, shorten.c, origin.c,
-   settings_change.c. */
+   settings_change.c, counts.c. */
 #pragma once
 
 #include <pthread.h>
@@ -54,7 +54,8 @@ struct writer {
     size_t watch_next; /* place in the catalog */
 
     struct pushes pushes;
-    bool wants_rows; /* some entry does */
+    bool wants_rows;  /* some entry does */
+    uint64_t fold_us; /* when lookups are counted next */
 
     /* Snapshots of trainable tables */
     struct keep *save_queue; /* wait for a saver, oldest first */
@@ -164,6 +165,12 @@ void saves_leave(struct writer *w, struct keep *k); /* the entry leaves the cata
 void saves_next(struct writer *w);                  /* start those that wait */
 void saves_tick(struct writer *w); /* once a second: what should be saved by itself */
 void saves_stop(struct writer *w); /* the daemon stops */
+
+/* counts.c: counts of lookups. What the workers have counted of a table, or of all, is logged and
+   applied; counts_tick() does so every few seconds. */
+void counts_fold(struct writer *w, struct entry *entry);
+void counts_fold_all(struct writer *w);
+void counts_tick(struct writer *w);
 
 /* shorten.c: which rows of the log are still needed. */
 /* A name that is not served, or damaged, needs the rows from `lsn` on. */

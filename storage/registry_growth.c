@@ -23,15 +23,17 @@ enum status growth_stage(struct registry *r, const struct growth_row *growth, st
                          struct error *e)
 {
     struct name *name = names_served(r, growth->name);
+    uint64_t last;
 
     if (!name)
         return error_set(e, ST_NOT_FOUND, "table %s is not served", QUOTE(growth->name));
-    if (growth->generation != name->now.generation || growth->version <= name->staged)
+    last = name->staged > name->pushed ? name->staged : name->pushed;
+    if (growth->generation != name->now.generation || growth->version <= last)
         return error_set(e, ST_INTERNAL,
                          "ids of generation %" PRIu64 " and version %" PRIu64
                          " of table %s do not follow generation %" PRIu64 ", version %" PRIu64,
                          growth->generation, growth->version, QUOTE(growth->name),
-                         name->now.generation, name->staged);
+                         name->now.generation, last);
     *out = name;
     return ST_OK;
 }

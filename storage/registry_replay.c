@@ -52,6 +52,8 @@ static enum status hand_over(struct registry *r, struct row *row, struct tables 
         row->growth.lsn = row->lsn;
         row->growth.time_us = row->time_us;
         l.growth = &row->growth;
+    } else if (row->kind == CHANGE_COUNT) {
+        l.count = &row->count;
     } else if (row->kind != CHANGE_FORGET_TRAINER) {
         st = row_change(r, row, &change, e);
         l.change = &change;

@@ -319,49 +319,60 @@ enum status growth_check(struct growth *g, bool admits, const void *keys, const 
     return st;
 }
 
-void growth_begin(struct growth *g, struct training *t, const void *keys, const void *rows,
-                  size_t n, int64_t seconds)
+static void mark(const struct growth *g, struct training *t, uint64_t row)
+{
+    growth_keep(t, &g->keys[row]);
+    growth_keep(t, &g->touched[row]);
+}
+
+void growth_begin(struct growth *g, struct training *t, const void *rows, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         uint64_t row = row_at(rows, i);
 
         if (is_spare(g, row)) /* the replay has decided nothing */
             take(g, row);
-        growth_write(t, &g->keys[row], key_at(keys, i));
-        growth_write(t, &g->touched[row], seconds);
+        mark(g, t, row);
         growth_begin_row(t, row);
     }
-    growth_note(g, seconds);
-    g->sums.admitted += n;
 }
 
-void growth_show(struct growth *g, const void *keys, const void *rows, size_t n)
+void growth_show(struct growth *g, struct training *t, const void *keys, const void *rows, size_t n,
+                 int64_t seconds)
 {
     for (size_t i = 0; i < n; i++) {
         int64_t key = key_at(keys, i);
+        uint64_t row = row_at(rows, i);
 
-        key_index_insert(g->table->keys, key, row_at(rows, i));
+        g->keys[row] = key;
+        g->touched[row] = seconds;
+        frequency_begin(t, row);
+        key_index_insert(g->table->keys, key, row);
         key_map_erase(&g->decided, key);
     }
+    growth_note(g, seconds);
     g->table->admissions += n;
+    g->sums.admitted += n;
 }
 
-void growth_hide(struct growth *g, const void *keys, size_t n)
+void growth_mark(struct growth *g, struct training *t, const void *rows, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        key_index_erase(g->table->keys, key_at(keys, i));
-    g->table->evictions += n;
+        mark(g, t, row_at(rows, i));
 }
 
-void growth_spare(struct growth *g, struct training *t, const void *rows, size_t n)
+void growth_hide(struct growth *g, struct training *t, const void *keys, const void *rows, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         uint64_t row = row_at(rows, i);
 
-        growth_write(t, &g->keys[row], 0);
-        growth_write(t, &g->touched[row], -1);
+        key_index_erase(g->table->keys, key_at(keys, i));
+        g->keys[row] = 0;
+        g->touched[row] = -1;
+        frequency_begin(t, row);
         put_spare(g, row);
     }
+    g->table->evictions += n;
     g->sums.evicted += n;
 }
 

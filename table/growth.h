@@ -57,15 +57,16 @@ bool growth_may_evict(const struct growth *g, int64_t now);
    ST_DATA_LOSS with what is wrong. For the replay. */
 MUST_CHECK enum status growth_check(struct growth *g, bool admits, const void *keys,
                                     const void *rows, size_t n, struct error *e);
-/* Give the rows to the keys, named at `seconds`, and begin their cells and their optimizer's state.
-   They were spare: nobody reads them until growth_show(). */
-void growth_begin(struct growth *g, struct training *t, const void *keys, const void *rows,
-                  size_t n, int64_t seconds);
-/* With the gate up and nobody inside: lookups find the keys. */
-void growth_show(struct growth *g, const void *keys, const void *rows, size_t n);
-/* Give rows up: with the gate up and nobody inside, growth_hide(); then they are spare. */
-void growth_hide(struct growth *g, const void *keys, size_t n);
-void growth_spare(struct growth *g, struct training *t, const void *rows, size_t n);
+/* Begin the cells of rows and their optimizer's state. They are spare: nobody reads them until
+   growth_show(). */
+void growth_begin(struct growth *g, struct training *t, const void *rows, size_t n);
+/* With the gate up and nobody inside: the rows are those of the keys, named at `seconds`. */
+void growth_show(struct growth *g, struct training *t, const void *keys, const void *rows, size_t n,
+                 int64_t seconds);
+/* Rows are to be given up: before the gate goes up, and with it up and nobody inside. */
+void growth_mark(struct growth *g, struct training *t, const void *rows, size_t n);
+void growth_hide(struct growth *g, struct training *t, const void *keys, const void *rows,
+                 size_t n);
 
 /* For training_step(): when a row was named last, and that it is now. */
 int64_t *growth_touched(struct growth *g, uint64_t row);

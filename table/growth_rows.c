@@ -8,12 +8,9 @@
 #include "methods/init.h"
 #include "table/training_state.h"
 
-void growth_write(struct training *t, int64_t *to, int64_t value)
+void growth_keep(struct training *t, const int64_t *at)
 {
-    if (*to == value)
-        return;
-    blocks_keep(t->blocks, (const unsigned char *)to, sizeof *to);
-    *to = value;
+    blocks_keep(t->blocks, (const unsigned char *)at, sizeof *at);
 }
 
 /* As the optimizer begins: sums of squares where the settings say, moments at zero. */
@@ -43,9 +40,6 @@ void growth_begin_row(struct training *t, uint64_t row)
     const struct init init = {.seed = table->seed, .deviation = table->deviation};
     struct parameters *p = &table->part[0];
 
-    /* Counts are in the table's memory, since it is a private one, if they are aligned there. */
-    if (table->frequency && t->counted)
-        growth_write(t, (int64_t *)(uintptr_t)&table->frequency[row], 0);
     if (!p->method->init_row)
         return;
     for (unsigned k = 0; k < p->method->tensors_count; k++) {

@@ -6,8 +6,9 @@
 #include "table/growth.h"
 #include "table/key_map.h"
 
-/* Write a number of the table's memory, unless it is there already. */
-void growth_write(struct training *t, int64_t *to, int64_t value);
-/* Begin the cells and states of a spare row anew, where the row has cells of its own, and its
-   count. */
+/* A number of the table's memory is about to be written. */
+void growth_keep(struct training *t, const int64_t *at);
+/* Begin the cells and states of a spare row anew, where the row has cells of its own. */
 void growth_begin_row(struct training *t, uint64_t row);
+/* The row is another id's from now on, or nobody's: its count is 0. With nobody inside the gate. */
+void frequency_begin(struct training *t, uint64_t row);

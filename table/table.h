@@ -38,7 +38,7 @@ struct table {
     /* How often keys have come and gone since it was opened. Like `keys`. */
     uint64_t admissions, evictions;
     const float *fallback;    /* the row for unknown ids, [D]; zeros if the file has none */
-    const int64_t *frequency; /* [N] or NULL */
+    const int64_t *frequency; /* [N] or NULL; a training writes it */
 
     uint64_t applied;    /* embd.applied */
     uint64_t lsn;        /* embd.lsn */

@@ -1,19 +1,18 @@
 -- SPDX-License-Identifier: Apache-2.0
--- log.db, version 3: ids that come and go in tables that grow.
---
--- Kinds of rows that version 2 did not have: 8 admit, 9 evict. Their body is a BLOB: the table, its
--- generation and version, keys and rows. Version 2 would take them for damage.
+-- log.db, version 3: ids that come and go in tables that grow, and counts of lookups.
 
 DROP VIEW changes;
 
 CREATE VIEW changes AS
-  -- The log for people.
+  -- The log for people. Kinds are those of the table `log`, and three whose body is a BLOB that begins
+  -- with the table's name: 8 and 9, ids that get and lose rows; 10, counts of lookups, what is added to
+  -- the frequency of its rows.
   SELECT lsn,
          strftime('%Y-%m-%d %H:%M:%f', time_us / 1e6, 'unixepoch') AS utc,
          CASE kind WHEN 1 THEN 'load' WHEN 2 THEN 'replace' WHEN 3 THEN 'unload'
                    WHEN 4 THEN 'forget' WHEN 5 THEN 'options' WHEN 6 THEN 'push'
                    WHEN 7 THEN 'forget trainer' WHEN 8 THEN 'admit' WHEN 9 THEN 'evict'
-                   END AS kind,
+                   WHEN 10 THEN 'count' END AS kind,
          CASE WHEN kind < 6 THEN body ->> '$.name' END AS table_name,
          CASE WHEN kind < 6 THEN body ->> '$.generation' END AS generation,
          CASE WHEN kind < 6 THEN body ->> '$.version' END AS version,
@@ -22,7 +21,7 @@ CREATE VIEW changes AS
          CASE WHEN kind < 6 THEN body -> '$.options' END AS options,
          trainer,
          sequence,
-         CASE WHEN kind IN (6, 8, 9)
+         CASE WHEN kind IN (6, 8, 9, 10)
               THEN CAST(substr(body, 1, instr(body, x'00') - 1) AS TEXT) END AS tables,
-         CASE WHEN kind IN (6, 8, 9) THEN length(body) END AS bytes
+         CASE WHEN kind IN (6, 8, 9, 10) THEN length(body) END AS bytes
   FROM log;

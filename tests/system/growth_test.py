@@ -329,7 +329,7 @@ def test_lives_and_deaths(folder):
     have seen, and two daemons read it alike, to the last bit of keys, times, rows and states."""
     def conf(evict_after):
         return (f'table t {{\n  file = "{folder}/t.st"\n  optimizer = adagrad\n  learning_rate = 0.1\n'
-                f'  evict_after = {evict_after}\n}}\n')
+                f'  count = both\n  evict_after = {evict_after}\n}}\n')
 
     keys, touched = np.zeros(40, "<i8"), np.full(40, -1, "<i8")
     data = {"weight": ("F32", np.ones((40, DIM), "<f4")), "keys": ("I64", keys), "touched": ("I64", touched)}
@@ -343,6 +343,8 @@ def test_lives_and_deaths(folder):
                 step += 1
                 reply = push(c, "t", [int(i) for i in r.integers(0, 60, 6) + step // 8], r.normal(size=(6, DIM)))
                 assert not isinstance(reply, tuple), reply
+                if step % 10 == 0:
+                    known(c, "t", range(step))
             assert metric(daemon, "evicted_ids_total", "t") > 0
             assert after < reply.versions[0] <= c.info("t").version
             seen = None
@@ -359,17 +361,34 @@ def test_lives_and_deaths(folder):
             daemon.start()
             c = Client(daemon)
             with Daemon(config=conf(0), folder=copy) as twin:
-                other = Client(twin)
+                other, version = Client(twin), c.info("t").version
+                assert version == other.info("t").version >= reply.versions[0]
+                was, now = tensors_of_now(c, daemon, "t"), tensors_of_now(other, twin, "t")
+                assert "frequency" in was
+                for key in was:  # counts, too: nobody has looked anything up meanwhile
+                    assert was[key].tobytes() == now[key].tobytes(), key
                 rows = known(c, "t", range(step))
                 assert rows == known(other, "t", range(step)) and c.info("t").used_rows == len(rows)
                 if seen:
-                    assert seen == (c.info("t").version, rows)
-                assert c.info("t").version == other.info("t").version >= reply.versions[0]
-                was, now = tensors_of_now(c, daemon, "t"), tensors_of_now(other, twin, "t")
-                for key in was:
-                    assert was[key].tobytes() == now[key].tobytes(), key
+                    assert seen == (version, rows)
             daemon.config = conf(1)
             daemon.restart()
+
+
+def test_counts(folder):
+    """What was counted for an id goes with it: nobody inherits it, and spare rows are told apart."""
+    CALLS["counts"] = ("Tables/Counts", pb.CountsRequest, pb.CountsResponse)
+    with Daemon() as daemon:
+        c = Client(daemon)
+        create(c, "t", 4, keys=[0, 9], optimizer="sgd", evict_after=2, count="pushes")
+        push(c, "t", [0, 0, 9, 5])
+        told = c.counts(table="t")
+        assert list(told.counts) == [2, 1, 1, 0] and list(told.keys) == [0, 9, 5, 0] and list(told.spare) == [3]
+        wait_for("all rows to be given up", lambda: list(c.counts(table="t").spare) == [0, 1, 2, 3])
+        assert list(c.counts(table="t").counts) == [0] * 4 and c.describe(table="t").accesses == 0
+        push(c, "t", [7])
+        told = c.counts(table="t")
+        assert list(told.counts) == [1, 0, 0, 0] and told.keys[0] == 7 and list(told.spare) == [1, 2, 3]
 
 
 def test_lookups_go_on(folder):

@@ -26,7 +26,8 @@ CALLS = {"lookup": ("Embedding/Lookup", pb.LookupRequest, pb.LookupResponse),
          "load": ("Tables/Load", pb.LoadRequest, pb.LoadResponse),
          "unload": ("Tables/Unload", pb.UnloadRequest, pb.UnloadResponse),
          "save": ("Tables/Save", pb.SaveRequest, pb.SaveResponse),
-         "restore": ("Tables/Restore", pb.RestoreRequest, pb.RestoreResponse)}
+         "restore": ("Tables/Restore", pb.RestoreRequest, pb.RestoreResponse),
+         "counts": ("Tables/Counts", pb.CountsRequest, pb.CountsResponse)}
 
 
 class Client:

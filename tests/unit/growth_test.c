@@ -79,13 +79,15 @@ static void prepare(struct update *u, const struct table *t, const struct update
               e);
 }
 
-static void step(struct training *t, const struct update *u, uint64_t version)
+static void step(struct training *t, const struct update *u, uint64_t version, struct growth *g,
+                 int64_t now)
 {
     struct error e;
 
     assert_ok(training_reserve(t, u, &e), e);
     training_step(t, u, 0.1f, version);
     training_mark(t);
+    growth_show(g, t, u->admitted_key, u->admitted_row, u->admitted, now);
     training_write(t);
 }
 
@@ -165,19 +167,17 @@ static void push(struct scene *s, bool logged)
     assert_int_equal(expect(s, id, n, &u, true), u.skipped);
     u.seconds = s->now;
     s->version++;
-    if (u.admitted)
-        growth_begin(s->g, s->training, u.admitted_key, u.admitted_row, u.admitted, s->now);
-    step(s->training, &u, s->version);
-    growth_show(s->g, u.admitted_key, u.admitted_row, u.admitted);
+    growth_begin(s->g, s->training, u.admitted_row, u.admitted);
+    step(s->training, &u, s->version, s->g, s->now);
 
     assert_ok(growth_check(s->h, true, u.admitted_key, u.admitted_row, u.admitted, &e), e);
-    growth_begin(s->h, s->replay, u.admitted_key, u.admitted_row, u.admitted, s->now);
-    growth_show(s->h, u.admitted_key, u.admitted_row, u.admitted);
+    growth_begin(s->h, s->replay, u.admitted_row, u.admitted);
+    growth_show(s->h, s->replay, u.admitted_key, u.admitted_row, u.admitted, s->now);
     prepare(&v, s->other, &q, &b);
     update_settle(&v);
     v.seconds = s->now;
     assert_true(v.skipped == u.skipped && v.rows == u.rows && v.parts == u.parts);
-    step(s->replay, &v, s->version);
+    step(s->replay, &v, s->version, s->h, s->now);
     arena_done(&a);
     arena_done(&b);
 }
@@ -199,11 +199,11 @@ static void sweep(struct scene *s)
         s->m.used--;
         s->m.evicted++;
     }
-    growth_hide(s->g, key, n);
-    growth_spare(s->g, s->training, row, n);
+    growth_mark(s->g, s->training, row, n);
+    growth_hide(s->g, s->training, key, row, n);
     assert_ok(growth_check(s->h, false, key, row, n, &e), e);
-    growth_hide(s->h, key, n);
-    growth_spare(s->h, s->replay, row, n);
+    growth_mark(s->h, s->replay, row, n);
+    growth_hide(s->h, s->replay, key, row, n);
     /* What is known of the oldest row never hides one that is old. */
     for (uint64_t name = 0; !may && after && name < NAMES; name++)
         assert_true(!s->m.row[name] || (uint64_t)(s->now - s->m.seconds[name]) <= after);
@@ -319,8 +319,8 @@ static void test_refuses_what_cannot_be(void **state)
     assert_fails(growth_check(g, false, keys, rows, 1, &e), ST_DATA_LOSS, e,
                  "takes row 0 from the id 5, which cannot be");
     assert_ok(growth_check(g, true, keys, rows, 2, &e), e);
-    growth_begin(g, training, keys, rows, 2, 100);
-    growth_show(g, keys, rows, 2);
+    growth_begin(g, training, rows, 2);
+    growth_show(g, training, keys, rows, 2, 100);
     assert_fails(growth_check(g, true, keys, twice, 1, &e), ST_DATA_LOSS, e,
                  "gives row 3 to the id 5, which cannot be");
     assert_fails(growth_check(g, false, keys, rows + 1, 1, &e), ST_DATA_LOSS, e,
@@ -359,8 +359,8 @@ static void test_counts_within_bounds(void **state)
         admitted += u.admitted;
         for (size_t k = 0; k < u.admitted; k++)
             assert_true(u.admitted_key[k] < 20);
-        growth_begin(g, training, u.admitted_key, u.admitted_row, u.admitted, 1);
-        growth_show(g, u.admitted_key, u.admitted_row, u.admitted);
+        growth_begin(g, training, u.admitted_row, u.admitted);
+        growth_show(g, training, u.admitted_key, u.admitted_row, u.admitted, 1);
         growth_counts(g, &c);
         assert_true(c.counted <= 64);
         arena_done(&arena);

@@ -57,6 +57,7 @@ static void test_all_keys_in_any_order(void **state)
         {"beta1", "0.5"},
         {"initial_accumulator", "0.25"},
         {"clip_norm", "3"},
+        {"count", "both"},
         {"scale_lr", "2e-5"},
         {"weight_decay", "0.125"},
         {"admit_after", "3"},
@@ -78,7 +79,7 @@ static void test_all_keys_in_any_order(void **state)
     check_json(
         &s, NULL,
         "{\"admit_after\":\"3\",\"admit_room\":\"1000\",\"beta1\":\"0.5\",\"beta2\":\"0.99\","
-        "\"clip_norm\":\"3\",\"durability\":\"interval\","
+        "\"clip_norm\":\"3\",\"count\":\"both\",\"durability\":\"interval\","
         "\"epsilon\":\"1e-3\",\"evict_after\":\"86400\",\"initial_accumulator\":\"0.25\","
         "\"learning_rate\":\"0.05\","
         "\"memory\":\"lock\",\"optimizer\":\"adam\",\"reset_optimizer\":\"yes\","
@@ -101,9 +102,12 @@ static void test_the_last_word_holds(void **state)
         set(&s, "learning_rate", *w);
         set(&s, "optimizer", "sgd");
         set(&s, "durability", "interval");
+        set(&s, "count", "pushes");
         set(&s, "reset_optimizer", "yes");
     }
     set(&s, "durability", "always");
+    assert_int_equal(s.count, COUNT_PUSHES);
+    set(&s, "count", "no");
     set(&s, "reset_optimizer", "no");
     set(&t, "learning_rate", "1");
     assert_false(table_settings_same(&s, &t));
@@ -146,6 +150,7 @@ static void test_refusals_change_nothing(void **state)
     } bad[] = {
         {"memory", "disk", "memory: \"disk\" is none of map, copy, lock"},
         {"durability", "sometimes", "durability: \"sometimes\" is neither always nor interval"},
+        {"count", "yes", "count: \"yes\" is none of no, pushes, both"},
         {"reset_optimizer", "maybe", "reset_optimizer: \"maybe\" is neither yes nor no"},
         {"optimizer", "lamb", "optimizer"},
         {"learning_rate", "-1", "learning_rate"},
