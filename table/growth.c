@@ -43,8 +43,6 @@ static uint64_t row_at(const void *rows, size_t i)
     return (uint64_t)key_at(rows, i);
 }
 
-/* ---- Spare rows ---- */
-
 static bool is_spare(const struct growth *g, uint64_t row)
 {
     return g->spare[row / WORD] >> row % WORD & 1;
@@ -80,8 +78,6 @@ static uint64_t first_spare(const struct growth *g)
     word = top * WORD + (uint64_t)__builtin_ctzll(g->some[top]);
     return word * WORD + (uint64_t)__builtin_ctzll(g->spare[word]);
 }
-
-/* ---- Life ---- */
 
 static enum status find(int64_t **out, const struct table *t, const char *name, struct error *e)
 {

@@ -61,7 +61,7 @@ def test_what_is_sent(e, a):
     assert "2 rows pushed, 1 unknown id skipped" in text
     found = e.document(*a.push, "--trainer", "who:1")
     assert list(found) == ["table", "rows", "ids", "pushes", "trainer", "sequence_first", "sequence_last", "duplicates",
-                           "skipped", "version", "lsn"]
+                           "skipped", "admitted", "version", "lsn"]
     assert (found["sequence_first"], found["pushes"], found["duplicates"]) == (2, 1, 0)
     assert e.document(*a.push)["trainer"] is None
 

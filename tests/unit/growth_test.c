@@ -4,10 +4,8 @@
 
 #include <stdlib.h>
 
-#include "base/memory.h"
 #include "kernels/kernels.h"
 #include "table/begin.h"
-#include "table/key_map.h"
 #include "tests/unit/training_kit.h"
 
 enum { ROWS = 150, DIM = 3, NAMES = 400, MOST = 40 };
@@ -301,158 +299,6 @@ static void test_comes_and_goes_like_a_model(void **state)
     live("hash", "adagrad", &(struct growth_limits){2, 1000, 40});
 }
 
-static void test_refuses_what_cannot_be(void **state)
-{
-    const int64_t keys[] = {5, 6, 5};
-    const uint64_t rows[] = {0, 1, 2}, twice[] = {3, 3}, far[] = {ROWS};
-    struct table *t = make("full", "sgd");
-    struct training *training;
-    struct growth *g;
-    struct error e;
-
-    (void)state;
-    assert_ok(training_new(&training, t, &e), e);
-    g = training_growth(training);
-    assert_fails(growth_check(g, true, keys, rows, 3, &e), ST_DATA_LOSS, e, "the id 5 or its row");
-    assert_fails(growth_check(g, true, keys, twice, 2, &e), ST_DATA_LOSS, e, "the id 6 or its row");
-    assert_fails(growth_check(g, true, keys, far, 1, &e), ST_DATA_LOSS, e, "row 150 of 150 rows");
-    assert_fails(growth_check(g, false, keys, rows, 1, &e), ST_DATA_LOSS, e,
-                 "takes row 0 from the id 5, which cannot be");
-    assert_ok(growth_check(g, true, keys, rows, 2, &e), e);
-    growth_begin(g, training, rows, 2);
-    growth_show(g, training, keys, rows, 2, 100);
-    assert_fails(growth_check(g, true, keys, twice, 1, &e), ST_DATA_LOSS, e,
-                 "gives row 3 to the id 5, which cannot be");
-    assert_fails(growth_check(g, false, keys, rows + 1, 1, &e), ST_DATA_LOSS, e,
-                 "takes row 1 from the id 5");
-    assert_ok(growth_check(g, false, keys, rows, 2, &e), e);
-    training_free(training);
-    table_close(t);
-}
-
-/* What comes often is known even where there is room for few. */
-static void test_counts_within_bounds(void **state)
-{
-    struct table *t = make("full", "sgd");
-    const struct growth_limits limits = {4, 64, 0};
-    const float gradient[2 * DIM] = {0};
-    struct training *training;
-    struct growth_counts c;
-    struct growth *g;
-    uint64_t admitted = 0;
-    struct error e;
-
-    (void)state;
-    assert_ok(training_new(&training, t, &e), e);
-    g = training_growth(training);
-    growth_set(g, &limits);
-    for (int64_t i = 0; i < 2000; i++) {
-        const int64_t ids[] = {i % 20, 1000 + i}; /* twenty that return, and a new one each time */
-        const struct update_query q = {
-            .ids = ids, .id_count = 2, .gradients = gradient, .gradient_bytes = sizeof gradient};
-        struct arena arena;
-        struct update u;
-
-        prepare(&u, t, &q, &arena);
-        assert_ok(growth_reserve(g, &u, &e), e);
-        growth_admit(g, &u);
-        admitted += u.admitted;
-        for (size_t k = 0; k < u.admitted; k++)
-            assert_true(u.admitted_key[k] < 20);
-        growth_begin(g, training, u.admitted_row, u.admitted);
-        growth_show(g, training, u.admitted_key, u.admitted_row, u.admitted, 1);
-        growth_counts(g, &c);
-        assert_true(c.counted <= 64);
-        arena_done(&arena);
-    }
-    assert_true(admitted > 0 && admitted <= 20);
-    assert_true(growth_bytes(g) < 16384);
-    growth_set(g, &(struct growth_limits){4, 8, 0});
-    growth_counts(g, &c);
-    assert_true(c.counted <= 8);
-    training_free(training);
-    table_close(t);
-}
-
-static void test_map_is_like_a_model(void **state)
-{
-    uint64_t value[NAMES] = {0};
-    struct random r = {3};
-    struct key_map m = {0};
-    size_t count = 0;
-
-    (void)state;
-    assert_null(key_map_find(&m, 0));
-    key_map_erase(&m, 0);
-    key_map_halve(&m);
-    key_map_clear(&m);
-    for (int turn = 0; turn < 100000; turn++) {
-        uint64_t name = random_below(&r, NAMES), *is = key_map_find(&m, key_of(name));
-
-        assert_int_equal(is ? *is : 0, value[name]);
-        if (!is) {
-            assert_true(key_map_reserve(&m, m.count + 1));
-            value[name] = 1 + random_below(&r, 9);
-            key_map_add(&m, key_of(name), value[name]);
-            count++;
-        } else if (random_below(&r, 2)) {
-            key_map_erase(&m, key_of(name));
-            value[name] = 0;
-            count--;
-        } else {
-            value[name] = *is += 1;
-        }
-        if (turn % 777 == 0) {
-            key_map_halve(&m);
-            for (uint64_t i = 0; i < NAMES; i++) {
-                count -= value[i] == 1;
-                value[i] /= 2;
-            }
-        }
-        assert_int_equal(m.count, count);
-    }
-    key_map_clear(&m);
-    assert_null(key_map_find(&m, key_of(1)));
-    key_map_done(&m);
-}
-
-#ifdef EMBD_DEVELOPER
-static void test_survives_failing_allocations(void **state)
-{
-    struct table *t = make("full", "sgd");
-    enum status st = ST_EXHAUSTED;
-    struct training *training = NULL;
-    struct error e;
-
-    (void)state;
-    for (uint64_t n = 1; st != ST_OK; n++) {
-        mem_fail_at(n, false);
-        st = training_new(&training, t, &e);
-        mem_fail_at(0, false);
-        assert_true(st == ST_OK ? n > 5 : st == ST_EXHAUSTED);
-    }
-    /* Without memory for counts nothing is counted, and nothing fails. */
-    growth_set(training_growth(training), &(struct growth_limits){2, 1000, 0});
-    for (int64_t id = 0; id < 3; id++) {
-        const float gradient[DIM] = {0};
-        const struct update_query q = {
-            .ids = &id, .id_count = 1, .gradients = gradient, .gradient_bytes = sizeof gradient};
-        struct arena arena;
-        struct update u;
-
-        prepare(&u, t, &q, &arena);
-        assert_ok(growth_reserve(training_growth(training), &u, &e), e);
-        mem_fail_at(1, true);
-        growth_admit(training_growth(training), &u);
-        mem_fail_at(0, false);
-        assert_int_equal(u.admitted, 0);
-        arena_done(&arena);
-    }
-    training_free(training);
-    table_close(t);
-}
-#endif
-
 static int setup(void **state)
 {
     struct error e;
@@ -474,12 +320,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_comes_and_goes_like_a_model),
-        cmocka_unit_test(test_refuses_what_cannot_be),
-        cmocka_unit_test(test_counts_within_bounds),
-        cmocka_unit_test(test_map_is_like_a_model),
-#ifdef EMBD_DEVELOPER
-        cmocka_unit_test(test_survives_failing_allocations),
-#endif
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);
