@@ -45,12 +45,13 @@ static void end(struct writer *w, struct order *o, enum status st)
     order_answer(o, st);
 }
 
-/* The same, and others go on: groups, loads that waited for a table's folder, other saves. */
+/* The same, and others go on: loads that waited for a table's folder, and so that no row of groups
+   can keep them out, then the next group and other saves. */
 static void end_and_go_on(struct writer *w, struct order *o, enum status st)
 {
     end(w, o, st);
-    group_saves_next(w);
     loads_next(w);
+    group_saves_next(w);
     saves_next(w);
 }
 
