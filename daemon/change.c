@@ -31,7 +31,7 @@ void change_undo(struct changes *all, struct change *c, const char *name)
 /* What a trainable table has besides. */
 static enum status build_training(struct entry *entry, const struct order *o, struct error *e)
 {
-    enum status st;
+    enum status st = ST_OK;
 
     if (!o->training)
         return ST_OK;
@@ -40,8 +40,12 @@ static enum status build_training(struct entry *entry, const struct order *o, st
         return error_memory(e, "table entry");
     entry->training = o->training;
     entry->interval = o->settings.interval;
-    entry->gauges->memory_bytes = training_bytes(o->training);
-    st = keep_new(&entry->keep, entry, o->folder, e);
+    entry->gauges->accesses = training_accesses(o->training);
+    if (training_can_count(o->training))
+        st = entry_count(entry, o->settings.count, e);
+    entry->gauges->memory_bytes = entry_training_bytes(entry);
+    if (st == ST_OK)
+        st = keep_new(&entry->keep, entry, o->folder, e);
     if (st == ST_OK && o->first.path[0]) {
         struct kept *kept;
         size_t count;

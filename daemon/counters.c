@@ -43,6 +43,7 @@ const char *call_index_name(unsigned index)
         [CALL_LOAD_GROUP] = "LoadGroup",
         [CALL_GROUPS] = "Groups",
         [CALL_DROP_GROUP] = "DropGroup",
+        [CALL_COUNTS] = "Counts",
         [CALL_STATS] = "Query",
         [CALL_HEALTH_CHECK] = "Health.Check",
         [CALL_HEALTH_WATCH] = "Health.Watch",

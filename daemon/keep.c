@@ -7,6 +7,7 @@
 
 #include "base/memory.h"
 #include "daemon/saver.h"
+#include "daemon/table_options.h"
 #include "table/optimizer_settings.h"
 #include "table/training.h"
 
@@ -145,6 +146,7 @@ enum status keep_settings(struct keep *k, struct error *e)
     k->settings = now;
     k->pushes = k->entry->gauges->pushes;
     k->interval = k->entry->interval;
+    k->count = k->entry->count;
     pthread_mutex_unlock(&k->lock);
     optimizer_settings_done(&old);
     return ST_OK;
@@ -196,6 +198,8 @@ static enum status copy(struct keep_description *out, struct optimizer_settings 
     out->kept = kept;
     out->count = k->kept_count;
     out->durability = k->interval ? "interval" : "always";
+    out->counted = table_count_name(k->count);
+    out->accesses = atomic_load(&k->entry->gauges->accesses);
     if (optimizer_settings_copy(settings, &k->settings, e) != ST_OK)
         return ST_EXHAUSTED;
     settings->step += pushes > k->pushes ? pushes - k->pushes : 0;

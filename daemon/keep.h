@@ -51,7 +51,8 @@ struct keep {
     size_t kept_count;
     struct optimizer_settings settings; /* its `step` is that of `pushes` pushes since the start */
     uint64_t pushes;
-    bool interval; /* entry->interval */
+    bool interval;          /* entry->interval */
+    enum table_count count; /* entry->count */
 };
 
 /* For an entry with table, training and gauges; `folder` is copied. */
@@ -86,7 +87,9 @@ struct keep_description {
     const struct kept *kept; /* in the arena, as all of it */
     size_t count;
     const char *optimizer;  /* JSON */
-    const char *durability; /* constant */
+    const char *durability; /* constant, as is … */
+    const char *counted;    /* … what is */
+    uint64_t accesses;      /* counted so far */
 };
 /* By any thread that may read the entry. */
 MUST_CHECK enum status keep_describe(struct keep_description *out, const struct entry *entry,

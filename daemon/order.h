@@ -59,7 +59,8 @@ struct order {
     bool reload; /* part of a reload of the configuration */
     enum registered_by by;
     uint64_t at; /* ORDER_RESTORE: version of the snapshot, 0: the newest */
-    bool resets; /* ORDER_RESTORE: of the newest, with other settings, which reset the optimizer */
+    bool resets; /* ORDER_RESTORE: of the newest, with other settings; its state begins anew … */
+    bool keeps;  /* … unless the optimizer is the same: then it stays */
     struct group *group;                   /* ORDER_SAVE_GROUP to ORDER_DROP_GROUP: see group.h */
     struct order *whole;                   /* of the group that this load is part of; or NULL */
     const struct checkpoint_table *source; /* ORDER_RESTORE: out of a checkpoint, … */

@@ -98,6 +98,11 @@ static enum status check_folder(struct order *o)
     return st;
 }
 
+static bool resets(const struct order *o)
+{
+    return o->settings.reset_optimizer && !o->keeps;
+}
+
 static enum status merge(struct order *o, struct optimizer_settings *out)
 {
     struct optimizer_option option[TABLE_OPTIMIZER_OPTIONS];
@@ -109,8 +114,8 @@ static enum status merge(struct order *o, struct optimizer_settings *out)
     if (o->table->optimizer)
         st = optimizer_settings_read(&file, o->table->optimizer, o->limits.tokens, &o->error);
     if (st == ST_OK)
-        st = optimizer_settings_merge(out, file.optimizer ? &file : NULL, option, count,
-                                      o->settings.reset_optimizer, &o->error);
+        st = optimizer_settings_merge(out, file.optimizer ? &file : NULL, option, count, resets(o),
+                                      &o->error);
     optimizer_settings_done(&file);
     return st;
 }
@@ -121,7 +126,8 @@ static enum status write_first(struct order *o, const struct optimizer_settings 
     uint64_t applied = o->table->applied;
     struct snapshot_start start = {
         .settings = settings,
-        .reset = o->settings.reset_optimizer,
+        .reset = resets(o),
+        .counts = o->settings.count != COUNT_NO,
         .generation = o->generation,
         .version = !o->replaces ? applied : (o->old > applied ? o->old : applied) + 1,
         .lsn = 0, /* before every row of the log, see saving_weed() */
@@ -161,6 +167,9 @@ enum status order_train(struct order *o)
 
     if (st != ST_OK)
         return st;
+    if (o->settings.count && !settings.optimizer)
+        st = error_set(&o->error, ST_INVALID,
+                       "count goes with an optimizer: a read-only table keeps no counts");
     if (settings.optimizer) {
         st = write_first(o, &settings);
         if (st == ST_OK)

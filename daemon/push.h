@@ -21,6 +21,9 @@ struct lane;
 struct limits;
 struct worker;
 
+/* In push_table.flags: applying the push added its ids to the table's frequency. */
+#define PUSH_COUNTED ((uint32_t)1)
+
 /* A table of a push: all TablePushes that name it. */
 struct push_target {
     struct entry *entry; /* borrowed from the catalog that it was prepared with; only to be compared
@@ -98,6 +101,9 @@ MUST_CHECK enum status push_prepare_one(struct push_target **out, struct push *p
    by lookups whole or not at all, and `version` with it. Updates the gauges. By the writer, or
    while there are no other threads. */
 void push_apply(struct entry *entry, const struct update *u, float rate, uint64_t version);
+/* Add counts of lookups to the frequency of a table that has one, some rows at a time. By the same.
+ */
+void counts_apply(struct entry *entry, const struct counted *counted, size_t n);
 /* The learning rate of a push at a table: its own, else the table's. */
 float push_rate(const struct push *p, const struct entry *entry);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The moment of a push: its changed bytes are written while nobody looks. By the writer, or while
-   the log is replayed and there is nobody else. */
+/* The moment of a push, or of counts of lookups: changed bytes are written while nobody looks. By
+   the writer, or while the log is replayed and there is nobody else. */
 #include <sched.h>
 #include <time.h>
 
@@ -11,6 +11,8 @@
 #define SPINS 200
 #define NAP_FIRST_NS 20000
 #define NAP_MOST_NS 500000
+
+#define COUNTS_AT_ONCE 4096 /* rows that are counted while the gate is up: some 100 us */
 
 static void wait_until(bool (*holds)(const struct gate *g), const struct gate *g)
 {
@@ -44,6 +46,7 @@ static void update_gauges(struct training_gauges *g, const struct training *t)
     SET(clipped);
     SET(changed_bytes);
 #undef SET
+    atomic_store_explicit(&g->accesses, training_accesses(t), memory_order_relaxed);
 }
 
 float push_rate(const struct push *p, const struct entry *entry)
@@ -52,15 +55,35 @@ float push_rate(const struct push *p, const struct entry *entry)
                                : (float)training_settings(entry->training)->learning_rate;
 }
 
+/* The gate is up and nobody inside. */
+static void shut(struct gate *g)
+{
+    gate_close(g);
+    wait_until(gate_settled, g);
+    gate_raise(g);
+    wait_until(gate_empty, g);
+}
+
+void counts_apply(struct entry *entry, const struct counted *counted, size_t n)
+{
+    struct training *t = entry->training;
+
+    for (size_t first = 0, some; first < n; first += some) {
+        some = n - first < COUNTS_AT_ONCE ? n - first : COUNTS_AT_ONCE;
+        training_count_mark(t, counted + first, some);
+        shut(&entry->gate);
+        training_count_write(t, counted + first, some);
+        gate_lower(&entry->gate);
+    }
+    update_gauges(entry->gauges, t);
+}
+
 void push_apply(struct entry *entry, const struct update *u, float rate, uint64_t version)
 {
     training_step(entry->training, u, rate, version);
     training_mark(entry->training);
     (void)FAILPOINT("push.apply.before");
-    gate_close(&entry->gate);
-    wait_until(gate_settled, &entry->gate);
-    gate_raise(&entry->gate);
-    wait_until(gate_empty, &entry->gate);
+    shut(&entry->gate);
     (void)FAILPOINT("push.apply.gate");
     training_write(entry->training);
     atomic_store(&entry->version, version);

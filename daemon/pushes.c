@@ -128,16 +128,25 @@ static enum status log_rows(struct writer *w, struct error *e)
     return st;
 }
 
+void pushes_unsynced(struct writer *w)
+{
+    struct pushes *g = &w->pushes;
+
+    if (!g->unsynced)
+        g->sync_us = clock_now_us() + w->server->config->sync_interval;
+    g->unsynced = true;
+}
+
 static void commit(struct writer *w)
 {
     struct pushes *g = &w->pushes;
     struct error e, why;
     enum status st = g->rows ? log_rows(w, &e) : ST_OK;
 
-    if (st == ST_OK && g->rows) {
-        if (!g->sync && !g->unsynced)
-            g->sync_us = clock_now_us() + w->server->config->sync_interval;
-        g->unsynced = !g->sync;
+    if (st == ST_OK && g->rows && g->sync) {
+        g->unsynced = false;
+    } else if (st == ST_OK && g->rows) {
+        pushes_unsynced(w);
     } else if (st == ST_EXHAUSTED) {
         (void)!error_set(&why, st, "nothing was applied, since the log has no room: %s", e.text);
         pushes_fail(w, st, &why, REASON_FULL_DISK);

@@ -59,6 +59,8 @@ void pushes_done(struct pushes *p); /* no push may be queued */
 void pushes_take(struct writer *w, struct push *p);
 /* Do what is due: a group, a sync. Returns how long the writer may sleep, in microseconds. */
 uint64_t pushes_run(struct writer *w);
+/* Something was logged that is not synced, and will be in time. */
+void pushes_unsynced(struct writer *w);
 /* Commit all that is queued. */
 void pushes_finish(struct writer *w);
 

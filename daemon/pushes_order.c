@@ -186,9 +186,11 @@ static void add_row(struct writer *w, struct push *p)
         entry->ordered_in = g->number;
         target->version = ++entry->ordered;
         target->rate = push_rate(p, entry);
+        target->update.counted = entry->count != COUNT_NO;
         p->table[t] = (struct push_table){.generation = entry->generation,
                                           .version = target->version,
-                                          .learning_rate = target->rate};
+                                          .learning_rate = target->rate,
+                                          .flags = entry->count ? PUSH_COUNTED : 0};
         memcpy(p->table[t].name, entry->name, entry->name_length);
         sync = sync || !entry->interval;
     }

@@ -12,26 +12,12 @@
 #include "daemon/config.h"
 #include "daemon/keep.h"
 #include "daemon/push.h"
+#include "daemon/replay_parts.h"
 #include "daemon/server.h"
 #include "daemon/writer_parts.h"
 #include "table/training.h"
 
 #define SAY_US 1000000
-
-/* A name that is registered as trainable and is not served. */
-struct absent {
-    const char *name;
-    uint64_t generation, version; /* of its older snapshot */
-};
-
-struct replay {
-    struct writer *w;
-    struct opening *opening;
-    uint64_t after, lsn, last; /* lsn: the row at hand */
-    uint64_t begin_us, say_us;
-    struct absent *absent;
-    size_t absents;
-};
 
 /* ---- What is needed of the log ---- */
 
@@ -55,7 +41,8 @@ static enum status look_at_absent(struct replay *r, const struct registered *t, 
 {
     char *folder = writer_folder(r->w, t->name);
     struct absent *a = &r->absent[r->absents];
-    uint64_t version[LINEAGES] = {0};
+    uint64_t version[LINEAGES] = {0}, lsn[LINEAGES] = {0};
+    unsigned older;
     struct snapshot *list = NULL;
     size_t count = 0;
     enum status st =
@@ -65,10 +52,13 @@ static enum status look_at_absent(struct replay *r, const struct registered *t, 
     if (st != ST_OK)
         return st;
     for (size_t i = count; i-- > 0;)
-        if (!list[i].damaged)
+        if (!list[i].damaged) {
             version[list[i].lineage] = list[i].version;
+            lsn[list[i].lineage] = list[i].lsn;
+        }
     mem_free(list);
-    *a = (struct absent){t->name, t->generation, version[0] < version[1] ? version[0] : version[1]};
+    older = version[0] != version[1] ? version[1] < version[0] : lsn[1] < lsn[0];
+    *a = (struct absent){t->name, t->generation, version[older], lsn[older]};
     r->absents++;
     return ST_OK;
 }
@@ -91,7 +81,7 @@ static enum status find_absent(struct replay *r, struct error *e)
         if (!t->trainable || (entry && entry->keep))
             continue;
         if (t->served)
-            r->absent[r->absents++] = (struct absent){t->name, t->generation, t->version};
+            r->absent[r->absents++] = (struct absent){t->name, t->generation, t->version, 0};
         else
             st = look_at_absent(r, t, e);
     }
@@ -122,8 +112,7 @@ static enum status damage(struct replay *r, struct entry *entry, const struct er
     return st;
 }
 
-/* What becomes of the start when a table cannot go on: without memory it ends. */
-static enum status end(struct replay *r, struct entry *entry, enum status st,
+enum status replay_end(struct replay *r, struct entry *entry, enum status st,
                        const struct error *trouble, struct error *e)
 {
     if (st != ST_EXHAUSTED)
@@ -158,6 +147,11 @@ static enum status apply(struct push **push, struct entry *entry, const struct p
                          "the log goes on with version %" PRIu64
                          ", the newest good snapshot and the log lead to %" PRIu64,
                          t->version, (uint64_t)entry->version);
+    if (t->flags & PUSH_COUNTED && !training_can_count(entry->training))
+        return error_set(e, ST_DATA_LOSS,
+                         "the log counts the ids of version %" PRIu64
+                         ", and the snapshot has no counts",
+                         t->version);
     st = settle(entry, e);
     if (st == ST_OK && !*push)
         st = push_new(push, row->message, row->bytes, e);
@@ -165,8 +159,10 @@ static enum status apply(struct push **push, struct entry *entry, const struct p
         st = push_prepare_one(&target, *push, entry, e);
     if (st == ST_OK)
         st = training_reserve(entry->training, &target->update, e);
-    if (st == ST_OK)
-        push_apply(entry, &target->update, t->learning_rate, t->version);
+    if (st != ST_OK)
+        return st;
+    target->update.counted = t->flags & PUSH_COUNTED;
+    push_apply(entry, &target->update, t->learning_rate, t->version);
     return st;
 }
 
@@ -220,7 +216,7 @@ static enum status replay_push(struct replay *r, const struct logged *l, struct 
         st = apply(&push, entry, l->push, t, &trouble);
         applied |= st == ST_OK;
         if (st != ST_OK)
-            st = end(r, entry, st, &trouble, e);
+            st = replay_end(r, entry, st, &trouble, e);
     }
     push_free(push);
     atomic_fetch_add(&r->opening->pushes, applied);
@@ -235,9 +231,7 @@ static enum status replay_options(struct entry *entry, const struct logged *l, s
     struct optimizer_settings settings;
     enum status st;
 
-    for (unsigned i = 0; i < LINEAGES; i++)
-        if (k->lineage[i].exists && !k->lineage[i].first && l->lsn > k->lineage[i].snapshot.lsn)
-            k->lineage[i].first = l->lsn;
+    replay_note(k, l->lsn);
     if (l->lsn <= entry->table->lsn)
         return ST_OK;
     st = table_settings_trained(&settings, l->change->options, e);
@@ -293,7 +287,9 @@ static enum status on_row(void *context, const struct logged *l, struct error *e
     r->lsn = l->lsn;
     if (FAILPOINT("replay.row"))
         return error_errno(e, errno, "the log cannot be read");
-    st = l->kind == CHANGE_PUSH ? replay_push(r, l, e) : replay_change(r, l, e);
+    st = l->kind == CHANGE_PUSH    ? replay_push(r, l, e)
+         : l->kind == CHANGE_COUNT ? replay_counts(r, l, e)
+                                   : replay_change(r, l, e);
     atomic_store(&r->opening->done, l->lsn - r->after);
     atomic_fetch_add(&r->opening->replayed, 1);
     say(r);
@@ -312,7 +308,7 @@ static enum status settle_all(struct replay *r, struct error *e)
         struct error trouble;
 
         if (entry->keep && (st = settle(entry, &trouble)) != ST_OK)
-            st = end(r, entry, st, &trouble, e);
+            st = replay_end(r, entry, st, &trouble, e);
     }
     return st;
 }

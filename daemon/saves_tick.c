@@ -35,7 +35,7 @@ void saves_tick(struct writer *w)
         struct keep *k = entry->keep;
 
         if (k)
-            atomic_store_explicit(&entry->gauges->memory_bytes, training_bytes(entry->training),
+            atomic_store_explicit(&entry->gauges->memory_bytes, entry_training_bytes(entry),
                                   memory_order_relaxed);
         if (k && !entry->refusal && !saves_busy(k) && !k->queued && now >= k->retry_us &&
             is_due(w, k, most))

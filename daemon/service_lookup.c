@@ -65,6 +65,18 @@ static void end_turn(struct lookup_call *c)
         worker_enqueue(c->call->worker, &c->job);
 }
 
+/* The ids of rows that were decoded, where lookups are counted. */
+static void count_ids(const struct lookup_call *c, const struct part *p, size_t first, size_t n)
+{
+    struct samples *s = atomic_load_explicit(&p->entry->sampling, memory_order_acquire);
+    size_t from, count;
+
+    if (!s || !p->lookup.query.id_count) /* without ids there is no array of rows */
+        return;
+    lookup_ids(&p->lookup, first, n, &from, &count);
+    samples_add(s, c->call->worker->index, p->lookup.row + from, count);
+}
+
 /* One turn: decode until the turn's share is used up or the reply is complete. */
 static void run_turn(struct lookup_call *c)
 {
@@ -93,6 +105,7 @@ static void run_turn(struct lookup_call *c)
             lookup_fail(c, c->at, st, &e);
             return;
         }
+        count_ids(c, &c->part[c->at], c->row, n);
         floats += slice_floats(l, n);
         c->row += n;
     }

@@ -14,7 +14,7 @@
     &rpc_lookup, &rpc_push, &rpc_push_stream, &rpc_position, &rpc_forget, &rpc_list,               \
         &rpc_describe, &rpc_load, &rpc_unload, &rpc_save, &rpc_restore, &rpc_create, &rpc_explain, \
         &rpc_save_group, &rpc_restore_group, &rpc_load_group, &rpc_groups, &rpc_drop_group,        \
-        &rpc_stats_query, &rpc_health_check, &rpc_health_list, &rpc_health_watch
+        &rpc_counts, &rpc_stats_query, &rpc_health_check, &rpc_health_list, &rpc_health_watch
 
 const struct rpc *const *services_rpcs(const struct config *config)
 {
@@ -51,25 +51,29 @@ struct block *service_pack(const ProtobufCMessage *message)
     return b;
 }
 
-void service_reply(struct call *call, const ProtobufCMessage *message)
+enum status service_build(struct block **out, struct call *call, const ProtobufCMessage *message,
+                          struct error *e)
 {
     const struct limits *limits = &call->worker->server->limits;
     size_t n = protobuf_c_message_get_packed_size(message);
-    struct block *b = NULL;
-    struct error e;
-    enum status st;
 
     if (n > limits->max_reply_bytes)
-        st = error_set(&e, ST_EXHAUSTED, "the reply would have %zu bytes, max_reply_bytes is %llu",
-                       n, (unsigned long long)limits->max_reply_bytes);
-    else if (!call_charge(call, n))
-        st = error_set(&e, ST_EXHAUSTED,
-                       "no room for a reply of %zu bytes now (max_inflight_bytes is %llu)", n,
-                       (unsigned long long)limits->max_inflight_bytes);
-    else if (!(b = service_pack(message)))
-        st = error_memory(&e, "the reply");
-    else
-        st = ST_OK;
+        return error_set(e, ST_EXHAUSTED, "the reply would have %zu bytes, max_reply_bytes is %llu",
+                         n, (unsigned long long)limits->max_reply_bytes);
+    if (!call_charge(call, n))
+        return error_set(e, ST_EXHAUSTED,
+                         "no room for a reply of %zu bytes now (max_inflight_bytes is %llu)", n,
+                         (unsigned long long)limits->max_inflight_bytes);
+    *out = service_pack(message);
+    return *out ? ST_OK : error_memory(e, "the reply");
+}
+
+void service_reply(struct call *call, const ProtobufCMessage *message)
+{
+    struct block *b;
+    struct error e;
+    enum status st = service_build(&b, call, message, &e);
+
     if (st == ST_OK)
         call_reply(call, b);
     else

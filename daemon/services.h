@@ -15,7 +15,7 @@ extern const struct rpc rpc_lookup;
 extern const struct rpc rpc_push, rpc_push_stream;
 extern const struct rpc rpc_position, rpc_forget;
 extern const struct rpc rpc_list, rpc_describe, rpc_load, rpc_unload, rpc_save, rpc_restore;
-extern const struct rpc rpc_create, rpc_explain;
+extern const struct rpc rpc_create, rpc_explain, rpc_counts;
 extern const struct rpc rpc_save_group, rpc_restore_group, rpc_load_group, rpc_groups;
 extern const struct rpc rpc_drop_group;
 extern const struct rpc rpc_stats_query;
@@ -30,7 +30,11 @@ const struct rpc *const *services_rpcs(const struct config *config);
 /* Unpack a request into the call's arena; NULL if it is refused, and then the call is over. */
 void *service_unpack(struct call *call, const ProtobufCMessageDescriptor *type, const void *data,
                      size_t n);
-/* Answer with a message, unless it is larger than max_reply_bytes. Ends the call. */
+/* A message as a block for call_reply(), counted against the limits: ST_EXHAUSTED if it is larger
+   than max_reply_bytes, or there is no room for it now. */
+MUST_CHECK enum status service_build(struct block **out, struct call *call,
+                                     const ProtobufCMessage *message, struct error *e);
+/* Answer with a message, unless service_build() refuses it. Ends the call. */
 void service_reply(struct call *call, const ProtobufCMessage *message);
 /* A message as a block for call_reply() or call_send(); NULL when out of memory. Any thread. */
 struct block *service_pack(const ProtobufCMessage *message);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Other options of a trainable table. They are logged and hold from the next push on; nothing is
-   loaded, unless the optimizer is another one: its state begins anew, as a new content of the table
-   that is made from what the table is now. The writer's. */
+   loaded, unless the optimizer is another one, whose state begins anew, or counts are to be kept by
+   a table that has none: that is a new content of the table, made from what the table is now. The
+   writer's. */
 #include <string.h>
 
 #include "base/log.h"
@@ -72,6 +73,7 @@ static enum status change(struct writer *w, struct entry *entry,
                           const struct optimizer_settings *trained, struct error *e)
 {
     struct optimizer_settings before;
+    enum table_count count = entry->count;
     bool interval = entry->interval;
     struct error undo;
     enum status st = optimizer_settings_copy(&before, training_settings(entry->training), e);
@@ -81,11 +83,15 @@ static enum status change(struct writer *w, struct entry *entry,
     st = training_set(entry->training, trained, e);
     if (st == ST_OK) {
         entry->interval = settings->interval;
-        st = keep_settings(entry->keep, e);
+        st = entry_count(entry, settings->count, e);
+        if (st == ST_OK)
+            st = keep_settings(entry->keep, e);
         if (st == ST_OK)
             st = log_settings(w, entry, settings, trained, e);
-        if (st != ST_OK)
+        if (st != ST_OK) {
             entry->interval = interval;
+            (void)!entry_count(entry, count, &undo); /* what it takes is there */
+        }
         if (st != ST_OK && (training_set(entry->training, &before, &undo) != ST_OK ||
                             keep_settings(entry->keep, &undo) != ST_OK))
             writer_give_up(w, &undo);
@@ -95,8 +101,8 @@ static enum status change(struct writer *w, struct entry *entry,
 }
 
 /* The new content begins with what the table is now, so that is saved first. */
-static enum status reset(struct writer *w, struct entry *entry,
-                         const struct table_settings *settings, struct error *e)
+static enum status remake(struct writer *w, struct entry *entry,
+                          const struct table_settings *settings, bool keeps, struct error *e)
 {
     struct order *o;
     enum status st = order_new(&o, ORDER_RESTORE, entry->name, NULL, e);
@@ -104,6 +110,8 @@ static enum status reset(struct writer *w, struct entry *entry,
     if (st != ST_OK)
         return st;
     o->resets = true;
+    o->keeps = keeps;
+    counts_fold(w, entry);
     o->settings = *settings;
     if (w->serving) {
         o->reload = true;
@@ -119,6 +127,19 @@ static enum status reset(struct writer *w, struct entry *entry,
     return st;
 }
 
+/* Counts of a table that has none: all the rest is as it would be without. */
+static enum status begin_counts(struct writer *w, struct entry *entry,
+                                const struct table_settings *settings,
+                                const struct optimizer_settings *trained, struct error *e)
+{
+    struct table_settings others = *settings;
+    enum status st;
+
+    others.count = COUNT_NO;
+    st = change(w, entry, &others, trained, e);
+    return st == ST_OK ? remake(w, entry, settings, true, e) : st;
+}
+
 enum status settings_change(struct writer *w, struct entry *entry, const struct table_config *t,
                             const struct optimizer_settings *file, struct error *e)
 {
@@ -128,7 +149,9 @@ enum status settings_change(struct writer *w, struct entry *entry, const struct 
     if (st != ST_OK)
         return st;
     if (settings.optimizer != training_settings(entry->training)->optimizer)
-        st = reset(w, entry, &t->settings, e);
+        st = remake(w, entry, &t->settings, false, e);
+    else if (t->settings.count && !training_can_count(entry->training))
+        st = begin_counts(w, entry, &t->settings, &settings, e);
     else
         st = change(w, entry, &t->settings, &settings, e);
     optimizer_settings_done(&settings);

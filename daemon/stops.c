@@ -33,6 +33,8 @@ enum status stop_begin(struct writer *w, struct order *o, struct error *e)
                          QUOTE(o->name));
     if (entry && entry->refusal)
         return error_set(e, ST_ABORTED, "table %s %s", QUOTE(o->name), entry->refusal);
+    if (k && !o->forget)
+        counts_fold(w, entry);
     if (k && (saves_busy(k) || (!o->forget && !keep_complete(k)))) {
         w->reload_loads += o->reload;
         saves_before(w, entry, o, "is being unloaded");

@@ -125,6 +125,8 @@ static enum status describe_training(Embd__V1__DescribeResponse *reply, const st
     reply->n_snapshots = d.count;
     reply->optimizer = (char *)d.optimizer;
     reply->durability = (char *)d.durability;
+    reply->count = (char *)d.counted;
+    reply->accesses = d.accesses;
     return ST_OK;
 }
 

@@ -12,18 +12,23 @@
 
 #define TRAINED "trained" /* see table_settings_write() */
 
-const char *const table_option_keys[] = {"beta1",         "beta2",
-                                         "clip_norm",     "durability",
-                                         "epsilon",       "initial_accumulator",
-                                         "learning_rate", "memory",
-                                         "optimizer",     "reset_optimizer",
-                                         "scale_lr",      "tensors",
-                                         "weight_decay",  "weight_decay_mode"};
+const char *const table_option_keys[] = {
+    "beta1",      "beta2",        "clip_norm",           "count",
+    "durability", "epsilon",      "initial_accumulator", "learning_rate",
+    "memory",     "optimizer",    "reset_optimizer",     "scale_lr",
+    "tensors",    "weight_decay", "weight_decay_mode"};
 const size_t table_option_count = sizeof table_option_keys / sizeof *table_option_keys;
 
 static const char *const memory_names[] = {
     [REGION_MAP] = "map", [REGION_COPY] = "copy", [REGION_LOCK] = "lock"};
 static const char *const durability_names[] = {"always", "interval"};
+static const char *const count_names[] = {
+    [COUNT_NO] = "no", [COUNT_PUSHES] = "pushes", [COUNT_BOTH] = "both"};
+
+const char *table_count_name(enum table_count count)
+{
+    return count_names[count];
+}
 
 void table_settings_init(struct table_settings *s)
 {
@@ -85,6 +90,14 @@ enum status table_settings_set(struct table_settings *s, const char *key, const 
                    : error_set(e, ST_INVALID, "durability: %s is neither always nor interval",
                                QUOTE(value));
     }
+    if (!strcmp(key, "count")) {
+        for (size_t i = 0; i < sizeof count_names / sizeof *count_names; i++)
+            if (!strcmp(value, count_names[i])) {
+                s->count = (enum table_count)i;
+                return ST_OK;
+            }
+        return error_set(e, ST_INVALID, "count: %s is none of no, pushes, both", QUOTE(value));
+    }
     if (!strcmp(key, "reset_optimizer"))
         return parse_bool(value, &s->reset_optimizer)
                    ? ST_OK
@@ -119,6 +132,8 @@ static const char *text_of(const struct table_settings *s, const char *key,
 {
     if (!strcmp(key, "memory"))
         return memory_names[s->memory];
+    if (!strcmp(key, "count"))
+        return s->count ? count_names[s->count] : NULL;
     if (!strcmp(key, "durability"))
         return s->interval ? durability_names[true] : NULL;
     if (!strcmp(key, "reset_optimizer"))
@@ -131,7 +146,7 @@ static const char *text_of(const struct table_settings *s, const char *key,
 
 bool table_settings_same(const struct table_settings *a, const struct table_settings *b)
 {
-    return a->memory == b->memory && a->interval == b->interval &&
+    return a->memory == b->memory && a->interval == b->interval && a->count == b->count &&
            a->reset_optimizer == b->reset_optimizer && a->optimizer_bytes == b->optimizer_bytes &&
            !memcmp(a->optimizer, b->optimizer, a->optimizer_bytes);
 }

@@ -5,6 +5,7 @@
 
 #include "base/region.h"
 #include "base/status.h"
+#include "table/catalog.h"
 #include "table/optimizer_settings.h"
 
 #define TABLE_OPTIMIZER_OPTIONS 16 /* more than there are */
@@ -13,6 +14,7 @@
 struct table_settings {
     enum region_mode memory; /* of a trainable table, map is as copy */
     bool interval;           /* durability=interval: pushes are answered before the sync */
+    enum table_count count;  /* goes with an optimizer */
     bool reset_optimizer;    /* another optimizer than the one of the state may begin anew */
     /* What is said of the optimizer: key, NUL, value, NUL, and so on, sorted by key. */
     char optimizer[TABLE_OPTIMIZER_BYTES];
@@ -28,6 +30,8 @@ void table_settings_init(struct table_settings *s);
 /* Set one key from text. ST_INVALID for an unknown key (the nearest is named) or a bad value. */
 MUST_CHECK enum status table_settings_set(struct table_settings *s, const char *key,
                                           const char *value, struct error *e);
+/* The value of `count` as text, constant. */
+const char *table_count_name(enum table_count count);
 /* What is said of the optimizer, for optimizer_settings_merge(). Returns how many; they point into
    `s`. */
 size_t table_settings_optimizer(const struct table_settings *s,

@@ -214,6 +214,7 @@ static void deliver_stop(struct mail *mail, void *receiver)
 
     (void)mail;
     pushes_finish(w);
+    counts_fold_all(w);
     w->stopping = true;
     loads_stop(w);
     groups_stop(w);
@@ -277,6 +278,7 @@ static void *run(void *arg)
         now = clock_now_us();
         if (now >= tick) {
             watch_files(w);
+            counts_tick(w);
             saves_tick(w);
             log_front(w);
             watch_log(w);

@@ -2,8 +2,8 @@
 /* The writer from inside, for its own files: writer.c (thread and mail), loads.c (loads under
    way), serve.c (changes), publish.c (catalogs), reconcile.c (the configuration against the log),
    pushes.c and pushes_order.c (pushes), watch.c (files and log); for trainable tables start.c,
-   revive.c, replay.c, saves.c, stops.c, shorten.c, origin.c, settings_change.c; and for several
-   tables at once group.c, group_save.c, group_load.c. */
+   revive.c, replay.c, saves.c, stops.c, shorten.c, origin.c, settings_change.c, counts.c; and for
+   several tables at once group.c, group_save.c, group_load.c. */
 #pragma once
 
 #include <pthread.h>
@@ -56,6 +56,7 @@ struct writer {
     size_t watch_next; /* place in the catalog */
 
     struct pushes pushes;
+    uint64_t fold_us; /* when lookups are counted next */
 
     /* Snapshots of trainable tables */
     struct keep *save_queue; /* wait for a saver, oldest first */
@@ -210,6 +211,12 @@ void group_restore(struct writer *w, struct order *o);
 void group_load(struct writer *w, struct order *o);
 /* From loads.c: a member has come back from its loader with o->status. */
 void group_load_back(struct writer *w, struct order *o);
+
+/* counts.c: counts of lookups. What the workers have counted of a table, or of all, is logged and
+   applied; counts_tick() does so every few seconds. */
+void counts_fold(struct writer *w, struct entry *entry);
+void counts_fold_all(struct writer *w);
+void counts_tick(struct writer *w);
 
 /* shorten.c: which rows of the log are still needed. */
 /* A name that is not served, or damaged, needs the rows from `lsn` on. */

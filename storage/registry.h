@@ -12,18 +12,20 @@
 
 #include "base/file.h"
 #include "base/status.h"
+#include "table/samples.h"
 
 struct registry;
 
 /* Kinds of log rows; the numbers are part of the file's format. */
 enum change_kind {
-    CHANGE_LOAD = 1,          /* a name is served from now on */
-    CHANGE_REPLACE = 2,       /* a served name has another file */
-    CHANGE_UNLOAD = 3,        /* not served any more */
-    CHANGE_FORGET = 4,        /* unloaded, and its files and settings are gone */
-    CHANGE_OPTIONS = 5,       /* settings of a served table */
-    CHANGE_PUSH = 6,          /* gradients for one or more tables */
-    CHANGE_FORGET_TRAINER = 7 /* a trainer's position is gone */
+    CHANGE_LOAD = 1,           /* a name is served from now on */
+    CHANGE_REPLACE = 2,        /* a served name has another file */
+    CHANGE_UNLOAD = 3,         /* not served any more */
+    CHANGE_FORGET = 4,         /* unloaded, and its files and settings are gone */
+    CHANGE_OPTIONS = 5,        /* settings of a served table */
+    CHANGE_PUSH = 6,           /* gradients for one or more tables */
+    CHANGE_FORGET_TRAINER = 7, /* a trainer's position is gone */
+    CHANGE_COUNT = 10          /* how often lookups have named rows of a table */
 };
 
 enum registered_by { BY_CONFIGURATION = 0, BY_CALL = 1 };
@@ -110,7 +112,7 @@ struct push_table {
     uint64_t generation;
     uint64_t version;    /* that the push produces */
     float learning_rate; /* the one used */
-    uint32_t flags;      /* the caller's, kept */
+    uint32_t flags;      /* the caller's, kept (daemon/push.h) */
 };
 
 /* A row of the log for a push. */
@@ -166,16 +168,37 @@ MUST_CHECK enum status registry_push_find(struct registry *r, const char *traine
 MUST_CHECK enum status registry_forget_trainer(struct registry *r, const char *trainer,
                                                uint64_t *lsn, struct error *e);
 
+/* ---- Counts of lookups ---- */
+
+/* A row of the log for them. */
+struct count_row {
+    char name[129];
+    uint64_t generation;
+    uint64_t version;              /* of the table, which stays as it is */
+    const struct counted *counted; /* rows ascending, each once */
+    size_t count;
+    uint64_t lsn; /* set */
+};
+
+/* Log counts of a served table in a transaction that is not synced: registry_sync() must follow in
+   time. What does not fit the table's registered generation and its pushes is refused (ST_INTERNAL,
+   ST_NOT_FOUND). ST_EXHAUSTED: nothing has happened. After any other failure see
+   registry_trouble(). */
+MUST_CHECK enum status registry_count(struct registry *r, struct count_row *row, struct error *e);
+
 /* ---- Replay and shortening ---- */
 
-/* A row of the log, for replay. Of kind CHANGE_PUSH: `push` is set. Else `change` is what the
-   change made of the table (NULL for CHANGE_FORGET_TRAINER). All borrowed until the callback
-   returns. */
+struct count_body;
+
+/* A row of the log, for replay. Of kind CHANGE_PUSH: `push` is set, of CHANGE_COUNT: `count`, to be
+   read with count_body_next(). Else `change` is what the change made of the table (NULL for
+   CHANGE_FORGET_TRAINER). All borrowed until the callback returns. */
 struct logged {
     uint64_t lsn;
     enum change_kind kind;
     int64_t time_us;
     const struct push_row *push;
+    const struct count_body *count;
     const struct registered *change;
 };
 /* Hand the rows after `after`, of those that the log has, to `row` in order; a status other than

@@ -141,6 +141,22 @@ static enum status read_push(struct reading *read, struct row *row, struct error
     return read_index(read, row, e);
 }
 
+static enum status read_count(struct reading *read, const struct row *row, struct error *e)
+{
+    const struct count_row *count = &row->count.row;
+    struct name *name = find(read->r, count->name);
+
+    if (!name || count->generation > name->now.generation)
+        return not_as_logged(read->r, "table", count->name, strlen(count->name), e);
+    if (name->gone || !count->generation ||
+        (name->generation && count->generation != name->generation))
+        return row_damaged(read->r, e, "is of another life of its table", row->lsn);
+    if (count->version < name->pushed)
+        return row_damaged(read->r, e, "goes back in the versions of its table", row->lsn);
+    name->generation = count->generation;
+    return ST_OK;
+}
+
 static enum status read_forgotten(struct reading *read, const struct row *row, struct error *e)
 {
     struct trainer *trainer = trainers_find(&read->seen, row->trainer);
@@ -169,6 +185,8 @@ static enum status read_rows(struct reading *read, uint64_t marked, struct error
             break;
         if (row.kind == CHANGE_PUSH)
             st = read_push(read, &row, e);
+        else if (row.kind == CHANGE_COUNT)
+            st = read_count(read, &row, e);
         else if (row.kind == CHANGE_FORGET_TRAINER)
             st = read_forgotten(read, &row, e);
         else

@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include "storage/database.h"
+#include "storage/count_body.h"
 #include "storage/log_mark.h"
 #include "storage/push_body.h"
 #include "storage/registry.h"
@@ -122,9 +123,10 @@ struct row {
     int64_t time_us;
     const char *trainer; /* NULL: none */
     uint64_t sequence;   /* 0: none */
-    const void *body;    /* text, or of a push a BLOB */
+    const void *body;    /* text, or of pushes and counts a BLOB */
     size_t n;
-    struct push_body push; /* what the body of a push says, when it was read */
+    struct push_body push;   /* what the body of a push says, when it was read … */
+    struct count_body count; /* … or that of counts */
 };
 
 enum status row_damaged(const struct registry *r, struct error *e, const char *what, uint64_t lsn);

@@ -48,6 +48,8 @@ static enum status hand_over(struct registry *r, struct row *row, struct tables 
         row->push.row.lsn = row->lsn;
         row->push.row.time_us = row->time_us;
         l.push = &row->push.row;
+    } else if (row->kind == CHANGE_COUNT) {
+        l.count = &row->count;
     } else if (row->kind != CHANGE_FORGET_TRAINER) {
         st = row_change(r, row, &change, e);
         l.change = &change;

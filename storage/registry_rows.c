@@ -35,11 +35,19 @@ static bool row_fits(struct row *row, bool text)
         return !text && push_body_read(&row->push, row->body, row->n) &&
                same(row->trainer, row->push.trainer[0] ? row->push.trainer : NULL) &&
                row->sequence == row->push.row.sequence;
+    if (row->kind == CHANGE_COUNT)
+        return !text && !row->trainer && !row->sequence &&
+               count_body_read(&row->count, row->body, row->n);
     if (row->kind != CHANGE_FORGET_TRAINER)
         return text && !row->trainer && !row->sequence;
     return text && row->trainer && trainer_valid(row->trainer, strlen(row->trainer)) &&
            strlen(forget_body(forget, row->trainer, row->sequence)) == row->n &&
            !memcmp(forget, row->body, row->n);
+}
+
+static bool kind_known(uint64_t kind)
+{
+    return (kind >= CHANGE_LOAD && kind <= CHANGE_FORGET_TRAINER) || kind == CHANGE_COUNT;
 }
 
 enum status row_read(struct registry *r, sqlite3_stmt *s, uint64_t expected, struct row *row,
@@ -65,7 +73,7 @@ enum status row_read(struct registry *r, sqlite3_stmt *s, uint64_t expected, str
         return st;
     if (checksum != row->checksum)
         return row_damaged(r, e, "does not fit its checksum", expected);
-    if (numbers[1] < CHANGE_LOAD || numbers[1] > CHANGE_FORGET_TRAINER)
+    if (!kind_known(numbers[1]))
         return row_damaged(r, e, "is of a kind that does not exist", expected);
     row->kind = (enum change_kind)numbers[1];
     if (!row_fits(row, text))
@@ -130,7 +138,7 @@ enum status row_add(struct registry *r, const struct row *row, struct error *e)
     bind_text(s, 5, row->trainer);
     if (row->sequence)
         bind_u64(s, 6, row->sequence);
-    if (row->kind == CHANGE_PUSH)
+    if (row->kind == CHANGE_PUSH || row->kind == CHANGE_COUNT)
         code = sqlite3_bind_blob64(s, 7, row->body, row->n, SQLITE_STATIC);
     else
         code = sqlite3_bind_text64(s, 7, row->body, row->n, SQLITE_STATIC, SQLITE_UTF8);

@@ -14,7 +14,11 @@ static const char log_2[] =
 #include "storage/sql/log_2.inc"
     ;
 
-static const char *const migrations[] = {log_1, log_2};
+static const char log_3[] =
+#include "storage/sql/log_3.inc"
+    ;
+
+static const char *const migrations[] = {log_1, log_2, log_3};
 
 #define IDENTITY "device, inode, size, mtime_ns, ctime_ns, checksum"
 #define ROW "lsn, kind, time_us, checksum, trainer, sequence, body"
@@ -24,11 +28,12 @@ static const char *const statements[LOG_STATEMENTS] = {
     [LOG_REPLAY] = "SELECT " ROW " FROM log WHERE lsn > ? ORDER BY lsn",
     [LOG_ADD] = "INSERT INTO log (" ROW ") VALUES (?, ?, ?, ?, ?, ?, ?)",
     /* Of a text, length() would count the characters. */
-    [LOG_OLDEST] = "SELECT lsn, checksum, "
-                   "length(iif(kind = 6, body, CAST(body AS BLOB))), kind, trainer, sequence, "
-                   "CASE kind WHEN 1 THEN body ->> '$.name' END, "
-                   "CASE kind WHEN 1 THEN body ->> '$.generation' END FROM log "
-                   "WHERE lsn > ? AND lsn <= ? ORDER BY lsn LIMIT ?",
+    [LOG_OLDEST] =
+        "SELECT lsn, checksum, "
+        "length(iif(kind IN (6, 10), body, CAST(body AS BLOB))), kind, trainer, sequence, "
+        "CASE kind WHEN 1 THEN body ->> '$.name' END, "
+        "CASE kind WHEN 1 THEN body ->> '$.generation' END FROM log "
+        "WHERE lsn > ? AND lsn <= ? ORDER BY lsn LIMIT ?",
     [LOG_DROP] = "DELETE FROM log WHERE lsn <= ?",
     [FRONT_GET] = "SELECT lsn, checksum, names, seal FROM front",
     [FRONT_PUT] = "UPDATE front SET lsn = ?, checksum = ?, names = ?, seal = ?",

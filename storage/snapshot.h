@@ -49,13 +49,14 @@ MUST_CHECK enum status snapshot_list(struct snapshot **list, size_t *count, cons
 
 /* Turn a table that was opened from any file into the first snapshot of a trainable one: a whole
    file in lineage a with the optimizer's settings, all its state tensors (those of the file if it
-   has them and `reset` is not set, else as the optimizer begins, with `step` 0) and everything else
-   as it is. Makes the folder and the one that holds it (0700, durably). ST_INVALID if the optimizer
-   is not that of the file's state or does not suit the table, ST_DATA_LOSS if the source changed
-   meanwhile; errors of writing as for snapshot_write(). */
+   has them and `reset` is not set, else as the optimizer begins, with `step` 0), counts where they
+   are to be kept, and everything else as it is. Makes the folder and the one that holds it (0700,
+   durably). ST_INVALID if the optimizer is not that of the file's state or does not suit the table,
+   ST_DATA_LOSS if the source changed meanwhile; errors of writing as for snapshot_write(). */
 struct snapshot_start {
     const struct optimizer_settings *settings;
-    bool reset; /* reset_optimizer */
+    bool reset;  /* reset_optimizer */
+    bool counts; /* a `frequency` of zeros is added if there is none */
     uint64_t generation, version, lsn;
     bool (*progress)(void *context, double done); /* may be NULL; false: ST_CANCELLED */
     void *context;

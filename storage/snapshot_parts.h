@@ -146,11 +146,11 @@ struct snapshot_pieces {
     bool begun; /* the states, if the optimizer has any, are new */
 };
 
-/* Everything that the source has but its states, and the states that the optimizer keeps for its
-   tensors: the source's own if it has any and `reset` is not set. ST_INVALID if those are not what
+/* Everything that the source has but its states, a `frequency` of zeros if it has none and there is
+   to be one, and the states that the optimizer keeps for its tensors: the source's own if it has
+   any and `reset` is not set. ST_INVALID if those are not what
    the optimizer needs, or if it does not suit the table. Release with snapshot_pieces_done(), also
    after a failure. */
 MUST_CHECK enum status snapshot_pieces_list(struct snapshot_pieces *out, const struct table *source,
-                                            const struct optimizer_settings *settings, bool reset,
-                                            struct error *e);
+                                            const struct snapshot_start *start, struct error *e);
 void snapshot_pieces_done(struct snapshot_pieces *p);

@@ -65,7 +65,7 @@ static enum status begin(struct starting *w, const char *folder, struct error *e
     snapshot_name_format(text, &name);
     st = snapshot_path(&w->s, folder, text, e);
     if (st == ST_OK)
-        st = snapshot_pieces_list(&w->pieces, w->source, start->settings, start->reset, e);
+        st = snapshot_pieces_list(&w->pieces, w->source, start, e);
     if (st != ST_OK)
         return st;
     /* New states have seen no push; an optimizer without any keeps its count unless it is reset. */
@@ -120,7 +120,7 @@ static enum status write_piece(struct starting *w, const struct snapshot_piece *
         n = p->tensor.bytes - done < BUFFER - w->used ? p->tensor.bytes - done : BUFFER - w->used;
         if (from)
             memcpy(w->buffer + w->used, from + done, n);
-        else /* floats; all places in the area are multiples of their size */
+        else /* floats, or zeros; all places in the area are multiples of their size */
             for (size_t i = 0; i < n; i += sizeof p->begin)
                 memcpy(w->buffer + w->used + i, &p->begin, sizeof p->begin);
         w->used += n;

@@ -56,6 +56,28 @@ static enum status add_others(struct snapshot_pieces *p, const struct table *sou
     return ST_OK;
 }
 
+/* No id was counted yet. */
+static enum status add_frequency(struct snapshot_pieces *p, const struct table *source,
+                                 struct error *e)
+{
+    struct snapshot_piece *piece;
+    enum status st;
+
+    if (header_tensor(&source->header, "frequency"))
+        return ST_OK;
+    st = add(p, &piece, e);
+    if (st != ST_OK)
+        return st;
+    piece->tensor = (struct tensor){.name = "frequency",
+                                    .dtype = DT_I64,
+                                    .rank = 1,
+                                    .shape = {source->rows},
+                                    .count = (size_t)source->rows};
+    return size_mul((size_t)source->rows, sizeof(int64_t), &piece->tensor.bytes)
+               ? ST_OK
+               : error_memory(e, "snapshot");
+}
+
 static bool same_shape(const struct tensor *a, const struct tensor *b)
 {
     return a->rank == b->rank && !memcmp(a->shape, b->shape, a->rank * sizeof a->shape[0]);
@@ -155,9 +177,9 @@ static enum status check_name(const struct table *source, const struct optimizer
 }
 
 enum status snapshot_pieces_list(struct snapshot_pieces *p, const struct table *source,
-                                 const struct optimizer_settings *settings, bool reset,
-                                 struct error *e)
+                                 const struct snapshot_start *start, struct error *e)
 {
+    const struct optimizer_settings *settings = start->settings;
     size_t states, others;
     enum status st = ST_OK;
 
@@ -166,9 +188,11 @@ enum status snapshot_pieces_list(struct snapshot_pieces *p, const struct table *
         st = optimizer_suits(settings, &source->part[i], e);
     if (st == ST_OK)
         st = add_others(p, source, &states, e);
+    if (st == ST_OK && start->counts)
+        st = add_frequency(p, source, e);
     if (st != ST_OK)
         return st;
-    p->begun = reset || states == 0;
+    p->begun = start->reset || states == 0;
     others = p->count;
     if (!p->begun)
         st = check_name(source, settings, e);

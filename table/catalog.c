@@ -32,6 +32,7 @@ enum status entry_new(struct entry **out, const char *name, struct table *table,
     entry->name_length = n;
     entry->table = table;
     atomic_init(&entry->version, version);
+    atomic_init(&entry->sampling, NULL);
     entry->generation = generation;
     entry->slot = slot;
     *out = entry;
@@ -47,6 +48,24 @@ enum status entry_train(struct entry *entry, struct training *training, struct e
     return ST_OK;
 }
 
+enum status entry_count(struct entry *entry, enum table_count count, struct error *e)
+{
+    if (count == COUNT_BOTH && !entry->samples) {
+        enum status st = samples_new(&entry->samples, entry->table->rows, entry->gate.workers, e);
+
+        if (st != ST_OK)
+            return st;
+    }
+    entry->count = count;
+    atomic_store(&entry->sampling, count == COUNT_BOTH ? entry->samples : NULL);
+    return ST_OK;
+}
+
+uint64_t entry_training_bytes(const struct entry *entry)
+{
+    return training_bytes(entry->training) + (entry->samples ? samples_bytes(entry->samples) : 0);
+}
+
 void entry_free(struct entry *entry)
 {
     if (!entry)
@@ -54,6 +73,7 @@ void entry_free(struct entry *entry)
     training_free(entry->training); /* looks into the table until the end */
     table_close(entry->table);
     mem_free(entry->gauges);
+    samples_free(entry->samples);
     gate_done(&entry->gate);
     mem_free(entry->trouble);
     mem_free(entry->file);

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "table/gate.h"
+#include "table/samples.h"
 #include "table/table.h"
 
 struct keep;
@@ -22,8 +23,12 @@ struct training_gauges {
     atomic_uint_fast64_t snapshots;              /* written since the start … */
     atomic_uint_fast64_t snapshots_bytes;        /* … and their bytes: write amplification */
     atomic_uint_fast64_t save_us, save_pause_us; /* the last save took, and held the writer for */
-    atomic_uint_fast64_t memory_bytes;           /* of states and records, beside the table's own */
+    atomic_uint_fast64_t memory_bytes;           /* entry_training_bytes() */
+    atomic_uint_fast64_t accesses;               /* the sum of the table's frequency */
 };
+
+/* What adds to the frequency of a trainable table's rows. */
+enum table_count { COUNT_NO, COUNT_PUSHES, COUNT_BOTH /* pushes and lookups */ };
 
 struct entry {
     char name[TABLE_NAME_MAX + 1];
@@ -36,8 +41,11 @@ struct entry {
     struct training *training;      /* NULL: read-only. The writer's */
     struct training_gauges *gauges; /* with `training` */
     struct keep *keep;              /* with `training`: its snapshots; see daemon/keep.h */
-    bool interval; /* with `training`, the writer's: pushes may be answered before the sync
-                      of the log (durability=interval) */
+    bool interval;          /* with `training`, the writer's: pushes may be answered before the sync
+                               of the log (durability=interval) */
+    enum table_count count; /* with `training`, the writer's; needs training_can_count() */
+    struct samples *samples; /* the writer's: made when lookups were to be counted first */
+    _Atomic(struct samples *) sampling; /* the same while they are, else NULL; for those inside */
     /* The writer's own: the version that the newest push of the group `ordered_in` produces. */
     uint64_t ordered, ordered_in;
     const char *refusal; /* the writer's own: why pushes are refused for now ("is being replaced"),
@@ -68,6 +76,10 @@ MUST_CHECK enum status entry_new(struct entry **out, const char *name, struct ta
 /* Make the entry a trainable one, with gauges at 0; before it is shown to anybody. The training is
    the entry's from then on, unless this fails. */
 MUST_CHECK enum status entry_train(struct entry *entry, struct training *training, struct error *e);
+/* What is counted from now on; by the writer. ST_EXHAUSTED (memory): as before. */
+MUST_CHECK enum status entry_count(struct entry *entry, enum table_count count, struct error *e);
+/* Memory of the training and of the counts of lookups, beside the table's own. */
+uint64_t entry_training_bytes(const struct entry *entry);
 /* Close the table and free the entry with its training, its gauges and its texts. Nobody may be
    inside its gate. */
 void entry_free(struct entry *entry);

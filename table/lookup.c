@@ -116,6 +116,15 @@ enum status lookup_prepare(struct lookup *out, const struct table *table,
     return ST_OK;
 }
 
+void lookup_ids(const struct lookup *l, size_t first, size_t n, size_t *from, size_t *count)
+{
+    const struct bags bags = bags_of(&l->query);
+    bool pooled = l->query.pooling != POOLING_NONE;
+
+    *from = pooled ? bags_offset(&bags, first) : first;
+    *count = (pooled ? bags_offset(&bags, first + n) : first + n) - *from;
+}
+
 size_t lookup_slice(const struct lookup *l, size_t first, size_t ids)
 {
     size_t low, high = l->rows - first, most = ids ? ids : 1;

@@ -70,6 +70,9 @@ MUST_CHECK enum status lookup_prepare(struct lookup *l, const struct table *tabl
    while any is left; a long bag is one slice). */
 size_t lookup_slice(const struct lookup *l, size_t first, size_t ids);
 
+/* The ids of `n` rows of the reply from `first` on: `*count` of them from `*from` on. */
+void lookup_ids(const struct lookup *l, size_t first, size_t n, size_t *from, size_t *count);
+
 /* Memory that a running thread needs: a few rows, 16 KiB or 5 rows, whichever is more. Starts
    zeroed, may go from table to table. */
 struct lookup_scratch {

@@ -32,7 +32,7 @@ struct table {
 
     struct key_index *keys;   /* IDS_KEYS */
     const float *fallback;    /* the row for unknown ids, [D]; zeros if the file has none */
-    const int64_t *frequency; /* [N] or NULL */
+    const int64_t *frequency; /* [N] or NULL; a training writes it */
 
     uint64_t applied;    /* embd.applied */
     uint64_t lsn;        /* embd.lsn */

@@ -19,8 +19,8 @@ static bool in_region(const struct table *t, const void *at, size_t bytes)
            bytes <= t->region->size - (place - start);
 }
 
-static enum status check_place(const struct table *t, const struct tensor *tensor, const void *data,
-                               struct error *e)
+enum status training_place(const struct table *t, const struct tensor *tensor, const void *data,
+                           struct error *e)
 {
     /* An empty tensor lies nowhere: it may be the copy that addresses are loaded into. */
     if (!tensor->bytes)
@@ -53,7 +53,7 @@ static enum status find_state(struct training *t, const struct parameters *p,
         return error_set(e, ST_INVALID, "tensor %s holds %zu %s; %s needs %llu F32", QUOTE(name),
                          ft->tensor.count, dtype_name(ft->tensor.dtype), o->name,
                          (unsigned long long)count);
-    st = check_place(t->table, &ft->tensor, table_tensor(t->table, ft), e);
+    st = training_place(t->table, &ft->tensor, table_tensor(t->table, ft), e);
     if (st == ST_OK)
         part->state[k][i] = (float *)table_tensor(t->table, ft);
     return st;
@@ -68,7 +68,7 @@ static enum status find_tensors(struct training *t, const struct parameters *p,
         if (!p->tensor[k].data ||
             !(p->method->tensors[k].flags & (TENSOR_TRAINED | TENSOR_FOLLOWS)))
             continue;
-        st = check_place(t->table, &p->tensor[k], p->tensor[k].data, e);
+        st = training_place(t->table, &p->tensor[k], p->tensor[k].data, e);
         for (unsigned i = 0; st == ST_OK && tensor_trained(p, k) && i < OPTIMIZER_STATES; i++)
             st = find_state(t, p, part, k, i, e);
     }
@@ -125,6 +125,8 @@ static enum status make(struct training *t, struct error *e)
         return error_memory(e, "training");
     for (size_t i = 0; st == ST_OK && i < table->part_count; i++)
         st = find_tensors(t, &table->part[i], &t->part[i], e);
+    if (st == ST_OK)
+        st = frequency_find(t, e);
     if (st == ST_OK)
         st = make_room(t, e);
     if (st == ST_OK)

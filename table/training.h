@@ -11,6 +11,7 @@
 #include "methods/gradient.h"
 #include "methods/optimizer.h"
 #include "table/image.h"
+#include "table/samples.h"
 #include "table/update.h"
 
 struct training;
@@ -41,6 +42,16 @@ void training_step(struct training *t, const struct update *u, float rate, uint6
 void training_mark(struct training *t);
 /* With the gate up and nobody inside: write the changed bytes. Counts one step of the optimizer. */
 void training_write(struct training *t);
+
+/* Whether the table has a `frequency` to count in; an update that is `counted` adds one to it for
+   each id that it names. Counts stop at the largest int64. */
+bool training_can_count(const struct training *t);
+/* Add counts that did not come from pushes, as training_mark() and training_write(): before the
+   gate goes up, and with it up. The table can count, and has these rows. */
+void training_count_mark(struct training *t, const struct counted *counted, size_t n);
+void training_count_write(struct training *t, const struct counted *counted, size_t n);
+/* The sum of the frequency, 0 without one. */
+uint64_t training_accesses(const struct training *t);
 
 /* Since the table was opened. */
 struct training_counts {

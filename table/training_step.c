@@ -119,6 +119,7 @@ void training_step(struct training *t, const struct update *u, float rate, uint6
     st = training_reserve(t, u, &e); /* the room is there: this only empties it */
     assert(st == ST_OK);
     (void)st;
+    t->counted = u->counted && t->frequency ? u : NULL;
     t->push = (struct training_counts){
         .pushes = 1, .ids = u->ids, .rows = u->rows, .skipped = u->skipped};
     for (size_t i = 0; i < u->parts; i++) {
@@ -142,6 +143,7 @@ void training_mark(struct training *t)
 {
     for (size_t i = 0; i < t->patch.count; i++)
         blocks_keep(t->blocks, t->patch.piece[i].to, t->patch.piece[i].bytes);
+    frequency_mark(t);
     (void)FAILPOINT("apply.mark.after");
 }
 
@@ -150,6 +152,7 @@ void training_write(struct training *t)
     struct training_counts *sum = &t->counts, *push = &t->push;
 
     patch_write(&t->patch);
+    frequency_write(t);
     (void)FAILPOINT("apply.write.after");
     t->settings.step++;
     sum->pushes += push->pushes;

@@ -106,6 +106,8 @@ static uint32_t place_of(struct summing *s, uint64_t row)
         b = (b + 1) & s->last_bucket;
     }
     s->row[s->rows++] = row;
+    if (s->times)
+        s->times[s->rows - 1] = 0;
     s->bucket[b] = (uint32_t)s->rows;
     return s->bucket[b] - 1;
 }
@@ -134,6 +136,8 @@ static enum status place(struct summing *s, struct source *from, struct error *e
             from->row[i] = ROW_UNKNOWN;
         else
             from->row[i] = place_of(s, from->row[i]);
+        if (s->times && from->row[i] != ROW_UNKNOWN)
+            s->times[from->row[i]]++;
     }
     return ST_OK;
 }
@@ -148,10 +152,11 @@ static enum status place_all(struct summing *s, struct error *e)
     while (buckets < most * 2)
         buckets *= 2;
     s->row = arena_alloc(s->arena, most, sizeof *s->row);
+    s->times = s->t->frequency ? arena_alloc(s->arena, most, sizeof *s->times) : NULL;
     s->bucket = arena_zero(s->arena, buckets, sizeof *s->bucket);
     s->row_start = arena_zero(s->arena, s->t->part_count + 1, sizeof *s->row_start);
     s->bag_start = arena_zero(s->arena, s->t->part_count + 1, sizeof *s->bag_start);
-    if (!s->row || !s->bucket || !s->row_start || !s->bag_start)
+    if (!s->row || (s->t->frequency && !s->times) || !s->bucket || !s->row_start || !s->bag_start)
         return no_room(e);
     s->last_bucket = buckets - 1;
     s->secret = hash_secret();
@@ -168,7 +173,8 @@ static enum status lay_out(struct summing *s, struct error *e)
     size_t *next = arena_alloc(s->arena, t->part_count, sizeof *next);
 
     s->slot = arena_alloc(s->arena, s->rows, sizeof *s->slot);
-    if (!local || !next || !s->slot)
+    s->slot_times = s->times ? arena_alloc(s->arena, s->rows, sizeof *s->times) : NULL;
+    if (!local || !next || !s->slot || (s->times && !s->slot_times))
         return no_room(e);
     for (size_t i = 0; i < s->rows; i++)
         s->row_start[table_part(t, s->row[i]) + 1]++;
@@ -182,6 +188,8 @@ static enum status lay_out(struct summing *s, struct error *e)
 
         s->slot[i] = (uint32_t)next[part]++;
         local[s->slot[i]] = s->row[i] - t->part_first[part];
+        if (s->times)
+            s->slot_times[s->slot[i]] = s->times[i];
     }
     s->local = local;
     return ST_OK;
@@ -203,6 +211,7 @@ static enum status list_parts(struct summing *s, struct error *e)
         const struct update_part part = {.part = k,
                                          .row = s->local + row,
                                          .gradient = s->sum + row * s->dim,
+                                         .times = s->times ? s->slot_times + row : NULL,
                                          .rows = s->row_start[k + 1] - row,
                                          .bag = s->bag + bag,
                                          .bags = s->bag_start[k + 1] - bag};

@@ -38,6 +38,7 @@ struct update {
     size_t rows;      /* different rows, over all parts; those of bags are counted a bag each */
     uint64_t ids;     /* as pushed, repeats included: alpt's B */
     uint64_t skipped; /* unknown ids left out */
+    bool counted;     /* the caller's: applying it adds its ids to the table's frequency, if any */
 };
 
 /* The rows of one part, numbered within the part, in the order of first touch; with pool_first,
@@ -53,8 +54,9 @@ struct update_part {
     size_t part; /* place in table->part */
     const uint64_t *row;
     const float *gradient; /* [rows][D] */
+    const uint32_t *times; /* [rows] how often the push names each; NULL without a frequency */
     size_t rows;
-    const struct update_bag *bag;
+    const struct update_bag *bag; /* each of whose rows is named once more */
     size_t bags;
 };
 
@@ -62,7 +64,7 @@ struct update_limits {
     float max_norm; /* of a row's summed gradient (of a bag's, with pool_first), L2; 0: none */
 };
 
-/* What an update takes from its arena: about 112 bytes for each id, 40 for each part of the table,
+/* What an update takes from its arena: about 120 bytes for each id, 48 for each part of the table,
    and D float32 for each different row and for each bag of a table with pool_first. A few pooled
    gradients may so become many rows: the arena's cap is what bounds them. */
 

@@ -26,7 +26,8 @@ struct summing {
     size_t sources;
 
     /* Places: in the order of first touch. */
-    uint64_t *row; /* [rows] row of the table */
+    uint64_t *row;   /* [rows] row of the table */
+    uint32_t *times; /* [rows] how often it was named; NULL: nobody counts */
     size_t rows;
     uint32_t *bucket; /* place + 1 */
     size_t last_bucket;
@@ -34,6 +35,7 @@ struct summing {
 
     /* Slots: places sorted by part. */
     uint32_t *slot;        /* [rows] of a place */
+    uint32_t *slot_times;  /* [rows] of a slot; with `times` */
     const uint64_t *local; /* [rows] number of the slot's row within its part */
     float *sum;            /* [rows][dim] */
     struct update_bag *bag;

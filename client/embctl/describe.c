@@ -52,6 +52,10 @@ static int print_json(const Embd__V1__DescribeResponse *d)
     doc_u64(&j, "lsn", d->lsn);
     if (d->table->trainable)
         doc_text(&j, "durability", d->durability);
+    if (d->table->trainable) {
+        doc_text(&j, "count", d->count);
+        doc_u64(&j, "accesses", d->accesses);
+    }
     doc_array(&j, "snapshots");
     for (size_t i = 0; i < d->n_snapshots; i++) {
         doc_object(&j, NULL);
@@ -90,6 +94,15 @@ static const char *durability_text(const char *durability)
     return durability;
 }
 
+static const char *count_text(const char *count)
+{
+    if (!strcmp(count, "no"))
+        return "not kept up any more";
+    if (!strcmp(count, "both"))
+        return "of pushes and lookups";
+    return !strcmp(count, "pushes") ? "of pushes" : count;
+}
+
 static int print_people(const Embd__V1__DescribeResponse *d)
 {
     const Embd__V1__TableInfo *t = d->table;
@@ -120,6 +133,9 @@ static int print_people(const Embd__V1__DescribeResponse *d)
         print_pair(WIDTH, "optimizer", "none: read-only");
     if (t->trainable)
         print_pair(WIDTH, "durability", "%s", durability_text(d->durability));
+    if (t->trainable && (d->accesses || strcmp(d->count, "no") != 0))
+        print_pair(WIDTH, "counts", "%s: %s accesses so far", count_text(d->count),
+                   format_count(text, d->accesses));
     print_pair(WIDTH, "work", "%s multiply-adds a row", format_count(text, d->work));
     print_pair(WIDTH, "version", "%" PRIu64 ", generation %" PRIu64, t->version, t->generation);
     print_pair(WIDTH, "memory", "%s: %s private, %s mapped", memory_name((int)t->memory),

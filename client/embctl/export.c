@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* embctl export: all rows of a table file as a float32 array, a few thousand at a time. */
+/* embctl export: all rows of a table file as a float32 array, a few thousand at a time, or the
+   counts of its rows. */
 #include <string.h>
 
 #include "base/clock.h"
@@ -17,6 +18,7 @@
 static const struct option_decl options[] = {
     {"output", 'o', "FILE", "where to: an .npy file; - is standard output"},
     {"keys", 0, "FILE", "write the keys of a table with sparse ids, too, as int64"},
+    {"frequency", 0, NULL, "write how often each row was named, as int64, instead of the rows"},
 };
 
 /* The array under way: a file that appears when it is complete, or standard output. */
@@ -64,6 +66,22 @@ static enum status write_rows(struct target *to, const struct table *t, struct p
     return st;
 }
 
+static enum status write_frequency(struct target *to, const struct table *t, struct error *e)
+{
+    struct tensor shape = {.dtype = DT_I64, .rank = 1, .shape = {t->rows}};
+    unsigned char header[256];
+    enum status st;
+
+    if (!t->frequency)
+        return error_set(e, ST_INVALID, "%s has no counts", QUOTE(t->path));
+    st = target_add(to, header, npy_header(header, &shape), e);
+    if (st == ST_OK && t->rows)
+        st = target_add(to, t->frequency, (size_t)t->rows * sizeof *t->frequency, e);
+    if (st == ST_OK && table_damaged(t))
+        st = error_set(e, ST_DATA_LOSS, "%s changed while it was read", QUOTE(t->path));
+    return st;
+}
+
 static enum status write_keys(const char *path, const struct table *t, struct error *e)
 {
     const struct file_tensor *keys = header_tensor(&t->header, "keys");
@@ -81,7 +99,7 @@ static enum status write_keys(const char *path, const struct table *t, struct er
 }
 
 static enum status export_table(const struct table *t, const char *output, const char *keys,
-                                struct error *e)
+                                bool frequency, struct error *e)
 {
     struct target to = {.to_file = strcmp(output, "-") != 0};
     struct progress progress;
@@ -89,7 +107,9 @@ static enum status export_table(const struct table *t, const char *output, const
 
     if (to.to_file)
         st = file_writer_open(&to.writer, output, e);
-    if (st == ST_OK) {
+    if (st == ST_OK && frequency)
+        st = write_frequency(&to, t, e);
+    if (st == ST_OK && !frequency) {
         progress_start(&progress, "export", t->rows, "rows");
         st = write_rows(&to, t, &progress, e);
         progress_end(&progress);
@@ -103,7 +123,8 @@ static enum status export_table(const struct table *t, const char *output, const
     return st;
 }
 
-static int print_result(const struct arguments *a, const struct table *t, const char *output)
+static int print_result(const struct arguments *a, const struct table *t, const char *output,
+                        bool frequency)
 {
     char rows[32], dim[32], bytes[32];
     struct document j;
@@ -116,13 +137,17 @@ static int print_result(const struct arguments *a, const struct table *t, const 
         doc_text(&j, "file", a->operand[0]);
         doc_text(&j, "output", output);
         doc_u64(&j, "rows", t->rows);
-        doc_u64(&j, "dim", t->dim);
+        doc_u64(&j, frequency ? "accesses" : "dim", frequency ? file_accesses(t) : t->dim);
         doc_close(&j);
         return doc_finish(&j);
     }
     print_safe(output);
-    printf(": float32, %s × %s, %s\n", format_count(rows, t->rows), format_count(dim, t->dim),
-           format_bytes(bytes, t->rows * t->dim * sizeof(float)));
+    if (frequency)
+        printf(": int64, %s counts, %s accesses\n", format_count(rows, t->rows),
+               format_count(dim, file_accesses(t)));
+    else
+        printf(": float32, %s × %s, %s\n", format_count(rows, t->rows), format_count(dim, t->dim),
+               format_bytes(bytes, t->rows * t->dim * sizeof(float)));
     return finish_output();
 }
 
@@ -133,6 +158,7 @@ static int run(const struct arguments *a)
     struct table *t = NULL;
     struct error e;
     enum status st;
+    bool frequency = option_value(a, "frequency");
     int done;
 
     if (!output)
@@ -144,9 +170,9 @@ static int run(const struct arguments *a)
     interrupt_watch();
     st = table_open(&t, a->operand[0], &how, &e);
     if (st == ST_OK)
-        st = export_table(t, output, keys, &e);
+        st = export_table(t, output, keys, frequency, &e);
     if (st == ST_OK)
-        done = print_result(a, t, output);
+        done = print_result(a, t, output, frequency);
     else
         done = interrupted() ? say_interrupted() : fail(&e);
     table_close(t);
@@ -156,7 +182,7 @@ static int run(const struct arguments *a)
 const struct command command_export = {
     .name = "export",
     .operands = "FILE -o OUT.npy",
-    .help = "Write all rows of a table file as a float32 array",
+    .help = "Write all rows of a table file as a float32 array, or their counts",
     .operands_least = 1,
     .operands_most = 1,
     .options = options,

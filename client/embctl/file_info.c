@@ -32,6 +32,16 @@ const char *file_summary(char *out, size_t room, const struct table *t)
     return out;
 }
 
+uint64_t file_accesses(const struct table *t)
+{
+    uint64_t sum = 0;
+
+    for (uint64_t i = 0; t->frequency && i < t->rows; i++)
+        if (t->frequency[i] > 0 && __builtin_add_overflow(sum, (uint64_t)t->frequency[i], &sum))
+            return UINT64_MAX;
+    return sum;
+}
+
 void json_table(struct document *j, const struct table *t)
 {
     char text[32];
@@ -43,6 +53,8 @@ void json_table(struct document *j, const struct table *t)
     doc_u64(j, "parameter_bytes", t->bytes);
     doc_real(j, "ratio", table_ratio(t));
     doc_u64(j, "extra_bytes", t->extra_bytes);
+    if (t->frequency)
+        doc_u64(j, "accesses", file_accesses(t));
     doc_array_flat(j, "fields");
     for (size_t i = 0; i < t->field_count; i++)
         doc_u64(j, NULL, t->field_rows[i]);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* embctl inspect: what is in a table file, or in one of changed blocks, from its header alone. A
+/* embctl inspect: what is in a table file, or in one of changed blocks, from its header alone, but
+   for the counts, which are added up. A
    file that is no good table is shown as far as it can be read. */
 #include <inttypes.h>
 #include <string.h>
@@ -38,6 +39,8 @@ static void print_table(const struct table *t, const struct parts *parts)
     if (t->extra_bytes)
         print_pair(WIDTH, "extras", "%s (keys, default row, counts, optimizer state)",
                    format_bytes(a, t->extra_bytes));
+    if (t->frequency)
+        print_pair(WIDTH, "counts", "%s accesses", format_count(a, file_accesses(t)));
     print_pair(WIDTH, "ids", "%s", id_mode_name(t->ids));
     if (t->field_count)
         print_pair(WIDTH, "fields", "%s",
@@ -189,9 +192,8 @@ const struct command command_inspect = {
     .name = "inspect",
     .operands = "FILE",
     .help = "Show what is in a table file",
-    .more =
-        "Reads the header alone; embctl verify checks every value. Also takes files of changed\n"
-        "blocks from a daemon's data folder.\n",
+    .more = "Reads the header, and the counts if there are any; embctl verify checks every value.\n"
+            "Also takes files of changed blocks from a daemon's data folder.\n",
     .operands_least = 1,
     .operands_most = 1,
     .run = run,

@@ -31,7 +31,8 @@ CALLS = {"lookup": ("Embedding/Lookup", pb.LookupRequest, pb.LookupResponse),
          "restore_group": ("Tables/RestoreGroup", pb.RestoreGroupRequest, pb.RestoreGroupResponse),
          "load_group": ("Tables/LoadGroup", pb.LoadGroupRequest, pb.LoadGroupResponse),
          "groups": ("Tables/Groups", pb.GroupsRequest, pb.GroupsResponse),
-         "drop_group": ("Tables/DropGroup", pb.DropGroupRequest, pb.DropGroupResponse)}
+         "drop_group": ("Tables/DropGroup", pb.DropGroupRequest, pb.DropGroupResponse),
+         "counts": ("Tables/Counts", pb.CountsRequest, pb.CountsResponse)}
 
 
 class Client:

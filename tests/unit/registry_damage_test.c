@@ -159,7 +159,7 @@ static const struct ruin ruins[] = {
     {"link", ruin_into_link, NULL, ST_INVALID, "log.db\" is a link"},
     {"statistics", NULL, "PRAGMA application_id = 0x656d6273", ST_PRECONDITION,
      "application_id is 0x656d6273, not 0x656d6264"},
-    {"newer", NULL, "PRAGMA user_version = 3", ST_PRECONDITION, "of version 3, made by a newer"},
+    {"newer", NULL, "PRAGMA user_version = 4", ST_PRECONDITION, "of version 4, made by a newer"},
     {"no version", NULL, "PRAGMA user_version = 0", ST_DATA_LOSS, "there is no version 0"},
     {"negative version", NULL, "PRAGMA user_version = -1", ST_DATA_LOSS, "there is no version -1"},
     {"first row gone", NULL, "DELETE FROM log WHERE lsn = 1", ST_DATA_LOSS, "change 1 is missing"},

@@ -58,7 +58,7 @@ static void test_version_1_is_migrated(void **state)
                             "5:kind 3 words 1; 6:kind 1 words 2; 7:kind 5 users 1; "
                             "8:kind 1 gone 1; 9:kind 4 gone 1; ");
         registry_close(r);
-        assert_string_equal(sql_text(unit_path(f, "log.db"), "PRAGMA user_version"), "2");
+        assert_string_equal(sql_text(unit_path(f, "log.db"), "PRAGMA user_version"), "3");
         assert_string_equal(sql_text(unit_path(f, "log.db"), "PRAGMA integrity_check"), "ok");
         assert_string_equal(
             sql_text(unit_path(f, "log.db"), "SELECT count(*) FROM tables WHERE seal IS NULL"),
@@ -129,8 +129,8 @@ static void test_damaged_version_1_is_named(void **state)
         {"DELETE FROM log WHERE lsn = 3", "change 3 is missing"},
         {"UPDATE tables SET file = '/x' WHERE name = 'ads'", "\"ads\" is not as the log says"},
         {"DELETE FROM tables WHERE name = 'gone'", "\"gone\" is not as the log says"},
-        {"DROP VIEW changes", "cannot be brought to version 2"},
-        {"DROP TABLE tables", "cannot be brought to version 2"},
+        {"DROP VIEW changes", "cannot be brought to version 3"},
+        {"DROP TABLE tables", "cannot be brought to version 3"},
     };
 
     (void)state;

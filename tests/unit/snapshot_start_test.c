@@ -153,6 +153,7 @@ static void test_start_from_a_foreign_layout(void **state)
     fclose(file);
     for (int memory = REGION_MAP; memory <= REGION_COPY; memory++) {
         source = scene_open(path, (enum region_mode)memory);
+        start.counts = memory == REGION_COPY; /* it has some */
         assert_ok(snapshot_start(s.name, source, &start, &made, &e), e);
         table_close(source);
         t = scene_open_snapshot(&made);
@@ -165,6 +166,32 @@ static void test_start_from_a_foreign_layout(void **state)
     scene_end(&s);
 }
 
+static void test_counts_begin(void **state)
+{
+    struct snapshot_start start = {.generation = 1, .version = 1, .lsn = 1, .counts = true};
+    struct snapshot made;
+    struct table *source, *t;
+    struct scene s;
+    struct error e;
+
+    (void)state;
+    scene_begin(&s);
+    scene_start(&s, &scene_tables[9], "adam");
+    source = scene_open_snapshot(&s.newest[0]);
+    assert_null(source->frequency);
+    start.settings = &s.settings;
+    assert_ok(snapshot_start(s.name, source, &start, &made, &e), e);
+    t = scene_open_snapshot(&made);
+    assert_non_null(t->frequency);
+    for (uint64_t i = 0; i < t->rows; i++)
+        assert_int_equal(t->frequency[i], 0);
+    assert_int_equal(t->header.tensor_count, source->header.tensor_count + 1);
+    assert_string_equal(t->optimizer, source->optimizer);
+    table_close(t);
+    table_close(source);
+    scene_end(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -172,6 +199,7 @@ int main(void)
         cmocka_unit_test(test_states_of_the_source),
         cmocka_unit_test(test_start_from_a_snapshot),
         cmocka_unit_test(test_start_from_a_foreign_layout),
+        cmocka_unit_test(test_counts_begin),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

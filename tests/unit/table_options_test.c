@@ -57,6 +57,7 @@ static void test_all_keys_in_any_order(void **state)
         {"beta1", "0.5"},
         {"initial_accumulator", "0.25"},
         {"clip_norm", "3"},
+        {"count", "both"},
         {"scale_lr", "2e-5"},
         {"weight_decay", "0.125"},
     };
@@ -74,8 +75,9 @@ static void test_all_keys_in_any_order(void **state)
     assert_true(table_settings_same(&s, &t));
     check_json(
         &s, NULL,
-        "{\"beta1\":\"0.5\",\"beta2\":\"0.99\",\"clip_norm\":\"3\",\"durability\":\"interval\","
-        "\"epsilon\":\"1e-3\",\"initial_accumulator\":\"0.25\",\"learning_rate\":\"0.05\","
+        "{\"beta1\":\"0.5\",\"beta2\":\"0.99\",\"clip_norm\":\"3\",\"count\":\"both\","
+        "\"durability\":\"interval\",\"epsilon\":\"1e-3\",\"initial_accumulator\":\"0.25\","
+        "\"learning_rate\":\"0.05\","
         "\"memory\":\"lock\",\"optimizer\":\"adam\",\"reset_optimizer\":\"yes\","
         "\"scale_lr\":\"2e-5\",\"tensors\":\"{\\\"q.weight\\\":{\\\"learning_rate\\\":0.5}}\","
         "\"weight_decay\":\"0.125\",\"weight_decay_mode\":\"decoupled\"}");
@@ -96,9 +98,12 @@ static void test_the_last_word_holds(void **state)
         set(&s, "learning_rate", *w);
         set(&s, "optimizer", "sgd");
         set(&s, "durability", "interval");
+        set(&s, "count", "pushes");
         set(&s, "reset_optimizer", "yes");
     }
     set(&s, "durability", "always");
+    assert_int_equal(s.count, COUNT_PUSHES);
+    set(&s, "count", "no");
     set(&s, "reset_optimizer", "no");
     set(&t, "learning_rate", "1");
     assert_false(table_settings_same(&s, &t));
@@ -119,6 +124,7 @@ static void test_refusals_change_nothing(void **state)
     } bad[] = {
         {"memory", "disk", "memory: \"disk\" is none of map, copy, lock"},
         {"durability", "sometimes", "durability: \"sometimes\" is neither always nor interval"},
+        {"count", "yes", "count: \"yes\" is none of no, pushes, both"},
         {"reset_optimizer", "maybe", "reset_optimizer: \"maybe\" is neither yes nor no"},
         {"optimizer", "lamb", "optimizer"},
         {"learning_rate", "-1", "learning_rate"},

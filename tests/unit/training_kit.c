@@ -74,11 +74,11 @@ static void add_states(struct state_names *s, const struct parameters *p, const 
         }
 }
 
-void kit_trainable_file(const char *path, const struct table *base, const char *optimizer,
-                        const char *without)
+static void make_file(const char *path, const struct table *base, const char *optimizer,
+                      const char *without, bool counted)
 {
     size_t most =
-        base->header.tensor_count + base->part_count * METHOD_TENSORS_MAX * OPTIMIZER_STATES;
+        1 + base->header.tensor_count + base->part_count * METHOD_TENSORS_MAX * OPTIMIZER_STATES;
     struct state_names s = {.tensor = calloc(most, sizeof *s.tensor),
                             .name = calloc(most, sizeof *s.name)};
     struct metadata *metadata = calloc(base->header.metadata_count + 1, sizeof *metadata);
@@ -91,6 +91,13 @@ void kit_trainable_file(const char *path, const struct table *base, const char *
     assert_ok(optimizer_settings_read(&settings, optimizer, 0, &e), e);
     for (size_t i = 0; i < base->header.tensor_count; i++)
         s.tensor[s.count++] = base->header.tensor[i].tensor;
+    if (counted)
+        s.tensor[s.count++] = (struct tensor){.name = "frequency",
+                                              .dtype = DT_I64,
+                                              .rank = 1,
+                                              .shape = {base->rows},
+                                              .count = (size_t)base->rows,
+                                              .bytes = (size_t)base->rows * sizeof(int64_t)};
     for (size_t i = 0; i < base->part_count; i++)
         add_states(&s, &base->part[i], settings.optimizer, without);
     for (size_t i = 0; i < base->header.metadata_count; i++)
@@ -104,6 +111,8 @@ void kit_trainable_file(const char *path, const struct table *base, const char *
 
         if (from && s.tensor[i].bytes)
             memcpy(s.tensor[i].data, table_tensor(base, from), s.tensor[i].bytes);
+        if (s.tensor[i].dtype == DT_I64) /* the file's bytes are zeros */
+            continue;
         for (size_t j = 0; !from && j < s.tensor[i].count; j++)
             ((float *)s.tensor[i].data)[j] =
                 strstr(s.tensor[i].name, ".sum") ? (float)settings.initial_accumulator : 0;
@@ -113,6 +122,21 @@ void kit_trainable_file(const char *path, const struct table *base, const char *
     free(metadata);
     free(s.tensor);
     free(s.name);
+}
+
+void kit_trainable_file(const char *path, const struct table *base, const char *optimizer,
+                        const char *without)
+{
+    make_file(path, base, optimizer, without, false);
+}
+
+struct table *kit_counted(struct unit_folder *folder, const struct table *base,
+                          const char *optimizer)
+{
+    const char *path = unit_path(folder, "counted.safetensors");
+
+    make_file(path, base, optimizer, NULL, true);
+    return open_file(path, REGION_COPY);
 }
 
 struct table *kit_trainable(struct unit_folder *folder, const struct table *base,

@@ -17,6 +17,10 @@ void kit_trainable_file(const char *path, const struct table *base, const char *
 struct table *kit_trainable(struct unit_folder *folder, const struct table *base,
                             const char *optimizer);
 
+/* The same with a frequency of zeros. */
+struct table *kit_counted(struct unit_folder *folder, const struct table *base,
+                          const char *optimizer);
+
 /* One TablePush; the arrays live as long as it does. */
 struct kit_push {
     struct update_query query;

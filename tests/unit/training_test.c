@@ -82,11 +82,14 @@ static const struct {
 #define GRADIENTS 0.5f
 enum { PUSHES = 6, IDS = 60 };
 
+static struct table *make_base(const struct shape *s)
+{
+    return kit_table_file(&folder, "base", s->method, s->rows, s->dim, s->budget, s->settings);
+}
+
 static struct table *make(const struct shape *s, const char *optimizer)
 {
-    struct table *base =
-        kit_table_file(&folder, "base", s->method, s->rows, s->dim, s->budget, s->settings);
-    struct table *t = kit_trainable(&folder, base, optimizer);
+    struct table *base = make_base(s), *t = kit_trainable(&folder, base, optimizer);
 
     table_close(base);
     return t;
@@ -201,7 +204,8 @@ static void test_only_write_writes(void **state)
 
     (void)state;
     for (size_t k = 0; k <= SHAPES; k++) {
-        struct table *t = make(k < SHAPES ? &shapes[k] : &large, optimizers_of[3].settings);
+        struct table *base = make_base(k < SHAPES ? &shapes[k] : &large);
+        struct table *t = kit_counted(&folder, base, optimizers_of[3].settings);
         struct random r = {.state = k};
         struct training *training;
         struct kit_push push;
@@ -210,8 +214,10 @@ static void test_only_write_writes(void **state)
         struct error e;
         uint64_t index;
 
+        table_close(base);
         assert_ok(training_new(&training, t, &e), e);
         kit_push(&push, t, &r, IDS, 1);
+        push.update.counted = true;
         assert_ok(image_begin(&image, training_blocks(training), 0, true, &e), e);
         assert_ok(training_reserve(training, &push.update, &e), e);
         training_step(training, &push.update, 0.1f, 1);
@@ -220,6 +226,7 @@ static void test_only_write_writes(void **state)
         assert_true(blocks_changed(training_blocks(training), 1) > 0);
         training_write(training);
         assert_true(memcmp(t->region->data, before, t->region->size));
+        assert_int_equal(training_accesses(training), push.update.ids - push.update.skipped);
         while (image_take(image, &index, block, 1)) {
             size_t at = (size_t)index * BLOCK_BYTES, n = t->region->size - at;
 

@@ -65,7 +65,8 @@ def tables():
     keys = rng.permutation(10**12 + np.arange(150) * 977)
     out = [
         Table("full", "full", 300, {"weight": ("F32", normal(300, DIM))}, "optimizer=adam,learning_rate=0.01"),
-        Table("keys", "full", 150, {"weight": ("F32", normal(150, DIM))}, "optimizer=rowwise_adagrad", ids=keys),
+        Table("keys", "full", 150, {"weight": ("F32", normal(150, DIM))}, "optimizer=rowwise_adagrad,count=pushes",
+              ids=keys),
         Table("fp16", "fp16", 200, {"weight": ("F16", normal(200, DIM).astype("<f2"))},
               "optimizer=sgd,learning_rate=0.1"),
         Table("bf16", "bf16", 200, {"weight": ("BF16", reference.to_bf16(normal(200, DIM)))},
@@ -75,7 +76,7 @@ def tables():
     for digit, signed, qparam in ((8, True, "row"), (16, False, "table")):
         case = integers.make(f"crash {digit}", 200, DIM, digit, signed, qparam, 0.0005, 0.0)
         out.append(Table(case.method, case.method, 200, case.tensors, "optimizer=sgd,learning_rate=0.1", case.config))
-    for op, pool, options in (("mult", "compose_first", "optimizer=adam"), ("add", "pool_first", "optimizer=adagrad")):
+    for op, pool, options in (("mult", "compose_first", "optimizer=adam"), ("add", "pool_first", "optimizer=adagrad,count=pushes")):
         case = compo.make(f"crash {op}", 400, DIM, 20, op, pool=pool)
         out.append(Table(f"compo_{op}", "compo", 400, case.tensors, options, case.config))
     for form, options in (("csr", "optimizer=rowwise_adagrad"), ("coo", "optimizer=adam")):  # some rows have no entry

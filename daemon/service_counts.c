@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Tables.Counts: how often rows were named, from the table as it is inside its gate. On the
+   worker's thread. */
+#include <string.h>
+
+#include "base/text.h"
+#include "daemon/call.h"
+#include "daemon/counters.h"
+#include "daemon/limits.h"
+#include "daemon/server.h"
+#include "daemon/services.h"
+#include "daemon/worker.h"
+#include "proto/embd.pb-c.h"
+
+/* Rows of a reply when nobody says how many: a millisecond inside the gate. */
+#define SLICE ((uint64_t)1 << 17)
+#define ROW_BYTES 16   /* a count and a key */
+#define OTHER_BYTES 64 /* the other fields */
+
+struct counts_call {
+    struct call *call;
+    const Embd__V1__CountsRequest *request;
+    unsigned slot;
+    struct waiter waiter;
+};
+
+static enum status check(const struct counts_call *c, const struct entry *entry, struct error *e)
+{
+    uint64_t most = c->call->worker->server->limits.max_ids;
+
+    if (!entry)
+        return error_set(e, ST_NOT_FOUND, "no such table: %s", QUOTE(c->request->table));
+    if (!entry->table)
+        return error_set(e, ST_DATA_LOSS, "%s", entry->trouble);
+    if (!entry->table->frequency)
+        return error_set(e, ST_PRECONDITION,
+                         "table %s has no counts; the option count of a trainable table keeps them",
+                         entry->name);
+    if (c->request->first > entry->table->rows)
+        return error_set(e, ST_RANGE, "first = %llu; the table has %llu rows",
+                         (unsigned long long)c->request->first,
+                         (unsigned long long)entry->table->rows);
+    if (c->request->rows > most)
+        return error_set(e, ST_EXHAUSTED, "rows = %llu, max_ids is %llu",
+                         (unsigned long long)c->request->rows, (unsigned long long)most);
+    return ST_OK;
+}
+
+/* The keys of the slice, where they lie or, if that is not aligned, copied. */
+static enum status add_keys(Embd__V1__CountsResponse *reply, const struct table *t, uint64_t first,
+                            size_t n, struct arena *arena, struct error *e)
+{
+    const struct file_tensor *ft = header_tensor(&t->header, "keys");
+    const unsigned char *from;
+
+    if (!ft || !n)
+        return ST_OK;
+    from = (const unsigned char *)table_tensor(t, ft) + first * sizeof *reply->keys;
+    reply->n_keys = n;
+    reply->keys = (int64_t *)(uintptr_t)from;
+    if ((uintptr_t)from % sizeof *reply->keys == 0)
+        return ST_OK;
+    arena->cap += n * sizeof *reply->keys + 64;
+    reply->keys = arena_alloc(arena, n, sizeof *reply->keys);
+    if (!reply->keys)
+        return error_memory(e, "the reply");
+    memcpy(reply->keys, from, n * sizeof *reply->keys);
+    return ST_OK;
+}
+
+static uint64_t most_rows(const struct counts_call *c)
+{
+    const struct limits *limits = &c->call->worker->server->limits;
+    uint64_t fit = limits->max_reply_bytes / ROW_BYTES, most = SLICE;
+
+    if (c->request->rows)
+        return c->request->rows;
+    if (most > limits->max_ids)
+        most = limits->max_ids;
+    fit = fit > OTHER_BYTES ? fit - OTHER_BYTES : 1;
+    return most < fit ? most : fit;
+}
+
+/* Inside the gate: the message takes the numbers from where they are. */
+static enum status build(struct block **out, const struct counts_call *c, const struct entry *entry,
+                         struct error *e)
+{
+    const struct table *t = entry->table;
+    Embd__V1__CountsResponse reply = EMBD__V1__COUNTS_RESPONSE__INIT;
+    uint64_t first = c->request->first, left = t->rows - first, most = most_rows(c);
+    size_t n = (size_t)(most < left ? most : left);
+    enum status st;
+
+    if (n) {
+        reply.n_counts = n;
+        reply.counts = (uint64_t *)(uintptr_t)(t->frequency + first);
+    }
+    reply.rows = t->rows;
+    reply.version = entry->version;
+    reply.lsn = service_lsn(c->call);
+    st = add_keys(&reply, t, first, n, &c->call->arena, e);
+    return st == ST_OK ? service_build(out, c->call, &reply.base, e) : st;
+}
+
+static void answer(struct counts_call *c, struct entry *entry)
+{
+    struct block *block = NULL;
+    struct error e;
+    enum status st = build(&block, c, entry, &e);
+
+    if (st == ST_OK && table_damaged(entry->table))
+        st = error_set(&e, ST_DATA_LOSS, "the file of table %s was damaged", entry->name);
+    gate_leave(&entry->gate, c->call->worker->index, false);
+    if (st == ST_OK) {
+        call_reply(c->call, block);
+        return;
+    }
+    block_unref(block);
+    call_fail(c->call, st, &e);
+}
+
+/* The writer may be writing a push just now: then once more when it is done. */
+static void go_on(struct counts_call *c)
+{
+    struct worker *w = c->call->worker;
+    const char *name = c->request->table;
+    struct entry *entry = catalog_find(w->catalog, name, strlen(name));
+    struct error e;
+    enum status st = check(c, entry, &e);
+
+    if (st != ST_OK)
+        call_fail(c->call, st, &e);
+    else if (gate_enter(&entry->gate, w->index, false))
+        answer(c, entry);
+    else
+        worker_wait(w, &c->waiter);
+}
+
+static void wake(struct waiter *waiter)
+{
+    go_on((struct counts_call *)((char *)waiter - offsetof(struct counts_call, waiter)));
+}
+
+static void counts_message(struct call *call, const unsigned char *data, size_t n)
+{
+    const Embd__V1__CountsRequest *request =
+        service_unpack(call, &embd__v1__counts_request__descriptor, data, n);
+    struct counts_call *c;
+    const struct entry *entry;
+    struct error e;
+
+    if (!request)
+        return;
+    c = arena_zero(&call->arena, 1, sizeof *c);
+    if (!c) {
+        call_fail(call, error_memory(&e, "the call"), &e);
+        return;
+    }
+    entry = catalog_find(call->worker->catalog, request->table, strlen(request->table));
+    c->call = call;
+    c->request = request;
+    c->slot = entry ? entry->slot : SLOT_NONE;
+    c->waiter.wake = wake;
+    call->state = c;
+    go_on(c);
+}
+
+static void counts_done(struct call *call, enum status st)
+{
+    struct counts_call *c = call->state;
+
+    if (c)
+        worker_unwait(call->worker, &c->waiter);
+    service_count(call, !c ? SLOT_ANY : c->slot, st);
+}
+
+const struct rpc rpc_counts = {.path = "/embd.v1.Tables/Counts",
+                               .name = "Counts",
+                               .index = CALL_COUNTS,
+                               .message = counts_message,
+                               .done = counts_done};
