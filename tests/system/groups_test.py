@@ -248,6 +248,23 @@ def test_damage(folder):
         assert not isinstance(c.drop_group(label="s"), tuple)
 
 
+def test_counts_come_back(folder):
+    with trained(folder, ["a"], "optimizer=sgd,count=pushes") as daemon:
+        c = Client(daemon)
+        push_all(c, 3, ["a"])
+        before = c.counts(table="a").counts
+        assert sum(before) == 6, before
+        c.save_group(label="s")
+        push_all(c, 2, ["a"])
+        c.unload(table="a", forget=True)
+        c.restore_group(label="s")
+        assert c.counts(table="a").counts == before
+        push_all(c, 1, ["a"])
+        daemon.kill()
+        daemon.start()
+        assert sum(Client(daemon).counts(table="a").counts) == 8
+
+
 def test_heals_what_is_damaged(folder):
     """Files of the tables' own that are gone: one that a group would have linked, and all that a table has."""
     with trained(folder) as daemon:
