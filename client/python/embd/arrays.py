@@ -64,8 +64,8 @@ def integers(what: str, value: ArrayLike) -> NDArray[np.int64]:
         return np.empty(0, "<i8")
     if array.dtype.kind not in "iu":
         raise TypeError(f"{what} is {array.dtype}; whole numbers are needed")
-    if array.dtype.kind == "u" and array.dtype.itemsize == 8 and array.max() > INT64_MAX:
-        at = int(np.argmax(array > INT64_MAX))
+    if array.dtype.kind == "u" and int(array.max()) > INT64_MAX:
+        at = int(np.argmax(array > np.uint64(INT64_MAX)))
         raise ValueError(f"{what}[{at}] = {array[at]} is above 2^63 - 1")
     return np.ascontiguousarray(array, "<i8")
 
@@ -80,11 +80,11 @@ def offsets(what: str, value: ArrayLike, ids: int) -> NDArray[np.uint32]:
     falls = array[1:] < array[:-1]
     if falls.any():
         at = int(np.argmax(falls)) + 1
-        raise ValueError(f"{what}[{at}] = {array[at]} is below {what}[{at - 1}] = {array[at - 1]}")
+        raise ValueError(f"{what}[{at}] = {array[at]} is below offsets[{at - 1}] = {array[at - 1]}")
     if array[-1] != ids:
         raise ValueError(f"{what}[{array.size - 1}] = {array[-1]} must be the number of ids, {ids}")
     if ids > 0xffffffff:
-        raise ValueError(f"{ids} ids are more than {what} can count")
+        raise ValueError(f"{what} cannot count {ids} ids")
     return array.astype("<u4")
 
 

@@ -251,16 +251,24 @@ class CreateRequest(Message):
 Options = Mapping[str, Union[str, int, float, bool]]
 
 
-def _options(what: str, options: Optional[Options]) -> list[Option]:
-    """Texts, as the daemon reads them."""
+def _texts(what: str, options: Optional[Options], words: tuple[str, str]) -> list[Option]:
+    """Texts, as the daemon reads them; `words` are what it calls False and True."""
     out = []
     for key, value in (options or {}).items():
         if isinstance(value, bool):
-            value = "yes" if value else "no"
+            value = words[value]
         if not isinstance(value, (str, int, float)):
             raise TypeError(f'{what} "{key}" is {type(value).__name__}; a text or a number is needed')
         out.append(Option(key, value if isinstance(value, str) else repr(value)))
     return out
+
+
+def _settings(settings: Optional[Options]) -> list[Option]:
+    return _texts("setting", settings, ("false", "true"))
+
+
+def _options(options: Optional[Options]) -> list[Option]:
+    return _texts("option", options, ("no", "yes"))
 
 
 def _list(what: str, numbers: Optional[ArrayLike]) -> list[int]:
@@ -269,8 +277,8 @@ def _list(what: str, numbers: Optional[ArrayLike]) -> list[int]:
 
 
 class Tables:
-    """The calls, as a part of Client. Load, create, save and restore take the time they need: they have a deadline only if
-    they are given one."""
+    """The calls, as a part of Client. Load, create, save and restore take the time they need: they have a deadline only
+    if they are given one."""
 
     _connection: Connection
 
@@ -311,8 +319,8 @@ class Tables:
         Raises AlreadyExists, InvalidArgument, ResourceExhausted."""
         if ratio is not None and budget is not None:
             raise ValueError("ratio and budget: only one of them can be said")
-        request = CreateRequest(name, method, rows, dim, ratio, budget, list(fields), _options("setting", settings),
-                                _options("option", options), seed, deviation, ids, _list("keys", keys),
+        request = CreateRequest(name, method, rows, dim, ratio, budget, list(fields), _settings(settings),
+                                _options(options), seed, deviation, ids, _list("keys", keys),
                                 _list("frequency", frequency))
         return self._ask("Create", request, Created, timeout, slow=True)
 
@@ -320,7 +328,7 @@ class Tables:
              timeout: Optional[float] = None) -> Loaded:
         """Serve a file (relative to the daemon's import_dir) under a name. Answered when every later lookup sees it.
         `options` as in create(). Raises AlreadyExists unless it may `replace`; NotFound, InvalidArgument, DataLoss."""
-        request = LoadRequest(name, file, replace, _options("option", options))
+        request = LoadRequest(name, file, replace, _options(options))
         return self._ask("Load", request, Loaded, timeout, slow=True)
 
     def unload(self, name: str, *, forget: bool = False, timeout: Optional[float] = None) -> Unloaded:
