@@ -196,7 +196,7 @@ def test_each_id_once(folder):
         refused(embd.ResourceExhausted, "max_ids", served.client.lookup, embd.Lookup("t", np.arange(17)))
         ours = embd.torch.EmbeddingBag(session, "t", DIM)
         ours(torch.full((4, 250), 7)).sum().backward()
-        calls = Counted(session._pusher, "push")
+        calls = Counted(session._steps, "push")
         session.step().result()
         near(before - served.client.lookup(embd.Lookup("t", [7])).results[0].values, np.full((1, DIM), 500), 1e-3)
         ((push,),) = calls.calls["push"]

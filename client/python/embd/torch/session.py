@@ -15,11 +15,10 @@ from numpy.typing import NDArray
 
 from embd import arrays, lookups as looking, pushes as pushing
 from embd.client import Client
-from embd.errors import Error
-from embd.pusher import Pusher
 from embd.pushes import Push, Pushed
 from embd.torch import checkpoint
 from embd.torch.rows import Fetch, Gradient, Need, enter
+from embd.torch.steps import Steps
 
 log = logging.getLogger("embd")
 LARGEST = {"f32": 3.4028235e38, "f16": 65504.0, "bf16": 3.3895314e38}  # that a format holds
@@ -39,14 +38,6 @@ class Restored(NamedTuple):
 
     step: int
     extra: Any
-
-
-class _Step:
-    """A push that is not known to be applied."""
-
-    def __init__(self, sequence: int, pushes: list[Push], learning_rate: Optional[float]) -> None:
-        self.sequence, self.pushes, self.learning_rate = sequence, pushes, learning_rate
-        self.answer: Optional[Future[Pushed]] = None  # None: it was not handed over
 
 
 class Session:
@@ -83,8 +74,9 @@ class Session:
     answer). Nothing is lost and nothing counts twice: pushes that have no answer are kept under their numbers, and the next
     forward(), step() or flush() first asks where the trainer stands and sends what embd lacks. A forward pass that failed is
     simply called again; a step() that failed has kept its gradients and is called again (then it pushes what is new, if
-    anything). A push that embd refuses is told in the same way by the next of these calls, and stays the next to be sent:
-    what is left then is restore(), another process, or embd mended (a full disk).
+    anything). A push that embd refuses is told in the same way by the next of these calls, and is sent again by the one
+    after it: that helps when embd can be helped (a full disk), and else restore() does, which drops it. When another process
+    pushes under this trainer's name, every call says so until restore().
 
     Threads: forward(), prefetch(), step() belong to one thread; backward passes may run in any. DataLoader workers
     must not use it. Copies of a module share its session."""
@@ -104,31 +96,27 @@ class Session:
         self._own = not isinstance(client, Client)
         self.client: Client = client if isinstance(client, Client) else Client(client)
         self.trainer, self.learning_rate, self.synchronous = trainer, learning_rate, synchronous
-        self.format, self.push_format, self.in_flight = format, push_format, int(in_flight)
+        self.format, self.push_format = format, push_format
         self.missing, self.push_missing = missing, push_missing
         self.tables: dict[str, int] = {}    # of its modules, with their dims
         self.versions: dict[str, int] = {}  # that the last forward pass read
         self.seen = 0
-        self._sequence = self._answered = 0
         self._life = 0                      # counts restore()
         self._passes = 0                    # forward passes, for the order of gradients
         self._collected: list[Gradient] = []
         self._guard = threading.Lock()      # of _collected, which backward passes fill
-        self._steps: deque[_Step] = deque() # without an answer
-        self._pusher: Optional[Pusher] = None
         self._fetches: deque[Fetch] = deque()
-        if trainer is not None:
-            self._open(first=True)
+        self._steps = None if trainer is None else Steps(self.client, trainer, int(in_flight), push_missing, push_format)
 
     @property
     def sequence(self) -> int:
         """The number of the last step()'s push."""
-        return self._sequence
+        return self._steps.sequence if self._steps else 0
 
     @property
     def answered(self) -> int:
         """The number of the last push whose answer was taken: it is on embd's disk."""
-        return self._answered
+        return self._steps.answered if self._steps else 0
 
     def __deepcopy__(self, memo: Any) -> Session:
         return self
@@ -166,14 +154,14 @@ class Session:
 
     def _fetch(self, owner: object, given: dict[str, NDArray[np.int64]], padding: Optional[int], trained: bool) -> Fetch:
         needs = [Need(table, self.tables[table], ids, padding) for table, ids in given.items()]
-        return Fetch(owner, needs, self._policy(trained), self._answered)
+        return Fetch(owner, needs, self._policy(trained), self.answered)
 
     def _prefetched(self, owner: object, given: dict[str, NDArray[np.int64]], missing: str) -> Optional[Fetch]:
         """The lookup that prefetch() began for this forward pass, if it did, and it may be used, and went well."""
         for fetch in self._fetches:
             if fetch.serves(owner, given, missing):
                 self._fetches.remove(fetch)
-                if self.synchronous and fetch.seen != self._sequence:
+                if self.synchronous and fetch.seen != self.sequence:
                     fetch.cancel()
                     return None
                 return fetch if fetch.arrive() else None
@@ -222,7 +210,7 @@ class Session:
 
         A gradient that is not finite, or that `push_format` cannot hold, is a ValueError that names its table and id;
         nothing is pushed, and the gradients stay until zero_grad()."""
-        if self.trainer is None:
+        if self._steps is None:
             raise RuntimeError("this session has no trainer: it can look up, and not push")
         self._settle()
         with self._guard:
@@ -240,12 +228,12 @@ class Session:
             pushes.append(Push(gradient.table, gradient.ids, values))
         if not pushes:
             return None
-        step = _Step(self._sequence + 1, pushes, self.learning_rate if learning_rate is None else learning_rate)
-        self._steps.append(step)
-        self._sequence = step.sequence
-        self.zero_grad()
-        self._hand_over(step)
-        return step.answer
+        before = self.sequence
+        try:
+            return self._steps.push(pushes, self.learning_rate if learning_rate is None else learning_rate)
+        finally:
+            if self.sequence != before:
+                self.zero_grad()
 
     def zero_grad(self) -> None:
         """Drop what backward passes have collected."""
@@ -255,6 +243,10 @@ class Session:
     def flush(self) -> None:
         """Wait until every push is answered: all are on embd's disk, and every later lookup sees them."""
         self._settle(True)
+
+    def _settle(self, wait: bool = False) -> None:
+        if self._steps is not None:
+            self._steps.settle(wait)
 
     def close(self) -> None:
         """flush(), and the end. Gradients that were collected and not pushed are dropped."""
@@ -273,94 +265,54 @@ class Session:
         else:
             self._end()
 
-    def _end(self) -> None:
+    def _drop_fetches(self) -> None:
         for fetch in self._fetches:
             fetch.cancel()
         self._fetches.clear()
-        self._forsake()
+
+    def _end(self) -> None:
+        self._drop_fetches()
+        if self._steps is not None:
+            self._steps.abandon()
         if self._own:
             self.client.close()
-
-    # ---- Pushes ----
-
-    def _settle(self, wait: bool = False) -> None:
-        """Take the answers that are there, or wait for all. Raises what became of the first push that has none; then that one
-        and those behind it are sent again at the next call."""
-        if self._steps and self._pusher is None:
-            self._open()
-        while self._steps:
-            answer = self._steps[0].answer
-            assert answer is not None
-            if not wait and not answer.done():
-                return
-            try:
-                answer.result()
-            except Error:
-                self._forsake()
-                raise
-            self._answered = self._steps.popleft().sequence
-
-    def _open(self, first: bool = False) -> None:
-        """A pusher, and the pushes that embd has not got into its hands."""
-        assert self.trainer is not None
-        pusher = self.client.pusher(self.trainer, in_flight=self.in_flight)
-        at = pusher.sequence
-        if first:
-            self._sequence = at
-        elif not self._answered <= at <= self._sequence:
-            pusher.abandon()
-            raise RuntimeError(f"embd has push {at} of trainer {self.trainer}; this session has the answer to "
-                               f"{self._answered} and has made {self._sequence}: another process pushes under that name, "
-                               f"or embd went back")
-        while self._steps and self._steps[0].sequence <= at:
-            self._steps.popleft()
-        self._answered, self._pusher = at, pusher
-        for step in list(self._steps):
-            self._hand_over(step)
-
-    def _hand_over(self, step: _Step) -> None:
-        try:
-            assert self._pusher is not None
-            step.answer = self._pusher.push(step.pushes, learning_rate=step.learning_rate, missing=self.push_missing,
-                                            format=self.push_format)
-        except BaseException:  # Ctrl-C too: whether the pusher has it, the next call finds out
-            self._forsake()
-            raise
-
-    def _forsake(self) -> None:
-        """Go on with another pusher next time."""
-        if self._pusher is not None:
-            self._pusher.abandon()
-            self._pusher = None
 
     # ---- Checkpoints ----
 
     def save(self, label: str, path: Union[str, pathlib.Path], model: Optional[torch.nn.Module] = None,
              optimizer: Any = None, *, step: int = 0, extra: Any = None) -> None:
-        """A checkpoint: the tables of this session's modules as the group `label` in embd, all at one instant and behind all
-        pushes so far, and model, optimizer, `step` and `extra` (numbers, texts, tensors, lists and dicts of them) in the file
-        `path`, which is there whole or not at all. It can be restored when both are there, so give each checkpoint a label
-        and a path of its own; client.drop_group() drops old ones."""
+        """A checkpoint: the trainable tables of this session's modules as the group `label` in embd, all at one instant and
+        behind all pushes so far, and the states of model and optimizer, `step` and `extra` (numbers, texts, tensors, lists
+        and dicts of them) in the file `path`, which is there whole or not at all. Give each checkpoint a label and
+        a path of its own, since it takes both to go back to it; client.drop_group() drops an old one. Raises AlreadyExists
+        for a label that there is; RuntimeError if gradients wait for step()."""
         with self._guard:
             if self._collected:
                 raise RuntimeError("there are gradients that were not pushed: step() or zero_grad() comes before save()")
         self.flush()
-        group = self.client.save_group(label, sorted(self.tables))
-        checkpoint.write(path, checkpoint.state(label, group, model, optimizer, step, extra))
+        read_only = {table.name for table in self.client.tables() if not table.trainable}
+        tables = sorted(set(self.tables) - read_only)
+        lsn = self.client.save_group(label, tables).lsn if tables else 0
+        checkpoint.write(path, checkpoint.state(label, lsn, model, optimizer, step, extra))
 
     def restore(self, label: str, path: Union[str, pathlib.Path], model: Optional[torch.nn.Module] = None,
                 optimizer: Any = None) -> Restored:
-        """Go back to a checkpoint: model, optimizer and tables as they were at save(). What was collected and what
-        was prefetched is dropped, and a backward pass of an earlier forward pass is refused. Versions of tables and numbers of
-        pushes go on from where they are. Waits for pushes that are under way; a refused one is forgotten."""
-        state = checkpoint.read(path, label)
-        if self.trainer is not None:
-            self._quiet()
-        checkpoint.load(state, model, optimizer)
-        self.client.restore_group(label)
+        """Go back to a checkpoint: model, optimizer and tables as they were at save(). Waits for pushes that are on their
+        way; what was refused, collected or prefetched is dropped, and the backward pass of an earlier forward pass is
+        refused. Versions of the tables go on from the present ones, and so do the numbers of pushes, from where the trainer
+        stands in embd. Raises ValueError if file and group do not belong together, before anything is changed; NotFound."""
+        content = checkpoint.read(path, label)
+        if content["lsn"]:
+            there = {group.label: group.lsn for group in self.client.groups()}
+            if there.get(label, content["lsn"]) != content["lsn"]:
+                raise ValueError(f"{path} belongs to the group {label} of log position {content['lsn']}; embd has one of "
+                                 f"{there[label]}, which was saved under that name since")
+        if self._steps is not None:
+            self._steps.quiet()
+        checkpoint.load(content, model, optimizer)
+        if content["lsn"]:
+            self.client.restore_group(label)
         self.zero_grad()
         self._life += 1
-        for fetch in self._fetches:
-            fetch.cancel()
-        self._fetches.clear()
-        return Restored(state["step"], state["extra"])
+        self._drop_fetches()
+        return Restored(content["step"], content["extra"])
