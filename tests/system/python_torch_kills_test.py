@@ -157,7 +157,8 @@ def test_another_process(folder):
             other.step().result()
         bag(ids(2)).sum().backward()
         refused(embd.AlreadyExists, "push 1", session.step().result)
-        for call in (session.flush, session.step, lambda: bag(ids(1)), lambda: session.prefetch(bag, ids(1)), session.close):
+        for call in (session.flush, session.step, lambda: bag(ids(1)), lambda: session.prefetch(bag, ids(1)),
+                     session.close):
             refused(embd.AlreadyExists, "push 1", call)
         assert served.client.position("job") == 1
 

@@ -7,8 +7,8 @@ import sys
 import threading
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-from torch_kit import (DIM, ONE, ROWS, Counted, Log, Served, embd, ids, lost, near, np, refused, restarted,  # noqa: E402
-                       torch)
+from torch_kit import (DIM, ONE, ROWS, Counted, Log, Served, embd, ids, lost, near, np, refused,  # noqa: E402
+                       restarted, torch)
 from daemon import BUILD  # noqa: E402
 from training_kit import run, write  # noqa: E402
 

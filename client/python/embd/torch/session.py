@@ -22,13 +22,13 @@ from embd.torch.steps import Steps
 
 log = logging.getLogger("embd")
 LARGEST = {"f32": 3.4028235e38, "f16": 65504.0, "bf16": 3.3895314e38}  # that a format holds
-AHEAD = 4          # lookups that prefetch() has under way; one more, and the oldest is given up
-FORGOTTEN = 1000   # backward passes without a step() that somebody should hear of
+AHEAD = 4  # lookups that prefetch() has under way; one more, and the oldest is given up
+FORGOTTEN = 1000  # gradients without a step() that somebody should hear of
 
 
 def _beyond(values: NDArray[np.float32], largest: float) -> Optional[int]:
     """The first row with a number that is not finite, or that a format does not hold; None if there is none."""
-    if np.abs(values).max(initial=0) <= largest:
+    if max(values.max(initial=0), -values.min(initial=0)) <= largest:
         return None
     return int(np.argmin((np.abs(values) <= largest).all(1)))
 
@@ -41,11 +41,12 @@ class Restored(NamedTuple):
 
 
 class Session:
-    """Lookups and pushes of one training process. Its modules look their rows up in forward(), their backward passes collect
-    gradients, and step() pushes them.
+    """Lookups and pushes of one training process. Its modules look their rows up in forward(), their backward passes
+    collect gradients, and step() pushes them.
 
     client         an embd.Client, or its address (it is closed with the session then)
-    trainer        the name under which pushes are numbered, of one process at a time; None: evaluation, nothing is pushed
+    trainer        the name under which pushes are numbered, of one process at a time; None: evaluation, nothing is
+                   pushed
     learning_rate  of all steps, instead of the tables' own
     format         of rows on the wire: "f32", "f16", "bf16" or "int8". Modules calculate in float32
     push_format    of gradients on the wire: "f32", "f16" or "bf16"
@@ -55,28 +56,29 @@ class Session:
                    trained fails already, with embd.OutOfRange, before anything has changed
     synchronous    every lookup sees every earlier push
 
-    What a forward pass sees. Pushes are applied in order, and a lookup sees each of them whole or not at all in each table.
-    step() returns while its push is on its way, at most `in_flight` are, and a lookup sees all that were answered when
-    it was sent: so after step() number n a forward pass sees 1 to n - in_flight at least, and up to all n. With
-    prefetch() it is what was answered when prefetch() was called: a step() between prefetch() and forward() adds one to what
-    may be lacking. `seen` is the number up to which the last forward pass has seen all for certain, `sequence` that of the
-    last step(), `versions` has the versions of the tables that it read. With synchronous=True every forward pass first
-    waits for the answers of all pushes, as does prefetch(), and what was prefetched before a step() is looked up again: call
-    prefetch() after step() then. Results are the same at every run then; else they depend on how soon pushes are
-    answered (the pushes themselves are the same for the same rows, in bits and order).
+    What a forward pass sees. Pushes are applied in order, and a lookup sees each of them whole or not at all in each
+    table. step() returns while its push is on its way, at most `in_flight` are, and a lookup sees all that were
+    answered when it was sent: so after step() number n a forward pass sees 1 to n - in_flight at least, and up to all
+    n. With prefetch() it is what was answered when prefetch() was called: a step() between prefetch() and forward()
+    adds one to what may be lacking. `seen` is the number up to which the last forward pass has seen all for certain,
+    `sequence` that of the last step(), `versions` has the versions of the tables that it read. With synchronous=True
+    every forward pass first waits for the answers of all pushes, as does prefetch(), and what was prefetched before a
+    step() is looked up again: call prefetch() after step() then. Results are the same at every run then; else they
+    depend on how soon pushes are answered (the pushes themselves are the same for the same rows, in bits and order).
 
-    Gradients are collected in backward passes, as PyTorch adds them up in .grad: several passes before a step() are summed, a
-    second pass over a retained graph counts again, step() takes all and zero_grad() drops them. Nothing is collected under
-    torch.no_grad(), by a frozen module, or without a trainer; Module.eval() alone changes nothing, as with torch.nn.
+    Gradients are collected in backward passes, as PyTorch adds them up in .grad: several passes before a step() are
+    summed, a second pass over a retained graph counts again, step() takes all and zero_grad() drops them. Nothing is
+    collected under torch.no_grad(), by a frozen module, or without a trainer; Module.eval() alone changes nothing, as
+    with torch.nn.
 
     When embd is away, forward(), prefetch() and step() wait and try again for the `patience` of the client, with one
-    warning to the logger "embd"; then they raise embd.Unavailable (or embd.DeadlineExceeded, if it is there and does not
-    answer). Nothing is lost and nothing counts twice: pushes that have no answer are kept under their numbers, and the next
-    forward(), step() or flush() first asks where the trainer stands and sends what embd lacks. A forward pass that failed is
-    simply called again; a step() that failed has kept its gradients and is called again (then it pushes what is new, if
-    anything). A push that embd refuses is told in the same way by the next of these calls, and is sent again by the one
-    after it: that helps when embd can be helped (a full disk), and else restore() does, which drops it. When another process
-    pushes under this trainer's name, every call says so until restore().
+    warning to the logger "embd"; then they raise embd.Unavailable (or embd.DeadlineExceeded, if it is there and does
+    not answer). Nothing is lost and nothing counts twice: pushes that have no answer are kept under their numbers,
+    and the next forward(), step() or flush() first asks where the trainer stands and sends what embd lacks. A forward
+    pass that failed is simply called again; a step() that failed has kept its gradients and is called again (then it
+    pushes what is new, if anything). A push that embd refuses is told in the same way by the next of these calls, and
+    is sent again by the one after it: that helps when embd can be helped (a full disk), and else restore() does,
+    which drops it. When another process pushes under this trainer's name, every call says so until restore().
 
     Threads: forward(), prefetch(), step() belong to one thread; backward passes may run in any. DataLoader workers
     must not use it. Copies of a module share its session."""
@@ -106,7 +108,13 @@ class Session:
         self._collected: list[Gradient] = []
         self._guard = threading.Lock()      # of _collected, which backward passes fill
         self._fetches: deque[Fetch] = deque()
-        self._steps = None if trainer is None else Steps(self.client, trainer, int(in_flight), push_missing, push_format)
+        self._steps: Optional[Steps] = None
+        if trainer is not None:
+            try:
+                self._steps = Steps(self.client, trainer, int(in_flight), push_missing, push_format)
+            except BaseException:
+                self._end()
+                raise
 
     @property
     def sequence(self) -> int:
@@ -152,7 +160,8 @@ class Session:
     def _policy(self, trained: bool) -> str:
         return "error" if trained and self.push_missing == "refuse" else self.missing
 
-    def _fetch(self, owner: object, given: dict[str, NDArray[np.int64]], padding: Optional[int], trained: bool) -> Fetch:
+    def _fetch(self, owner: object, given: dict[str, NDArray[np.int64]], padding: Optional[int], trained: bool
+               ) -> Fetch:
         needs = [Need(table, self.tables[table], ids, padding) for table, ids in given.items()]
         return Fetch(owner, needs, self._policy(trained), self.answered)
 
@@ -187,9 +196,10 @@ class Session:
     # ---- For the training loop ----
 
     def prefetch(self, module: Any, batch: Any) -> None:
-        """Begin to look up what `module` will need for `batch` (its argument of forward(); for an EmbeddingBag with offsets a
-        tuple of its arguments), while the caller goes on. The forward pass with the same ids takes the result. A result that
-        nobody takes is given up when AHEAD more were begun; one that failed is looked up again by forward()."""
+        """Begin to look up what `module` will need for `batch` (its argument of forward(); for an EmbeddingBag with
+        offsets a tuple of its arguments), while the caller goes on. The forward pass with the same ids takes the
+        result. One that nobody takes is given up when four others were begun; one that failed is looked up again by
+        forward(), which raises what becomes of that."""
         self._settle(self.synchronous)
         given = module.needed(module.parts(batch))
         fetch = self._fetch(module, given, module.padding_idx, self._trains(not module.freeze))
@@ -200,9 +210,9 @@ class Session:
 
     def step(self, learning_rate: Optional[float] = None, *, grad_scale: Optional[float] = None
              ) -> Optional[Future[Pushed]]:
-        """Push what backward passes have collected since the last step, as one push over all tables, and do not wait for the
-        answer: that is the future that is returned. Waits while `in_flight` pushes have no answer. With nothing
-        collected it pushes nothing and returns None.
+        """Push what backward passes have collected since the last step, as one push over all tables, and do not wait
+        for the answer: that is the future that is returned. Waits while `in_flight` pushes have no answer. With
+        nothing collected it pushes nothing and returns None.
 
         grad_scale  by which the loss was multiplied, as torch.cuda.amp.GradScaler.get_scale() tells: gradients are
                     divided by it. If one is not finite then, all are dropped and None is returned, as GradScaler
@@ -280,33 +290,36 @@ class Session:
     # ---- Checkpoints ----
 
     def save(self, label: str, path: Union[str, pathlib.Path], model: Optional[torch.nn.Module] = None,
-             optimizer: Any = None, *, step: int = 0, extra: Any = None) -> None:
-        """A checkpoint: the trainable tables of this session's modules as the group `label` in embd, all at one instant and
-        behind all pushes so far, and the states of model and optimizer, `step` and `extra` (numbers, texts, tensors, lists
-        and dicts of them) in the file `path`, which is there whole or not at all. Give each checkpoint a label and
-        a path of its own, since it takes both to go back to it; client.drop_group() drops an old one. Raises AlreadyExists
-        for a label that there is; RuntimeError if gradients wait for step()."""
+             optimizer: Any = None, *, step: int = 0, extra: Any = None, replace: bool = False) -> None:
+        """A checkpoint: the trainable tables of this session's modules as the group `label` in embd, all at one
+        instant and behind all pushes so far, and the states of model and optimizer, `step` and `extra` (numbers,
+        texts, tensors, lists and dicts of them) in the file `path`, which is there whole or not at all.
+
+        It takes group and file to go back to a checkpoint, so give each a label and a path of its own. A label that
+        there is raises AlreadyExists; with `replace` its group is replaced, such as one that a process left which died
+        before it wrote the file. client.drop_group() drops an old one. RuntimeError if gradients wait for step()."""
         with self._guard:
             if self._collected:
-                raise RuntimeError("there are gradients that were not pushed: step() or zero_grad() comes before save()")
+                raise RuntimeError("gradients wait to be pushed: step() or zero_grad() comes before save()")
         self.flush()
         read_only = {table.name for table in self.client.tables() if not table.trainable}
         tables = sorted(set(self.tables) - read_only)
-        lsn = self.client.save_group(label, tables).lsn if tables else 0
+        lsn = self.client.save_group(label, tables, replace=replace).lsn if tables else 0
         checkpoint.write(path, checkpoint.state(label, lsn, model, optimizer, step, extra))
 
     def restore(self, label: str, path: Union[str, pathlib.Path], model: Optional[torch.nn.Module] = None,
                 optimizer: Any = None) -> Restored:
-        """Go back to a checkpoint: model, optimizer and tables as they were at save(). Waits for pushes that are on their
-        way; what was refused, collected or prefetched is dropped, and the backward pass of an earlier forward pass is
-        refused. Versions of the tables go on from the present ones, and so do the numbers of pushes, from where the trainer
-        stands in embd. Raises ValueError if file and group do not belong together, before anything is changed; NotFound."""
+        """Go back to a checkpoint: model, optimizer and tables as they were at save(). Waits for pushes that are on
+        their way; what was refused, collected or prefetched is dropped, and the backward pass of an earlier forward
+        pass is refused. Versions of the tables go on from the present ones, and so do the numbers of pushes, from
+        where the trainer stands in embd. Raises ValueError if file and group do not belong together, before anything
+        is changed; NotFound."""
         content = checkpoint.read(path, label)
         if content["lsn"]:
             there = {group.label: group.lsn for group in self.client.groups()}
             if there.get(label, content["lsn"]) != content["lsn"]:
-                raise ValueError(f"{path} belongs to the group {label} of log position {content['lsn']}; embd has one of "
-                                 f"{there[label]}, which was saved under that name since")
+                raise ValueError(f"{path} belongs to the group {label} of log position {content['lsn']}; that in embd "
+                                 f"is of {there[label]}: it was saved under that name since")
         if self._steps is not None:
             self._steps.quiet()
         checkpoint.load(content, model, optimizer)

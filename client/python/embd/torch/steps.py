@@ -43,8 +43,8 @@ class Steps:
         self._pusher, self.sequence, self.answered = pusher, pusher.sequence, pusher.sequence
 
     def push(self, pushes: list[Push], learning_rate: Optional[float]) -> Future[Pushed]:
-        """Hand a push over, when less than `in_flight` wait for their answers. If `sequence` has changed then it is kept,
-        whatever this raises; if not, ValueError or TypeError say why it cannot be sent."""
+        """Hand a push over, when less than `in_flight` wait for their answers. If `sequence` has changed then it is
+        kept, whatever this raises; if not, ValueError or TypeError say why it cannot be sent."""
         if self._pusher is None:
             self._resume()
         step = _Step(self.sequence + 1, pushes, learning_rate)
@@ -57,8 +57,8 @@ class Steps:
             raise
 
     def settle(self, wait: bool = False) -> None:
-        """Take the answers that are there, or wait for all. Raises what became of the first push that has none; then that one
-        and those behind it are sent again at the next call."""
+        """Take the answers that are there, or wait for all. Raises what became of the first push that has none; then
+        that one and those behind it are sent again at the next call."""
         if self._conflict is not None:
             raise self._conflict.again()
         if self._waiting and self._pusher is None:
@@ -102,7 +102,8 @@ class Steps:
         if not self.answered <= at <= self.sequence:
             self.abandon()
             raise RuntimeError(f"embd has push {at} of trainer {self._trainer}; {self.answered} was answered and "
-                               f"{self.sequence} the last one here: another process pushes under that name, or embd went back")
+                               f"{self.sequence} the last one here: another process pushes under that name, or embd "
+                               f"went back")
         while self._waiting and self._waiting[0].sequence <= at:
             self._confirm(self._waiting[0])
             self.answered = self._waiting.popleft().sequence
@@ -112,8 +113,8 @@ class Steps:
     def _confirm(self, step: _Step) -> None:
         """embd has this number: that it is this push it says when it gets it again."""
         try:
-            self._client.push(step.pushes, trainer=self._trainer, sequence=step.sequence, learning_rate=step.learning_rate,
-                              missing=self._missing, format=self._format)
+            self._client.push(step.pushes, trainer=self._trainer, sequence=step.sequence,
+                              learning_rate=step.learning_rate, missing=self._missing, format=self._format)
         except BaseException as error:
             self._failed(error)
             raise
