@@ -1,0 +1,224 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Train a click model whose embeddings are all in embd, by any method and ratio.
+
+    train.py                                          a factorization machine on KuaiRand, uncompressed, a daemon of its own
+    train.py --model deepfm --method tt --ratio 0.1   a table of a tenth of the bytes
+    train.py --server 127.0.0.1:3623 --resume run-1 --save-every 100
+                                                      saves as run-1; the same command goes on from there
+    train.py --local                                  the same model, from the same rows, by torch.nn.EmbeddingBag
+
+One table holds the ids of all fields. Progress goes to standard error, what came out to standard output."""
+import argparse
+import contextlib
+import json
+import pathlib
+import sys
+import time
+
+import torch
+
+import data
+import models
+import tables
+from own_daemon import DaemonError, OwnDaemon
+from run import OPTIMIZERS, SPLITS, Refused, Run
+
+import embd
+import embd.torch
+
+# What is trained on, and how often, if nothing is said. KuaiRand's training rows lack the hour, which validation rows have.
+USUAL = {"kuairand": {"train_on": "train,validation", "epochs": 1, "lr": 0.05},
+         "flights": {"train_on": "train", "epochs": 1, "lr": 0.05}}
+
+
+def splits(text):
+    names = text.split(",")
+    for name in names:
+        if name not in SPLITS:
+            raise argparse.ArgumentTypeError(f"there is no split {name}; there are {', '.join(SPLITS)}")
+    return names
+
+
+def setting(text):
+    name, sign, value = text.partition("=")
+    if not sign:
+        raise argparse.ArgumentTypeError(f"{text} is not NAME=VALUE")
+    return name, value
+
+
+def positive(kind):
+    def read(text):
+        value = kind(text)
+        if not 0 < value < float("inf"):
+            raise ValueError
+        return value
+    read.__name__ = f"positive {kind.__name__}"
+    return read
+
+
+def arguments(argv=None):
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = p.add_argument
+    add("--model", choices=models.MODELS, default="fm")
+    add("--data", default="kuairand", help="kuairand, flights, or a folder with data.npz (data.py says what is in it)")
+    add("--train-on", type=splits, help="splits to train on: train, or train,validation")
+    add("--method", default="full", help="how embd keeps the rows; `embctl methods` names them")
+    add("--ratio", type=positive(float), help="bytes against float32; what the method takes if not given")
+    add("--set", action="append", type=setting, default=[], metavar="NAME=VALUE", help="a setting of the method")
+    add("--dim", type=positive(int), help="elements of a row (lr 1, fm 9, deepfm 16, dlrm 16)")
+    add("--deviation", type=positive(float), default=tables.DEVIATION, help="of the rows' elements at the start")
+    add("--optimizer", choices=OPTIMIZERS, help="adagrad; rowwise_adagrad for methods that keep integers or halves")
+    add("--lr", type=positive(float), help="learning rate of the table")
+    add("--dense-lr", type=positive(float), help="of the network; that of the table if not given")
+    add("--epochs", type=positive(int))
+    add("--steps", type=positive(int), help="stop after so many")
+    add("--batch", type=positive(int), default=4096)
+    add("--seed", type=int, default=1)
+    where = p.add_mutually_exclusive_group()
+    where.add_argument("--server", metavar="ADDRESS", help="a daemon that runs; without it one is started")
+    where.add_argument("--local", action="store_true", help="train in this process, for comparison")
+    add("--embd", default="embd", metavar="PROGRAM", help="the daemon to start")
+    add("--folder", type=pathlib.Path, help="where the started daemon keeps its data; a temporary one if not given")
+    add("--table", help="its name in embd; DATA-MODEL if not given")
+    add("--resume", metavar="LABEL", help="go on from what was saved as LABEL, if anything was; save as LABEL")
+    add("--save-every", type=positive(int), metavar="N", help="save network and table after every N steps")
+    add("--prefetch", action="store_true", help="look the next batch up while this one is computed")
+    add("--format", choices=("f32", "f16", "bf16", "int8"), default="f32", help="of rows on the wire")
+    add("--push-format", choices=("f32", "f16", "bf16"), default="f32", help="of gradients on the wire")
+    add("--in-flight", type=positive(int), default=8, help="pushes that may wait for their answer")
+    add("--at-most", type=positive(float), metavar="SECONDS", help="give up if training would take longer")
+    add("--no-evaluation", action="store_true", help="leave out AUC and log loss at the end")
+    add("--threads", type=positive(int), help="of PyTorch")
+    add("--json", action="store_true", help="print one JSON document")
+    a = p.parse_args(argv)
+    usual = USUAL.get(a.data, USUAL["flights"])
+    a.train_on = a.train_on or usual["train_on"].split(",")
+    a.epochs, a.lr = a.epochs or usual["epochs"], a.lr or usual["lr"]
+    a.dense_lr = a.dense_lr or a.lr
+    a.dim = a.dim or models.DIMS[a.model]
+    a.table = a.table or f"{pathlib.Path(a.data).name}-{a.model}"
+    return a
+
+
+def check(a):
+    if a.save_every and not a.resume:
+        raise Refused("--save-every needs a name to save under: --resume LABEL")
+    if a.model in ("fm", "deepfm") and a.dim < 2:
+        raise Refused(f"a row of {a.model} is a vector and a weight: --dim has to be 2 at least")
+    if a.model == "lr" and a.dim != 1:
+        raise Refused("a row of lr is a weight: --dim has to be 1")
+    if a.local:
+        for wrong, what in ((a.method != "full", "--method"), (a.resume, "--resume"), (a.prefetch, "--prefetch"),
+                            (a.optimizer == "rowwise_adagrad", "--optimizer rowwise_adagrad"),
+                            (a.format != "f32" or a.push_format != "f32", "--format")):
+            if wrong:
+                raise Refused(f"--local is PyTorch's own table of float32: {what} does not go with it")
+
+
+# ---- What a run needs ----
+
+
+def begin_table(client, a, log):
+    """Make the table, or find it as it was made and not trained yet; its rows in bytes."""
+    frequency = log.frequency(log.rows(*(SPLITS[s] for s in a.train_on)))
+    try:
+        tables.create(client, a.table, a, log, a.dim, frequency)
+    except embd.AlreadyExists:
+        if not a.resume or client.describe(a.table).version:
+            raise Refused(f"the daemon has a table {a.table} already; name another with --table, or take it away with "
+                          f"`embctl unload --forget {a.table}`") from None
+
+
+def saved(client, label):
+    return any(g.label == label for g in client.groups())
+
+
+def served(a, log, stack):
+    """The run with its rows in embd, and a function that saves it."""
+    daemon = None if a.server else stack.enter_context(OwnDaemon(a.embd, a.folder))
+    client = stack.enter_context(embd.Client(a.server or daemon.address))
+    session = embd.torch.Session(client, a.table, learning_rate=None, format=a.format, push_format=a.push_format,
+                                 in_flight=a.in_flight)
+    stack.callback(session.close)
+    resumed = a.resume and saved(client, a.resume)
+    if not resumed:
+        begin_table(client, a, log)
+    run = Run(a, log, tables.Served(session, a.table, a.dim, a.model in models.POOLED))
+
+    def save():
+        if a.resume:
+            session.save(a.resume, run.state())
+
+    if resumed:
+        run.take(session.restore(a.resume))
+    else:
+        save()
+    return run, save, client.describe(a.table)
+
+
+def local(a, log):
+    """The run with its rows in this process. They are those that embd begins with."""
+    with OwnDaemon(a.embd) as daemon, embd.Client(daemon.address) as client:
+        begin_table(client, a, log)
+        rows = tables.all_rows(client, a.table, log.id_count, a.dim)
+        table = client.describe(a.table)
+    return Run(a, log, tables.Local(rows, a.model in models.POOLED, tables.optimizer_of(a.optimizer, "full"), a.lr)), table
+
+
+# ---- What comes out ----
+
+
+def work(a):
+    torch.set_num_threads(a.threads or torch.get_num_threads())
+    log = data.load(a.data)
+    with contextlib.ExitStack() as stack:
+        if a.local:
+            (run, table), save = local(a, log), lambda: None
+        else:
+            run, save, table = served(a, log, stack)
+        first, began = run.done, time.perf_counter()
+        run.train(save)
+        seconds = time.perf_counter() - began
+        if run.done > first:
+            save()
+        found = {name: run.evaluate(log.rows(split)) for name, split in SPLITS.items()
+                 if name not in a.train_on and not a.no_evaluation}
+    steps = run.done - first
+    return {"data": a.data, "model": a.model, "where": "local" if a.local else "embd", "method": a.method, "ratio": a.ratio,
+            "table": {"name": a.table, "rows": log.id_count, "dim": a.dim, "bytes": table.parameter_bytes,
+                      "ratio": table.ratio},
+            "optimizer": tables.optimizer_of(a.optimizer, a.method), "lr": a.lr, "seed": a.seed, "batch": a.batch,
+            "trained_on": a.train_on, "first_step": first, "steps": steps, "seconds": seconds,
+            "steps_per_second": steps / seconds if steps else None,
+            "waited": run.waited, "train_log_loss": run.recent_loss(), **found}
+
+
+def tell(r):
+    t = r["table"]
+    print(f"{r['data']}, {r['model']}, {r['method']} in {'this process' if r['where'] == 'local' else 'embd'}: "
+          f"{t['rows']:,} ids x {t['dim']}, {t['bytes']:,} bytes ({t['ratio']:.3g} of float32)")
+    if r["steps"]:
+        print(f"{r['steps']:,} steps of {r['batch']:,} rows in {r['seconds']:.1f} s, {r['steps_per_second']:.1f} a second; "
+              + "; ".join(f"{what} {s:.1f} s" for what, s in r["waited"].items()))
+    for split in SPLITS:
+        if split in r:
+            print(f"{split:<10}  AUC {r[split]['auc']:.4f}  log loss {r[split]['log_loss']:.4f}  ({r[split]['rows']:,} rows)")
+
+
+def main():
+    a = arguments()
+    try:
+        check(a)
+        result = work(a)
+    except (Refused, data.DataError, DaemonError, embd.Error) as e:
+        print(f"train: {e}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    print(json.dumps(result)) if a.json else tell(result)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
