@@ -22,11 +22,6 @@ class Refused(Exception):
     """What cannot be done as asked, in one sentence."""
 
 
-def kept(a):
-    """The arguments that a run that goes on must share with the one before."""
-    return {k: getattr(a, k) for k in ("model", "data", "train_on", "dim", "lr", "dense_lr", "batch", "seed", "table")}
-
-
 class Run:
     """From the arguments of the command. Which rows a step has is a function of seed and epoch alone."""
 
@@ -79,7 +74,7 @@ class Run:
         batch = self.tensors(self.batch(self.done)) if self.done < self.steps else None
         while self.done < self.steps:
             following = self.tensors(self.batch(self.done + 1)) if self.done + 1 < self.steps else None
-            if a.prefetch and following:
+            if a.pipeline and following:
                 self.store.prefetch(following[0])
             loss = self.step(batch)
             self.losses.append(loss)
@@ -107,17 +102,3 @@ class Run:
                 logits[first:first + len(ids)] = self.model(ids, numbers).numpy()
         label = self.log.label[rows]
         return {"rows": len(rows), "auc": metrics.auc(label, logits), "log_loss": metrics.log_loss(label, logits)}
-
-    def state(self):
-        """The dense part and where it stands."""
-        return {"done": self.done, "model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(),
-                "arguments": kept(self.a)}
-
-    def take(self, state):
-        if state["arguments"] != kept(self.a):
-            differing = [k for k, v in kept(self.a).items() if state["arguments"].get(k) != v]
-            raise Refused(f"what was saved as {self.a.resume} was trained with another "
-                          + ", ".join("--" + k.replace("_", "-") for k in differing))
-        self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.done = state["done"]

@@ -25,10 +25,10 @@ def optimizer_of(wanted, method):
     return wanted or ("rowwise_adagrad" if method in ROUNDED else "adagrad")
 
 
-def create(client, name, a, log, dim, frequency):
-    """A new table for all fields of a log, from the arguments of the command; what embd tells of it."""
+def create(client, name, a, log, frequency):
+    """A new table for all fields of a log, from the arguments of the command."""
     options = {"optimizer": optimizer_of(a.optimizer, a.method), "learning_rate": a.lr, "epsilon": EPSILON}
-    return client.create(name, a.method, log.id_count, dim, ratio=a.ratio, fields=log.cards, options=options,
+    client.create(name, a.method, log.id_count, a.dim, ratio=a.ratio, fields=log.cards, options=options,
                          settings=dict(a.set), seed=a.seed, deviation=a.deviation, frequency=frequency)
 
 
@@ -53,7 +53,7 @@ class Timed:
 
 
 class Rows(nn.Module):
-    """The layer: what it takes to look up is counted, and what it takes to differentiate is the model's."""
+    """The layer. A function and no module, so that the model has the dense part alone; the time that it takes is counted."""
 
     def __init__(self, lookup, timed):
         super().__init__()
@@ -69,13 +69,13 @@ class Served(Timed):
 
     def __init__(self, session, name, dim, pooled):
         super().__init__()
-        self.session, self.name = session, name
-        self.bags = embd.torch.EmbeddingBagCollection(session, {"ids": (name, dim, "sum" if pooled else None)})
-        self.layer = Rows(lambda ids: self.bags({"ids": ids})["ids"], self)
+        self.session = session
+        self.bags = embd.torch.EmbeddingBag(session, name, dim, "sum" if pooled else None)
+        self.layer = Rows(lambda ids: self.bags(ids), self)
 
     def prefetch(self, ids):
         with self.time("lookup"):
-            self.session.prefetch(self.bags, {"ids": ids})
+            self.session.prefetch(self.bags, ids)
 
     def step(self):
         with self.time("push"):
@@ -87,19 +87,20 @@ class Served(Timed):
 
 
 class Local(Timed):
-    """The same table in this process: torch.nn.EmbeddingBag (or Embedding) from the same rows, the same optimizer."""
+    """The same table in this process: torch.nn.EmbeddingBag (or Embedding) from the same rows, the same optimizer. Gradients
+    are dense if a batch has more ids than the table, which is quicker then; Adagrad's and SGD's results are the same."""
 
-    def __init__(self, rows, pooled, optimizer, rate):
+    def __init__(self, rows, pooled, optimizer, rate, ids_a_batch):
         super().__init__()
-        weight = torch.from_numpy(rows)
+        weight, sparse = torch.from_numpy(rows), optimizer == "adam" or len(rows) > ids_a_batch
         if pooled:
-            self.table = nn.EmbeddingBag.from_pretrained(weight, freeze=False, mode="sum", sparse=True)
+            table = nn.EmbeddingBag.from_pretrained(weight, freeze=False, mode="sum", sparse=sparse)
         else:
-            self.table = nn.Embedding.from_pretrained(weight, freeze=False, sparse=True)
+            table = nn.Embedding.from_pretrained(weight, freeze=False, sparse=sparse)
         made = {"sgd": lambda p: torch.optim.SGD(p, rate), "adagrad": lambda p: torch.optim.Adagrad(p, rate, eps=EPSILON),
                 "adam": lambda p: torch.optim.SparseAdam(p, rate, eps=EPSILON)}
-        self.optimizer = made[optimizer](list(self.table.parameters()))
-        self.layer = Rows(lambda ids: self.table(ids), self)  # not a part of the model: it has the dense part alone
+        self.optimizer = made[optimizer](list(table.parameters()))
+        self.layer = Rows(lambda ids: table(ids), self)
 
     def prefetch(self, ids):
         """The rows are here already."""

@@ -4,8 +4,8 @@
 
     train.py                                          a factorization machine on KuaiRand, uncompressed, a daemon of its own
     train.py --model deepfm --method tt --ratio 0.1   a table of a tenth of the bytes
-    train.py --server 127.0.0.1:3623 --resume run-1 --save-every 100
-                                                      saves as run-1; the same command goes on from there
+    train.py --folder work --resume run-1 --save-every 100
+                                                      saves as it goes; the same command goes on from there
     train.py --local                                  the same model, from the same rows, by torch.nn.EmbeddingBag
 
 One table holds the ids of all fields. Progress goes to standard error, what came out to standard output."""
@@ -21,6 +21,7 @@ import torch
 import data
 import models
 import tables
+from checkpoints import Checkpoints
 from own_daemon import DaemonError, OwnDaemon
 from run import OPTIMIZERS, SPLITS, Refused, Run
 
@@ -79,14 +80,17 @@ def arguments(argv=None):
     where.add_argument("--server", metavar="ADDRESS", help="a daemon that runs; without it one is started")
     where.add_argument("--local", action="store_true", help="train in this process, for comparison")
     add("--embd", default="embd", metavar="PROGRAM", help="the daemon to start")
-    add("--folder", type=pathlib.Path, help="where the started daemon keeps its data; a temporary one if not given")
+    add("--folder", type=pathlib.Path, help="for checkpoints, and the data of the daemon that is started; if not given, its "
+        "data go away with it")
     add("--table", help="its name in embd; DATA-MODEL if not given")
-    add("--resume", metavar="LABEL", help="go on from what was saved as LABEL, if anything was; save as LABEL")
-    add("--save-every", type=positive(int), metavar="N", help="save network and table after every N steps")
-    add("--prefetch", action="store_true", help="look the next batch up while this one is computed")
+    add("--resume", metavar="LABEL", help="go on from the newest checkpoint LABEL-STEP, if there is one; make more of them")
+    add("--save-every", type=positive(int), metavar="N", help="a checkpoint after every N steps; those before the last two "
+        "are dropped")
+    add("--pipeline", action="store_true", help="do not wait for pushes, and look the next batch up while this one is "
+        "computed: rows may lack the last pushes")
+    add("--in-flight", type=positive(int), default=8, help="with --pipeline: pushes that may wait for their answer")
     add("--format", choices=("f32", "f16", "bf16", "int8"), default="f32", help="of rows on the wire")
     add("--push-format", choices=("f32", "f16", "bf16"), default="f32", help="of gradients on the wire")
-    add("--in-flight", type=positive(int), default=8, help="pushes that may wait for their answer")
     add("--at-most", type=positive(float), metavar="SECONDS", help="give up if training would take longer")
     add("--no-evaluation", action="store_true", help="leave out AUC and log loss at the end")
     add("--threads", type=positive(int), help="of PyTorch")
@@ -103,13 +107,15 @@ def arguments(argv=None):
 
 def check(a):
     if a.save_every and not a.resume:
-        raise Refused("--save-every needs a name to save under: --resume LABEL")
+        raise Refused("--save-every needs a name for the checkpoints: --resume LABEL")
+    if a.resume and not a.folder:
+        raise Refused("--resume needs a folder for the checkpoints: --folder FOLDER")
     if a.model in ("fm", "deepfm") and a.dim < 2:
         raise Refused(f"a row of {a.model} is a vector and a weight: --dim has to be 2 at least")
     if a.model == "lr" and a.dim != 1:
         raise Refused("a row of lr is a weight: --dim has to be 1")
     if a.local:
-        for wrong, what in ((a.method != "full", "--method"), (a.resume, "--resume"), (a.prefetch, "--prefetch"),
+        for wrong, what in ((a.method != "full", "--method"), (a.resume, "--resume"), (a.pipeline, "--pipeline"),
                             (a.optimizer == "rowwise_adagrad", "--optimizer rowwise_adagrad"),
                             (a.format != "f32" or a.push_format != "f32", "--format")):
             if wrong:
@@ -119,51 +125,50 @@ def check(a):
 # ---- What a run needs ----
 
 
-def begin_table(client, a, log):
-    """Make the table, or find it as it was made and not trained yet; its rows in bytes."""
+def begin_table(client, a, log, begun):
+    """Make the table. `begun`: it may be there already, as it was made."""
     frequency = log.frequency(log.rows(*(SPLITS[s] for s in a.train_on)))
     try:
-        tables.create(client, a.table, a, log, a.dim, frequency)
+        tables.create(client, a.table, a, log, frequency)
     except embd.AlreadyExists:
-        if not a.resume or client.describe(a.table).version:
+        if not begun or client.describe(a.table).table.version:
             raise Refused(f"the daemon has a table {a.table} already; name another with --table, or take it away with "
                           f"`embctl unload --forget {a.table}`") from None
 
 
-def saved(client, label):
-    return any(g.label == label for g in client.groups())
-
-
 def served(a, log, stack):
-    """The run with its rows in embd, and a function that saves it."""
+    """The run with its rows in embd, and a function that makes a checkpoint of it."""
     daemon = None if a.server else stack.enter_context(OwnDaemon(a.embd, a.folder))
     client = stack.enter_context(embd.Client(a.server or daemon.address))
-    session = embd.torch.Session(client, a.table, learning_rate=None, format=a.format, push_format=a.push_format,
-                                 in_flight=a.in_flight)
-    stack.callback(session.close)
-    resumed = a.resume and saved(client, a.resume)
-    if not resumed:
-        begin_table(client, a, log)
+    session = stack.enter_context(embd.torch.Session(client, a.table, format=a.format, push_format=a.push_format,
+                                                     in_flight=a.in_flight, synchronous=not a.pipeline))
+    points = Checkpoints(session, a.folder, a.resume) if a.resume else None
+    newest = points.newest() if points else None
+    if newest is None:
+        begin_table(client, a, log, begun=points is not None)
     run = Run(a, log, tables.Served(session, a.table, a.dim, a.model in models.POOLED))
-
-    def save():
-        if a.resume:
-            session.save(a.resume, run.state())
-
-    if resumed:
-        run.take(session.restore(a.resume))
+    save = (lambda: points.save(run, kept(a))) if points else (lambda: None)
+    if newest is None:
+        save()  # before the first push: a table that was pushed to has a checkpoint
     else:
-        save()
-    return run, save, client.describe(a.table)
+        points.restore(run, newest, kept(a))
+    return run, save, client.describe(a.table).table
 
 
 def local(a, log):
     """The run with its rows in this process. They are those that embd begins with."""
     with OwnDaemon(a.embd) as daemon, embd.Client(daemon.address) as client:
-        begin_table(client, a, log)
+        begin_table(client, a, log, begun=False)
         rows = tables.all_rows(client, a.table, log.id_count, a.dim)
-        table = client.describe(a.table)
-    return Run(a, log, tables.Local(rows, a.model in models.POOLED, tables.optimizer_of(a.optimizer, "full"), a.lr)), table
+        table = client.describe(a.table).table
+    store = tables.Local(rows, a.model in models.POOLED, tables.optimizer_of(a.optimizer, "full"), a.lr,
+                         a.batch * len(log.cards))
+    return Run(a, log, store), table
+
+
+def kept(a):
+    """The arguments that a run that goes on must share with the one before."""
+    return {k: getattr(a, k) for k in ("model", "data", "train_on", "table", "dim", "dense_lr", "batch", "seed")}
 
 
 # ---- What comes out ----
@@ -189,7 +194,7 @@ def work(a):
             "table": {"name": a.table, "rows": log.id_count, "dim": a.dim, "bytes": table.parameter_bytes,
                       "ratio": table.ratio},
             "optimizer": tables.optimizer_of(a.optimizer, a.method), "lr": a.lr, "seed": a.seed, "batch": a.batch,
-            "trained_on": a.train_on, "first_step": first, "steps": steps, "seconds": seconds,
+            "trained_on": a.train_on, "first_step": first, "steps": steps, "pipeline": a.pipeline, "seconds": seconds,
             "steps_per_second": steps / seconds if steps else None,
             "waited": run.waited, "train_log_loss": run.recent_loss(), **found}
 
@@ -211,7 +216,7 @@ def main():
     try:
         check(a)
         result = work(a)
-    except (Refused, data.DataError, DaemonError, embd.Error) as e:
+    except (Refused, data.DataError, DaemonError, embd.Error, OSError, ValueError) as e:
         print(f"train: {e}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
