@@ -3,6 +3,7 @@
 threads; it belongs to the process that made it."""
 from __future__ import annotations
 
+import logging
 import os
 import random
 import time
@@ -12,6 +13,7 @@ import grpc
 
 from embd.errors import Error, error_of
 
+log = logging.getLogger("embd")
 DEFAULT_ADDRESS = "127.0.0.1:3623"
 # What gRPC says when the connection goes. embd itself never says UNKNOWN, and nobody but the peer cancels these calls.
 AWAY = frozenset(("UNAVAILABLE", "UNKNOWN", "CANCELLED"))
@@ -56,6 +58,19 @@ class Connection:
         self.closed = False
         self._channel = grpc.insecure_channel(address, _options(max_reply_bytes))
         self._calls: dict[str, Any] = {}
+        self._away = False  # somebody was told so; threads may tell it twice
+
+    def away(self, error: Error) -> None:
+        """It will be tried again after this error: one warning, until back()."""
+        if not self._away:
+            self._away = True
+            log.warning("embd at %s is away, trying again for %g s: %s", self.address, self.patience, error)
+
+    def back(self) -> None:
+        """It has answered."""
+        if self._away:
+            self._away = False
+            log.warning("embd at %s answers again", self.address)
 
     def close(self) -> None:
         """Calls that are under way are cancelled."""
@@ -119,13 +134,16 @@ class Connection:
             tries += 1
             left = each if timeout is None else max(began + timeout - time.monotonic(), 0.001)
             try:
-                return self._unary(path)(request, timeout=left, wait_for_ready=wait and self.patience > 0)
+                reply: bytes = self._unary(path)(request, timeout=left, wait_for_ready=wait and self.patience > 0)
+                self.back()
+                return reply
             except grpc.RpcError as error:
                 pause = waiting.next()
                 late = time.monotonic() + pause >= last
                 found = self.error(error, each, began if tries > 1 else 0.0)
                 if not again or late or self.closed or found.status not in AWAY:
                     raise found from None
+            self.away(found)
             time.sleep(pause)
             self.check()
 

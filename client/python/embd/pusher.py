@@ -187,6 +187,7 @@ class Pusher:
             if error.status not in AGAIN or now + pause - away >= self._patience:
                 self._fail(self._about(error, now - away))
                 return
+            self._connection.away(error)
             with self._changed:
                 self._changed.wait_for(lambda: self._failure is not None, pause)
 
@@ -248,6 +249,7 @@ class Pusher:
                 raise wire.Broken(f"{self._connection.address} answers a push that it has not got")
             parcel = self._waiting[0]
         parcel.settle(pushing.decode(reply, parcel.count))
+        self._connection.back()
         with self._changed:
             if not self._failure:
                 self._waiting.popleft()
