@@ -187,8 +187,8 @@ def work(a):
         seconds = time.perf_counter() - began
         if run.done > first:
             save()
-        found = {name: run.evaluate(log.rows(split)) for name, split in SPLITS.items()
-                 if name not in a.train_on and not a.no_evaluation}
+        judged = {name: log.rows(split) for name, split in SPLITS.items() if name not in a.train_on and not a.no_evaluation}
+        found = {name: run.evaluate(rows) for name, rows in judged.items() if len(rows)}
     steps = run.done - first
     return {"data": a.data, "model": a.model, "where": "local" if a.local else "embd", "method": a.method, "ratio": a.ratio,
             "table": {"name": a.table, "rows": log.id_count, "dim": a.dim, "bytes": table.parameter_bytes,
