@@ -13,7 +13,7 @@ import numpy as np
 import embd
 
 
-def main(table="kuairand-fm", address="127.0.0.1:3623"):
+def main(table="kuairand-fm", address=None):
     client = embd.Client(address)
     for line in map(json.loads, sys.stdin):
         ids = np.array([line["user"] + video for video in line["videos"]], np.int64)

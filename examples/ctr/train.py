@@ -28,9 +28,11 @@ from run import OPTIMIZERS, SPLITS, Refused, Run
 import embd
 import embd.torch
 
-# What is trained on, and how often, if nothing is said. KuaiRand's training rows lack the hour, which validation rows have.
-USUAL = {"kuairand": {"train_on": "train,validation", "epochs": 1, "lr": 0.05},
-         "flights": {"train_on": "train", "epochs": 1, "lr": 0.05}}
+# What is trained on, if nothing is said: KuaiRand's training rows lack the hour, which its validation rows have.
+TRAIN_ON = {"kuairand": "train,validation"}
+# Epochs, and the learning rates of the table and the network.
+USUAL = {"lr": (2, 0.2, 0.2), "fm": (2, 0.02, 0.02), "deepfm": (1, 0.02, 0.02), "dlrm": (1, 0.03, 0.01)}
+SLOWER = {"dhe": 0.03}  # of the table's rate: its parameters are a network, which every id moves
 
 
 def splits(text):
@@ -96,10 +98,10 @@ def arguments(argv=None):
     add("--threads", type=positive(int), help="of PyTorch")
     add("--json", action="store_true", help="print one JSON document")
     a = p.parse_args(argv)
-    usual = USUAL.get(a.data, USUAL["flights"])
-    a.train_on = a.train_on or usual["train_on"].split(",")
-    a.epochs, a.lr = a.epochs or usual["epochs"], a.lr or usual["lr"]
-    a.dense_lr = a.dense_lr or a.lr
+    epochs, rate, dense_rate = USUAL[a.model]
+    a.train_on = a.train_on or TRAIN_ON.get(a.data, "train").split(",")
+    a.epochs, a.dense_lr = a.epochs or epochs, a.dense_lr or a.lr or dense_rate
+    a.lr = a.lr or rate * SLOWER.get(a.method, 1)
     a.dim = a.dim or models.DIMS[a.model]
     a.table = a.table or f"{pathlib.Path(a.data).name}-{a.model}"
     return a
