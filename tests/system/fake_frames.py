@@ -119,12 +119,13 @@ def push_response(request):
 
 
 def name_of(body):
-    """LookupRequests begin with a message that begins with a table's name, PushRequests with a text or such a
-    message in field 3."""
+    """LookupRequests begin with a message that begins with a table's name, PushRequests have a text or such a message
+    in field 3, and a PositionRequest is a trainer's name."""
     if body[:1] == b"\x0a" and parse(body)[0][1][:1] == b"\x0a":
         return dict(parse(dict(parse(body))[1]))[1].decode()
     if body[:1] in (b"\x0a", b"\x1a"):
-        return dict(parse(next(value for number, value in parse(body) if number == 3)))[1].decode()
+        push = next((value for number, value in parse(body) if number == 3), None)
+        return (dict(parse(body)) if push is None else dict(parse(push)))[1].decode()
     return body.decode()
 
 

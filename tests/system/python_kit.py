@@ -1,7 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Finds the Python package: the one beside us, or with EMBD_PACKAGE=installed the one that the interpreter has."""
+"""Finds the Python package: the one beside us, or with EMBD_PACKAGE=installed the one that the interpreter has. And
+servers for its tests: one that speaks gRPC and answers as it is told, and one that breaks every rule."""
+import contextlib
 import os
+import subprocess
 import sys
+import tempfile
+from concurrent import futures
+
+import grpc
 
 from daemon import SOURCE
 
@@ -12,3 +19,44 @@ import embd  # noqa: E402
 
 if os.environ.get("EMBD_PACKAGE") == "installed":
     assert not embd.__file__.startswith(str(SOURCE / "client")), embd.__file__
+
+
+class Told:
+    """A gRPC server of embd.v1.Embedding: `answers` are functions of (request bytes, context) by the call's name, those of
+    PushStream of (iterator of request bytes, context). It counts the requests of each call."""
+
+    def __init__(self, address="127.0.0.1:0", **answers):
+        self.requests = {name: [] for name in answers}
+        self.server = grpc.server(futures.ThreadPoolExecutor(16), options=[("grpc.so_reuseport", 0)])
+        handlers = {name: grpc.stream_stream_rpc_method_handler(answer) if name == "PushStream"
+                    else grpc.unary_unary_rpc_method_handler(self.counted(name, answer))
+                    for name, answer in answers.items()}
+        self.server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler("embd.v1.Embedding", handlers)])
+        self.address = address[:address.rindex(":") + 1] + str(self.server.add_insecure_port(address))
+        self.server.start()
+
+    def counted(self, name, answer):
+        def run(request, context):
+            self.requests[name].append(request)
+            return answer(request, context)
+        return run
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.server.stop(0).wait()
+
+
+@contextlib.contextmanager
+def fake_server():
+    """The address of a server that speaks frames by hand: see fake_server.py."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = f"{folder}/socket"
+        command = [sys.executable, str(SOURCE / "tests/system/fake_server.py"), path]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+            try:
+                assert process.stdout.readline() == b"ready\n"
+                yield f"unix:{path}"
+            finally:
+                process.kill()

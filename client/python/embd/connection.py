@@ -6,6 +6,7 @@ from __future__ import annotations
 import logging
 import os
 import random
+import threading
 import time
 from typing import Any, Callable, Iterator, Optional
 
@@ -120,6 +121,24 @@ class Connection:
             details += f" (tried for {time.monotonic() - since:.1f} s)"
         return error_of(status, details)
 
+    def await_ready(self, end: float, stopped: Callable[[], bool]) -> None:
+        """Wait for a connection, until `end` of the monotonic clock. Calls that fail at once do not let gRPC get on with
+        connecting (it would look after that every five seconds); somebody who watches does."""
+        ready = threading.Event()
+
+        def changed(state: grpc.ChannelConnectivity) -> None:
+            if state is grpc.ChannelConnectivity.READY:
+                ready.set()
+
+        if stopped():
+            return
+        self._channel.subscribe(changed, try_to_connect=True)
+        try:
+            while not stopped() and (left := end - time.monotonic()) > 0 and not ready.wait(min(left, 0.1)):
+                pass
+        finally:
+            self._channel.unsubscribe(changed)
+
     def call(self, path: str, request: bytes, timeout: Optional[float] = None, *, again: bool = False,
              wait: bool = False, slow: bool = False) -> Optional[bytes]:
         """The reply to a message. With `again` it is sent again while embd is away, for `patience`; with `wait` it is sent
@@ -145,6 +164,7 @@ class Connection:
                     raise found from None
             self.away(found)
             time.sleep(pause)
+            self.await_ready(last, lambda: self.closed)
             self.check()
 
 

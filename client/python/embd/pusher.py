@@ -190,6 +190,7 @@ class Pusher:
             self._connection.away(error)
             with self._changed:
                 self._changed.wait_for(lambda: self._failure is not None, pause)
+            self._connection.await_ready(away + self._patience, lambda: self._failure is not None)
 
     def _wanted(self) -> bool:
         """Wait until there is something to send. False when there is no more."""

@@ -111,7 +111,7 @@ class _Tables(torch.nn.Module):
 
     def _pooled(self, rows: torch.Tensor, places: torch.Tensor, part: Part, mode: Optional[str]) -> torch.Tensor:
         """As PyTorch does it, over the different rows alone; the last row is the padding's."""
-        padding = len(rows) - 1
+        padding = None if self.padding_idx is None else len(rows) - 1  # PyTorch is slower with one
         if mode is None:
             if part.offsets is not None or part.weights is not None:
                 raise ValueError("there are no bags with mode None, and so no offsets and no weights")
