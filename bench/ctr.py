@@ -12,10 +12,10 @@ TRAIN = pathlib.Path(__file__).resolve().parent.parent / "examples" / "ctr" / "t
 KEY = ("part", "data", "model", "method", "ratio", "seed", "how")
 # Ways to train with the rows in embd, for the part `steps`.
 WAYS = {"local": ["--local"],
-        "one after the other": ["--in-flight", "1"],
-        "pushes in flight": [],
-        "and the next lookup": ["--prefetch"],
-        "and half precision": ["--prefetch", "--format", "f16", "--push-format", "f16"]}
+        "one after the other": [],
+        "half precision": ["--format", "f16", "--push-format", "f16"],
+        "pipelined": ["--pipeline"],
+        "pipelined, half precision": ["--pipeline", "--format", "f16", "--push-format", "f16"]}
 
 
 class Measured:

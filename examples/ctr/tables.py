@@ -80,6 +80,8 @@ class Served(Timed):
     def step(self):
         with self.time("push"):
             self.session.step()
+            if self.session.synchronous:
+                self.session.flush()  # the next lookup would wait for it
 
     def flush(self):
         with self.time("push"):

@@ -30,8 +30,9 @@ import embd.torch
 
 # What is trained on, if nothing is said: KuaiRand's training rows lack the hour, which its validation rows have.
 TRAIN_ON = {"kuairand": "train,validation"}
-# Epochs, and the learning rates of the table and the network.
-USUAL = {"lr": (2, 0.2, 0.2), "fm": (2, 0.02, 0.02), "deepfm": (1, 0.02, 0.02), "dlrm": (1, 0.03, 0.01)}
+# Epochs, and the learning rates of the table and the network, by log (other logs: as flights) and model.
+USUAL = {"kuairand": {"lr": (2, 0.2, 0.2), "fm": (2, 0.02, 0.02), "deepfm": (1, 0.02, 0.02), "dlrm": (1, 0.03, 0.01)},
+         "flights": {"lr": (1, 0.2, 0.2), "fm": (1, 0.04, 0.04), "deepfm": (1, 0.03, 0.02), "dlrm": (1, 0.05, 0.01)}}
 SLOWER = {"dhe": 0.03}  # of the table's rate: its parameters are a network, which every id moves
 
 
@@ -98,7 +99,7 @@ def arguments(argv=None):
     add("--threads", type=positive(int), help="of PyTorch")
     add("--json", action="store_true", help="print one JSON document")
     a = p.parse_args(argv)
-    epochs, rate, dense_rate = USUAL[a.model]
+    epochs, rate, dense_rate = USUAL.get(a.data, USUAL["flights"])[a.model]
     a.train_on = a.train_on or TRAIN_ON.get(a.data, "train").split(",")
     a.epochs, a.dense_lr = a.epochs or epochs, a.dense_lr or a.lr or dense_rate
     a.lr = a.lr or rate * SLOWER.get(a.method, 1)
