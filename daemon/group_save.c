@@ -23,6 +23,8 @@
 #include "daemon/writer_parts.h"
 #include "table/training.h"
 
+#define STOPPING "the daemon is stopping"
+
 /* The group that was under way is over. */
 static void end(struct writer *w, struct order *o, enum status st)
 {
@@ -283,6 +285,9 @@ void group_save_back(struct writer *w, struct order *o, const struct keep *k, en
         g->snapshot[i] = *s;
     } else if (o->status == ST_OK) {
         o->error = *e;
+        if (st == ST_CANCELLED) /* by what comes after it */
+            st = w->stopping ? error_set(&o->error, ST_UNAVAILABLE, STOPPING)
+                             : error_set(&o->error, ST_ABORTED, "it is being unloaded");
         o->status = error_prefix(&o->error, st, "table %s", k->entry->name);
     }
     if (--g->missing == 0)
@@ -349,9 +354,9 @@ void group_saves_stop(struct writer *w)
     while ((o = w->group_saves)) {
         w->group_saves = o->next;
         label_leave(w, o);
-        order_answer(o, error_set(&o->error, ST_UNAVAILABLE, "the daemon is stopping"));
+        order_answer(o, error_set(&o->error, ST_UNAVAILABLE, STOPPING));
     }
     o = w->group_saving;
     if (o && !o->group->begun)
-        end(w, o, error_set(&o->error, ST_UNAVAILABLE, "the daemon is stopping"));
+        end(w, o, error_set(&o->error, ST_UNAVAILABLE, STOPPING));
 }
