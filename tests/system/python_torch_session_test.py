@@ -1,33 +1,18 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""embd.torch's session: which gradients are pushed, what a lookup has seen, prefetching, formats, and an embd that is killed
-under it."""
-import logging
+"""embd.torch's session: which gradients are pushed, what a lookup has seen, prefetching, formats, what is refused."""
 import os
 import pathlib
-import random
 import sys
 import threading
-import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-from torch_kit import DIM, ROWS, Counted, Served, embd, near, np, refused, restarted, torch  # noqa: E402, I100
+from torch_kit import (DIM, ONE, ROWS, Counted, Log, Served, embd, ids, lost, near, np, refused,  # noqa: E402
+                       restarted, torch)
 from daemon import BUILD  # noqa: E402
-from training_kit import run, wait_for  # noqa: E402
+from training_kit import run, write  # noqa: E402
 
 DEVELOPER = "#define EMBD_DEVELOPER" in (BUILD / "config.h").read_text()
-ONE = {"optimizer": "sgd", "learning_rate": 1}
-
-
-def ids(*numbers):
-    return torch.tensor([numbers])
-
-
-def lost(served, before, table="t"):
-    """What SGD at rate 1 took: the sum of all gradients, of the first element of each row that changed."""
-    left = before - served.rows(table)
-    assert np.allclose(left, left[:, :1], atol=1e-5), "all elements of a row lose the same here"
-    return {int(i): round(float(left[i, 0]), 3) for i in np.flatnonzero(np.abs(left[:, 0]) > 1e-5)}
 
 
 def test_which_gradients(folder):
@@ -97,8 +82,11 @@ def test_which_gradients(folder):
         check({8: 1}, penalty)
         check({}, beside, 0)
         assert session.step() is None
-        before = served.rows()
+        before, sequence = served.rows(), session.sequence
         bag(ids(1)).sum().backward()
+        refused(ValueError, "learning_rate", session.step, float("nan"))
+        refused(TypeError, "learning_rate", session.step, [0.1])
+        assert session.sequence == sequence
         answer = session.step(learning_rate=0.25).result()
         assert lost(served, before) == {1: 0.25} and answer.versions == [session.sequence]
         with served.session("other", learning_rate=0.5) as other:
@@ -278,11 +266,9 @@ def test_formats(folder):
 def test_refused_pushes(folder):
     """Told by the next call, again and again, and at the end."""
     with Served(t=ONE) as served:
-        write = folder / "r"
-        from training_kit import write as write_table
-        write_table(write, 1.0, dim=DIM)
+        write(folder / "r", 1.0, dim=DIM)
         served.daemon.stop()
-        served.daemon.tables["r"] = str(write)
+        served.daemon.tables["r"] = str(folder / "r")
         restarted(served.daemon)
         session = served.session()
         read_only = embd.torch.EmbeddingBag(session, "r", DIM)
@@ -305,174 +291,6 @@ def test_refused_pushes(folder):
                 raise KeyError("ours")
         except KeyError:  # and not what became of the push
             pass
-
-
-class Log(logging.Handler):
-    """What the logger says."""
-
-    def __init__(self):
-        super().__init__()
-        self.lines = []
-
-    def emit(self, record):
-        self.lines.append(record.getMessage())
-
-    def __enter__(self):
-        logging.getLogger("embd").addHandler(self)
-        return self
-
-    def __exit__(self, *error):
-        logging.getLogger("embd").removeHandler(self)
-
-
-def trained(session, steps, at=lambda step: None):
-    """A small training run whose pushes depend on what was looked up; losses."""
-    rng = np.random.default_rng(6)
-    torch.manual_seed(6)
-    bag, top = embd.torch.EmbeddingBag(session, "t", DIM, "mean"), torch.nn.Linear(DIM, 1)
-    optimizer, losses = torch.optim.SGD(top.parameters(), 0.1), []
-    for step in range(steps):
-        at(step)
-        batch = torch.from_numpy(rng.integers(0, ROWS, (8, 4)))
-        loss = (top(torch.tanh(bag(batch))) ** 2).mean()
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        session.step()
-        losses.append(loss.item())
-    session.flush()
-    return losses
-
-
-def test_same_seeds_same_results(folder):
-    results = []
-    for _ in range(2):
-        with Served(t="adagrad") as served, served.session(synchronous=True) as session:
-            results.append((trained(session, 100), served.rows().tobytes()))
-    assert results[0] == results[1]
-
-
-def test_killed_under_it(folder):
-    """A daemon that dies and comes back within the patience costs time, and nothing else."""
-    with Served(t="adagrad") as served, served.session(synchronous=True) as session:
-        expected = trained(session, 60), served.rows().tobytes()
-    draw = random.Random(7)
-    with Served(t="adagrad") as served, served.session(synchronous=True) as session, Log() as log:
-        threads = []
-
-        def kill(step):
-            if step % 6 != 3:
-                return
-
-            def later():
-                time.sleep(draw.random() * 0.02)
-                served.daemon.kill()
-                time.sleep(0.1)
-                restarted(served.daemon)
-            for thread in threads:
-                thread.join()
-            threads.append(threading.Thread(target=later))
-            threads[-1].start()
-        found = trained(session, 60, kill), served.rows().tobytes()
-        for thread in threads:
-            thread.join()
-        assert found == expected
-        away = [line for line in log.lines if "is away" in line]
-        assert 0 < len(away) <= len(threads) == 10, log.lines
-        assert len([line for line in log.lines if "answers again" in line]) == len(away), log.lines
-
-
-def test_killed_with_pushes_on_their_way(folder):
-    """Pipelined pushes of ones: each counts once."""
-    with Served(t=ONE) as served, served.session() as session:
-        bag, before, ending = embd.torch.EmbeddingBag(session, "t", DIM), served.rows(), threading.Event()
-
-        def killer():
-            draw = random.Random(8)
-            while not ending.wait(draw.random() * 0.2):
-                served.daemon.kill()
-                restarted(served.daemon)
-        thread = threading.Thread(target=killer)
-        thread.start()
-        kills = lambda: served.daemon.log_text().count(" info starting ")  # noqa: E731
-        steps = 0
-        while steps < 300 or kills() < 12:
-            session.prefetch(bag, ids(steps % 50))
-            bag(ids(steps % 50)).sum().backward()
-            session.step()
-            steps += 1
-        ending.set()
-        thread.join()
-        session.flush()
-        assert session.sequence == steps == served.client.position("job")
-        found = lost(served, before)
-        assert found == {row: len(range(row, steps, 50)) for row in range(50)}, found
-
-
-def test_away_for_longer(folder):
-    """Unavailable from every call; then it goes on as if nothing had been."""
-    with Served(t=ONE, patience=1.5) as served, Log() as log:
-        session = served.session(in_flight=2)
-        bag, before = embd.torch.EmbeddingBag(session, "t", DIM), served.rows()
-        outs = [bag(ids(row)).sum() for row in range(8)]
-
-        def step(row):
-            outs[row].backward()
-            return session.step()
-        step(0)
-        session.flush()
-        served.daemon.kill()
-        step(1)
-        step(2)
-        began = time.monotonic()
-        refused(embd.Unavailable, "push 2 of trainer job", step, 3)  # waits for its turn in vain
-        assert 0.5 < time.monotonic() - began < 20
-        assert session.sequence == 4 and session.answered == 1
-        outs[4].backward()
-        refused(embd.Unavailable, "", session.step)
-        refused(embd.Unavailable, "", session.step)
-        refused(embd.Unavailable, "", bag, ids(1))
-        refused(embd.Unavailable, "", session.flush)
-        refused(embd.Unavailable, "", session.prefetch, bag, ids(1))
-        restarted(served.daemon)
-        assert served.client.position("job") <= 3
-        session.step()  # what 4 left, and all before it
-        assert session.sequence == 5
-        step(5)
-        session.flush()
-        assert session.answered == 6 == served.client.position("job")
-        assert lost(served, before) == {row: 1 for row in range(6)}
-        assert len([line for line in log.lines if "is away" in line]) == 1, log.lines
-        served.daemon.kill()  # and at the end
-        step(6)
-        refused(embd.Unavailable, "push 7", session.close)
-        restarted(served.daemon)
-        assert served.client.position("job") == 6
-        with served.session(None) as looking:
-            served.daemon.kill()
-            other = embd.torch.EmbeddingBag(looking, "t", DIM)
-            refused(embd.Unavailable, "", other, ids(1))
-            restarted(served.daemon)
-            near(other(ids(1)), before[1:2] - 1)
-
-
-def test_another_process(folder):
-    """A trainer's name belongs to one session: the other one is told, and nothing is mixed."""
-    with Served(t=ONE) as served, served.session() as session:
-        bag = embd.torch.EmbeddingBag(session, "t", DIM)
-        with served.session() as other:
-            embd.torch.EmbeddingBag(other, "t", DIM)(ids(1)).sum().backward()
-            other.step().result()
-        bag(ids(2)).sum().backward()
-        refused(embd.AlreadyExists, "push 1", session.step().result)
-        refused(embd.AlreadyExists, "push 1", session.flush)
-        wait_for("the position", lambda: served.client.position("job") == 1)
-        try:
-            session.flush()
-        except (RuntimeError, embd.Error) as error:
-            assert "1" in str(error)
-        session._end()
-        session._steps.clear()
 
 
 if __name__ == "__main__":

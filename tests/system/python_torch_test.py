@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""embd.torch's modules have the results and gradients of torch.nn's, for every form of input, and tables in embd train as
-the same tables in PyTorch do."""
+"""embd.torch's modules have the results and gradients of torch.nn's, for every form of input, and tables in embd
+train as the same tables in PyTorch do."""
 import pathlib
 import sys
 
@@ -164,7 +164,8 @@ def test_collection(folder):
                 batch["age"] = rng.integers(0, ROWS, (6, 1))  # an array will do, and a feature may be left out
             found = ours(batch)
             expected = {"user": F.embedding(batch["user"], weights["t"], sparse=True),
-                        "tags": F.embedding_bag(batch["tags"][0], weights["t"], batch["tags"][1], mode="mean", sparse=True),
+                        "tags": F.embedding_bag(batch["tags"][0], weights["t"], batch["tags"][1], mode="mean",
+                                                sparse=True),
                         "words": F.embedding_bag(batch["words"][0], weights["u"], batch["words"][1], mode="sum",
                                                  per_sample_weights=batch["words"][2], sparse=True)}
             if step % 2:
@@ -196,7 +197,7 @@ def test_each_id_once(folder):
         refused(embd.ResourceExhausted, "max_ids", served.client.lookup, embd.Lookup("t", np.arange(17)))
         ours = embd.torch.EmbeddingBag(session, "t", DIM)
         ours(torch.full((4, 250), 7)).sum().backward()
-        calls = Counted(session._pusher, "push")
+        calls = Counted(session._steps, "push")
         session.step().result()
         near(before - served.client.lookup(embd.Lookup("t", [7])).results[0].values, np.full((1, DIM), 500), 1e-3)
         ((push,),) = calls.calls["push"]
@@ -223,16 +224,18 @@ def test_modules(folder):
         refused(TypeError, "Session is needed", embd.torch.EmbeddingBag, served.client, "t", DIM)
         row = embd.torch.Embedding(session, "t", DIM)
         refused(TypeError, "whole numbers", row, torch.tensor([0.5]))
-        refused(ValueError, "no bags", embd.torch.EmbeddingBag(session, "t", DIM, None), torch.tensor([1]), torch.tensor([0]))
+        refused(ValueError, "no bags", embd.torch.EmbeddingBag(session, "t", DIM, None), torch.tensor([1]),
+                torch.tensor([0]))
         refused(ValueError, "", bag, torch.tensor([[1]]), torch.tensor([0]))  # as torch says it
         refused(embd.NotFound, "u", many, {"b": torch.tensor([[1]])})
         served.create("u", "sgd", dim=3)
-        refused(ValueError, "table u has rows of 3 numbers; the module was made for 2", many, {"b": torch.tensor([[1]])})
+        refused(ValueError, "table u has rows of 3 numbers; the module was made for 2", many,
+                {"b": torch.tensor([[1]])})
         half = embd.torch.EmbeddingBag(session, "t", DIM, dtype=torch.bfloat16)
         assert half(torch.tensor([[1, 2]])).dtype == torch.bfloat16
-    for trouble, words in (({"trainer": "a b"}, "trainer"), ({"format": "f64"}, "format"), ({"in_flight": 0}, "in_flight"),
-                           ({"push_format": "int8"}, "push_format"), ({"missing": "skip"}, "missing"),
-                           ({"push_missing": "fill"}, "missing")):
+    for trouble, words in (({"trainer": "a b"}, "trainer"), ({"format": "f64"}, "format"),
+                           ({"in_flight": 0}, "in_flight"), ({"push_format": "int8"}, "push_format"),
+                           ({"missing": "skip"}, "missing"), ({"push_missing": "fill"}, "missing")):
         refused(ValueError, words, embd.torch.Session, "127.0.0.1:1", **trouble)
 
 

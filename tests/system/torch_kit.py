@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What tests of embd.torch share: PyTorch, or the end as skipped; tables, and the same training by PyTorch alone."""
-import pathlib
+import logging
 import sys
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "client/python"))
 try:
     import torch
 except ModuleNotFoundError:
@@ -11,9 +10,9 @@ except ModuleNotFoundError:
     sys.exit(77)
 import numpy as np  # noqa: E402
 
-import embd  # noqa: E402
-import embd.torch  # noqa: E402, F401
 from daemon import Daemon  # noqa: E402
+from python_kit import embd  # noqa: E402
+import embd.torch  # noqa: E402, F401
 
 ROWS, DIM = 60, 8
 torch.set_num_threads(1)
@@ -120,3 +119,35 @@ class Counted:
 
     def of(self, name):
         return len(self.calls[name])
+
+
+ONE = {"optimizer": "sgd", "learning_rate": 1}
+
+
+def ids(*numbers):
+    return torch.tensor([numbers])
+
+
+def lost(served, before, table="t"):
+    """What SGD at rate 1 took: the sum of all gradients, of the first element of each row that changed."""
+    left = before - served.rows(table)
+    assert np.allclose(left, left[:, :1], atol=1e-5), "all elements of a row lose the same here"
+    return {int(i): round(float(left[i, 0]), 3) for i in np.flatnonzero(np.abs(left[:, 0]) > 1e-5)}
+
+
+class Log(logging.Handler):
+    """What the logger says."""
+
+    def __init__(self):
+        super().__init__()
+        self.lines = []
+
+    def emit(self, record):
+        self.lines.append(record.getMessage())
+
+    def __enter__(self):
+        logging.getLogger("embd").addHandler(self)
+        return self
+
+    def __exit__(self, *error):
+        logging.getLogger("embd").removeHandler(self)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""PyTorch on one side, embd on the other: modules like torch.nn.EmbeddingBag whose tables are in embd, and are trained there.
+"""PyTorch on one side, embd on the other: modules like torch.nn.EmbeddingBag whose tables are in embd, and are
+trained there.
 
     session = embd.torch.Session("127.0.0.1:3623", "job-7", learning_rate=0.05)
     tables = embd.torch.EmbeddingBagCollection(session, {"user": ("users", 16, None), "tags": ("tags", 16, "mean")})

@@ -131,16 +131,16 @@ class EmbeddingBag(_Tables):
     session       an embd.torch.Session
     table, dim    its name, and how many numbers a row has
     mode          "sum" or "mean" of the rows of a bag; None: the row of each id. "max" there is not
-    include_last_offset, padding_idx, per_sample_weights   as in torch.nn.EmbeddingBag. An id that is `padding_idx` is never
-                  looked up and never pushed: it is left out of its bag, and without bags its row is zero; so it need not
-                  be an id of the table
+    include_last_offset, padding_idx, per_sample_weights   as in torch.nn.EmbeddingBag. An id that is `padding_idx` is
+                  never looked up and never pushed: it is left out of its bag, and without bags its row is zero; so it
+                  need not be an id of the table
     freeze        look up only: no gradient is collected
     dtype         of what comes out; pooling itself is done in float32
 
     forward(input, offsets=None, per_sample_weights=None) has the results and the gradients of
-    torch.nn.EmbeddingBag(sparse=True): each id is looked up once, the rows are pooled here, and the backward pass gives one
-    gradient for each different id, which session.step() pushes. The input's device is the output's. Nothing of the
-    table is in parameters() or state_dict()."""
+    torch.nn.EmbeddingBag(sparse=True): each id is looked up once, the rows are pooled here, and the backward pass
+    gives one gradient for each different id, which session.step() pushes. The input's device is the output's. Nothing
+    of the table is in parameters() or state_dict()."""
 
     def __init__(self, session: Session, table: str, dim: int, mode: Optional[str] = "sum", *,
                  include_last_offset: bool = False, padding_idx: Optional[int] = None, freeze: bool = False,
@@ -174,8 +174,8 @@ class Embedding(EmbeddingBag):
 class EmbeddingBagCollection(_Tables):
     """Many features over any number of tables in embd, with one lookup for all of them, and one push.
 
-    tables   {feature: (table, dim, mode)}. Features may share a table: an id that two of them have is looked up once, and
-             its gradient is the sum of both
+    tables   {feature: (table, dim, mode)}. Features may share a table: an id that two of them have is looked up once,
+             and its gradient is the sum of both
     The other arguments are EmbeddingBag's, and hold for all features.
 
     forward({feature: ids, or (ids, offsets), or (ids, offsets, weights)}) -> {feature: tensor}. A batch may lack

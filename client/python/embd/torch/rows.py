@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rows on their way from embd into PyTorch's graph, and their gradients on the way back: which ids a forward pass needs,
-the lookup of them, and the node of the graph that hands their gradient over."""
+"""Rows on their way from embd into PyTorch's graph, and their gradients on the way back: which ids a forward pass
+needs, the lookup of them, and the node of the graph that hands their gradient over."""
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -16,8 +16,8 @@ from embd.lookups import Found, Lookup, Rows
 
 
 def distinct(ids: NDArray[np.int64], padding: Optional[int]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The different ids, ascending, and the place of each id among them. `padding` is none of them: its place is the one
-    behind the last."""
+    """The different ids, ascending, and the place of each id among them. `padding` is none of them: its place is the
+    one behind the last."""
     unique, places = np.unique(ids, return_inverse=True)
     places = places.reshape(-1)
     if padding is not None:
@@ -113,8 +113,8 @@ class Gradient:
 
 
 class Entry(torch.autograd.Function):
-    """Where rows enter the graph: its backward pass hands their gradient, summed over all that used them, to `collect`. The
-    anchor is a tensor that requires a gradient, and gets none."""
+    """Where rows enter the graph: its backward pass hands their gradient, summed over all that used them, to
+    `collect`. The anchor is a tensor that requires a gradient, and gets none."""
 
     @staticmethod
     def forward(ctx: Any, anchor: torch.Tensor, rows: NDArray[np.float32], collect: Callable[[torch.Tensor], None]

@@ -15,21 +15,20 @@ from numpy.typing import NDArray
 
 from embd import arrays, lookups as looking, pushes as pushing
 from embd.client import Client
-from embd.errors import Error
-from embd.pusher import Pusher
 from embd.pushes import Push, Pushed
 from embd.torch import checkpoint
 from embd.torch.rows import Fetch, Gradient, Need, enter
+from embd.torch.steps import Steps
 
 log = logging.getLogger("embd")
 LARGEST = {"f32": 3.4028235e38, "f16": 65504.0, "bf16": 3.3895314e38}  # that a format holds
-AHEAD = 4          # lookups that prefetch() has under way; one more, and the oldest is given up
-FORGOTTEN = 1000   # backward passes without a step() that somebody should hear of
+AHEAD = 4  # lookups that prefetch() has under way; one more, and the oldest is given up
+FORGOTTEN = 1000  # gradients without a step() that somebody should hear of
 
 
 def _beyond(values: NDArray[np.float32], largest: float) -> Optional[int]:
     """The first row with a number that is not finite, or that a format does not hold; None if there is none."""
-    if np.abs(values).max(initial=0) <= largest:
+    if max(values.max(initial=0), -values.min(initial=0)) <= largest:
         return None
     return int(np.argmin((np.abs(values) <= largest).all(1)))
 
@@ -41,20 +40,13 @@ class Restored(NamedTuple):
     extra: Any
 
 
-class _Step:
-    """A push that is not known to be applied."""
-
-    def __init__(self, sequence: int, pushes: list[Push], learning_rate: Optional[float]) -> None:
-        self.sequence, self.pushes, self.learning_rate = sequence, pushes, learning_rate
-        self.answer: Optional[Future[Pushed]] = None  # None: it was not handed over
-
-
 class Session:
-    """Lookups and pushes of one training process. Its modules look their rows up in forward(), their backward passes collect
-    gradients, and step() pushes them.
+    """Lookups and pushes of one training process. Its modules look their rows up in forward(), their backward passes
+    collect gradients, and step() pushes them.
 
     client         an embd.Client, or its address (it is closed with the session then)
-    trainer        the name under which pushes are numbered, of one process at a time; None: evaluation, nothing is pushed
+    trainer        the name under which pushes are numbered, of one process at a time; None: evaluation, nothing is
+                   pushed
     learning_rate  of all steps, instead of the tables' own
     format         of rows on the wire: "f32", "f16", "bf16" or "int8". Modules calculate in float32
     push_format    of gradients on the wire: "f32", "f16" or "bf16"
@@ -64,27 +56,29 @@ class Session:
                    trained fails already, with embd.OutOfRange, before anything has changed
     synchronous    every lookup sees every earlier push
 
-    What a forward pass sees. Pushes are applied in order, and a lookup sees each of them whole or not at all in each table.
-    step() returns while its push is on its way, at most `in_flight` are, and a lookup sees all that were answered when
-    it was sent: so after step() number n a forward pass sees 1 to n - in_flight at least, and up to all n. With
-    prefetch() it is what was answered when prefetch() was called: a step() between prefetch() and forward() adds one to what
-    may be lacking. `seen` is the number up to which the last forward pass has seen all for certain, `sequence` that of the
-    last step(), `versions` has the versions of the tables that it read. With synchronous=True every forward pass first
-    waits for the answers of all pushes, as does prefetch(), and what was prefetched before a step() is looked up again: call
-    prefetch() after step() then. Results are the same at every run then; else they depend on how soon pushes are
-    answered (the pushes themselves are the same for the same rows, in bits and order).
+    What a forward pass sees. Pushes are applied in order, and a lookup sees each of them whole or not at all in each
+    table. step() returns while its push is on its way, at most `in_flight` are, and a lookup sees all that were
+    answered when it was sent: so after step() number n a forward pass sees 1 to n - in_flight at least, and up to all
+    n. With prefetch() it is what was answered when prefetch() was called: a step() between prefetch() and forward()
+    adds one to what may be lacking. `seen` is the number up to which the last forward pass has seen all for certain,
+    `sequence` that of the last step(), `versions` has the versions of the tables that it read. With synchronous=True
+    every forward pass first waits for the answers of all pushes, as does prefetch(), and what was prefetched before a
+    step() is looked up again: call prefetch() after step() then. Results are the same at every run then; else they
+    depend on how soon pushes are answered (the pushes themselves are the same for the same rows, in bits and order).
 
-    Gradients are collected in backward passes, as PyTorch adds them up in .grad: several passes before a step() are summed, a
-    second pass over a retained graph counts again, step() takes all and zero_grad() drops them. Nothing is collected under
-    torch.no_grad(), by a frozen module, or without a trainer; Module.eval() alone changes nothing, as with torch.nn.
+    Gradients are collected in backward passes, as PyTorch adds them up in .grad: several passes before a step() are
+    summed, a second pass over a retained graph counts again, step() takes all and zero_grad() drops them. Nothing is
+    collected under torch.no_grad(), by a frozen module, or without a trainer; Module.eval() alone changes nothing, as
+    with torch.nn.
 
     When embd is away, forward(), prefetch() and step() wait and try again for the `patience` of the client, with one
-    warning to the logger "embd"; then they raise embd.Unavailable (or embd.DeadlineExceeded, if it is there and does not
-    answer). Nothing is lost and nothing counts twice: pushes that have no answer are kept under their numbers, and the next
-    forward(), step() or flush() first asks where the trainer stands and sends what embd lacks. A forward pass that failed is
-    simply called again; a step() that failed has kept its gradients and is called again (then it pushes what is new, if
-    anything). A push that embd refuses is told in the same way by the next of these calls, and stays the next to be sent:
-    what is left then is restore(), another process, or embd mended (a full disk).
+    warning to the logger "embd"; then they raise embd.Unavailable (or embd.DeadlineExceeded, if it is there and does
+    not answer). Nothing is lost and nothing counts twice: pushes that have no answer are kept under their numbers,
+    and the next forward(), step() or flush() first asks where the trainer stands and sends what embd lacks. A forward
+    pass that failed is simply called again; a step() that failed has kept its gradients and is called again (then it
+    pushes what is new, if anything). A push that embd refuses is told in the same way by the next of these calls, and
+    is sent again by the one after it: that helps when embd can be helped (a full disk), and else restore() does,
+    which drops it. When another process pushes under this trainer's name, every call says so until restore().
 
     Threads: forward(), prefetch(), step() belong to one thread; backward passes may run in any. DataLoader workers
     must not use it. Copies of a module share its session."""
@@ -104,31 +98,33 @@ class Session:
         self._own = not isinstance(client, Client)
         self.client: Client = client if isinstance(client, Client) else Client(client)
         self.trainer, self.learning_rate, self.synchronous = trainer, learning_rate, synchronous
-        self.format, self.push_format, self.in_flight = format, push_format, int(in_flight)
+        self.format, self.push_format = format, push_format
         self.missing, self.push_missing = missing, push_missing
         self.tables: dict[str, int] = {}    # of its modules, with their dims
         self.versions: dict[str, int] = {}  # that the last forward pass read
         self.seen = 0
-        self._sequence = self._answered = 0
         self._life = 0                      # counts restore()
         self._passes = 0                    # forward passes, for the order of gradients
         self._collected: list[Gradient] = []
         self._guard = threading.Lock()      # of _collected, which backward passes fill
-        self._steps: deque[_Step] = deque() # without an answer
-        self._pusher: Optional[Pusher] = None
         self._fetches: deque[Fetch] = deque()
+        self._steps: Optional[Steps] = None
         if trainer is not None:
-            self._open(first=True)
+            try:
+                self._steps = Steps(self.client, trainer, int(in_flight), push_missing, push_format)
+            except BaseException:
+                self._end()
+                raise
 
     @property
     def sequence(self) -> int:
         """The number of the last step()'s push."""
-        return self._sequence
+        return self._steps.sequence if self._steps else 0
 
     @property
     def answered(self) -> int:
         """The number of the last push whose answer was taken: it is on embd's disk."""
-        return self._answered
+        return self._steps.answered if self._steps else 0
 
     def __deepcopy__(self, memo: Any) -> Session:
         return self
@@ -164,16 +160,17 @@ class Session:
     def _policy(self, trained: bool) -> str:
         return "error" if trained and self.push_missing == "refuse" else self.missing
 
-    def _fetch(self, owner: object, given: dict[str, NDArray[np.int64]], padding: Optional[int], trained: bool) -> Fetch:
+    def _fetch(self, owner: object, given: dict[str, NDArray[np.int64]], padding: Optional[int], trained: bool
+               ) -> Fetch:
         needs = [Need(table, self.tables[table], ids, padding) for table, ids in given.items()]
-        return Fetch(owner, needs, self._policy(trained), self._answered)
+        return Fetch(owner, needs, self._policy(trained), self.answered)
 
     def _prefetched(self, owner: object, given: dict[str, NDArray[np.int64]], missing: str) -> Optional[Fetch]:
         """The lookup that prefetch() began for this forward pass, if it did, and it may be used, and went well."""
         for fetch in self._fetches:
             if fetch.serves(owner, given, missing):
                 self._fetches.remove(fetch)
-                if self.synchronous and fetch.seen != self._sequence:
+                if self.synchronous and fetch.seen != self.sequence:
                     fetch.cancel()
                     return None
                 return fetch if fetch.arrive() else None
@@ -199,9 +196,10 @@ class Session:
     # ---- For the training loop ----
 
     def prefetch(self, module: Any, batch: Any) -> None:
-        """Begin to look up what `module` will need for `batch` (its argument of forward(); for an EmbeddingBag with offsets a
-        tuple of its arguments), while the caller goes on. The forward pass with the same ids takes the result. A result that
-        nobody takes is given up when AHEAD more were begun; one that failed is looked up again by forward()."""
+        """Begin to look up what `module` will need for `batch` (its argument of forward(); for an EmbeddingBag with
+        offsets a tuple of its arguments), while the caller goes on. The forward pass with the same ids takes the
+        result. One that nobody takes is given up when four others were begun; one that failed is looked up again by
+        forward(), which raises what becomes of that."""
         self._settle(self.synchronous)
         given = module.needed(module.parts(batch))
         fetch = self._fetch(module, given, module.padding_idx, self._trains(not module.freeze))
@@ -212,9 +210,9 @@ class Session:
 
     def step(self, learning_rate: Optional[float] = None, *, grad_scale: Optional[float] = None
              ) -> Optional[Future[Pushed]]:
-        """Push what backward passes have collected since the last step, as one push over all tables, and do not wait for the
-        answer: that is the future that is returned. Waits while `in_flight` pushes have no answer. With nothing
-        collected it pushes nothing and returns None.
+        """Push what backward passes have collected since the last step, as one push over all tables, and do not wait
+        for the answer: that is the future that is returned. Waits while `in_flight` pushes have no answer. With
+        nothing collected it pushes nothing and returns None.
 
         grad_scale  by which the loss was multiplied, as torch.cuda.amp.GradScaler.get_scale() tells: gradients are
                     divided by it. If one is not finite then, all are dropped and None is returned, as GradScaler
@@ -222,7 +220,7 @@ class Session:
 
         A gradient that is not finite, or that `push_format` cannot hold, is a ValueError that names its table and id;
         nothing is pushed, and the gradients stay until zero_grad()."""
-        if self.trainer is None:
+        if self._steps is None:
             raise RuntimeError("this session has no trainer: it can look up, and not push")
         self._settle()
         with self._guard:
@@ -240,12 +238,12 @@ class Session:
             pushes.append(Push(gradient.table, gradient.ids, values))
         if not pushes:
             return None
-        step = _Step(self._sequence + 1, pushes, self.learning_rate if learning_rate is None else learning_rate)
-        self._steps.append(step)
-        self._sequence = step.sequence
-        self.zero_grad()
-        self._hand_over(step)
-        return step.answer
+        before = self.sequence
+        try:
+            return self._steps.push(pushes, self.learning_rate if learning_rate is None else learning_rate)
+        finally:
+            if self.sequence != before:
+                self.zero_grad()
 
     def zero_grad(self) -> None:
         """Drop what backward passes have collected."""
@@ -255,6 +253,10 @@ class Session:
     def flush(self) -> None:
         """Wait until every push is answered: all are on embd's disk, and every later lookup sees them."""
         self._settle(True)
+
+    def _settle(self, wait: bool = False) -> None:
+        if self._steps is not None:
+            self._steps.settle(wait)
 
     def close(self) -> None:
         """flush(), and the end. Gradients that were collected and not pushed are dropped."""
@@ -273,94 +275,57 @@ class Session:
         else:
             self._end()
 
-    def _end(self) -> None:
+    def _drop_fetches(self) -> None:
         for fetch in self._fetches:
             fetch.cancel()
         self._fetches.clear()
-        self._forsake()
+
+    def _end(self) -> None:
+        self._drop_fetches()
+        if self._steps is not None:
+            self._steps.abandon()
         if self._own:
             self.client.close()
-
-    # ---- Pushes ----
-
-    def _settle(self, wait: bool = False) -> None:
-        """Take the answers that are there, or wait for all. Raises what became of the first push that has none; then that one
-        and those behind it are sent again at the next call."""
-        if self._steps and self._pusher is None:
-            self._open()
-        while self._steps:
-            answer = self._steps[0].answer
-            assert answer is not None
-            if not wait and not answer.done():
-                return
-            try:
-                answer.result()
-            except Error:
-                self._forsake()
-                raise
-            self._answered = self._steps.popleft().sequence
-
-    def _open(self, first: bool = False) -> None:
-        """A pusher, and the pushes that embd has not got into its hands."""
-        assert self.trainer is not None
-        pusher = self.client.pusher(self.trainer, in_flight=self.in_flight)
-        at = pusher.sequence
-        if first:
-            self._sequence = at
-        elif not self._answered <= at <= self._sequence:
-            pusher.abandon()
-            raise RuntimeError(f"embd has push {at} of trainer {self.trainer}; this session has the answer to "
-                               f"{self._answered} and has made {self._sequence}: another process pushes under that name, "
-                               f"or embd went back")
-        while self._steps and self._steps[0].sequence <= at:
-            self._steps.popleft()
-        self._answered, self._pusher = at, pusher
-        for step in list(self._steps):
-            self._hand_over(step)
-
-    def _hand_over(self, step: _Step) -> None:
-        try:
-            assert self._pusher is not None
-            step.answer = self._pusher.push(step.pushes, learning_rate=step.learning_rate, missing=self.push_missing,
-                                            format=self.push_format)
-        except BaseException:  # Ctrl-C too: whether the pusher has it, the next call finds out
-            self._forsake()
-            raise
-
-    def _forsake(self) -> None:
-        """Go on with another pusher next time."""
-        if self._pusher is not None:
-            self._pusher.abandon()
-            self._pusher = None
 
     # ---- Checkpoints ----
 
     def save(self, label: str, path: Union[str, pathlib.Path], model: Optional[torch.nn.Module] = None,
-             optimizer: Any = None, *, step: int = 0, extra: Any = None) -> None:
-        """A checkpoint: the tables of this session's modules as the group `label` in embd, all at one instant and behind all
-        pushes so far, and model, optimizer, `step` and `extra` (numbers, texts, tensors, lists and dicts of them) in the file
-        `path`, which is there whole or not at all. It can be restored when both are there, so give each checkpoint a label
-        and a path of its own; client.drop_group() drops old ones."""
+             optimizer: Any = None, *, step: int = 0, extra: Any = None, replace: bool = False) -> None:
+        """A checkpoint: the trainable tables of this session's modules as the group `label` in embd, all at one
+        instant and behind all pushes so far, and the states of model and optimizer, `step` and `extra` (numbers,
+        texts, tensors, lists and dicts of them) in the file `path`, which is there whole or not at all.
+
+        It takes group and file to go back to a checkpoint, so give each a label and a path of its own. A label that
+        there is raises AlreadyExists; with `replace` its group is replaced, such as one that a process left which died
+        before it wrote the file. client.drop_group() drops an old one. RuntimeError if gradients wait for step()."""
         with self._guard:
             if self._collected:
-                raise RuntimeError("there are gradients that were not pushed: step() or zero_grad() comes before save()")
+                raise RuntimeError("gradients wait to be pushed: step() or zero_grad() comes before save()")
         self.flush()
-        group = self.client.save_group(label, sorted(self.tables))
-        checkpoint.write(path, checkpoint.state(label, group, model, optimizer, step, extra))
+        read_only = {table.name for table in self.client.tables() if not table.trainable}
+        tables = sorted(set(self.tables) - read_only)
+        lsn = self.client.save_group(label, tables, replace=replace).lsn if tables else 0
+        checkpoint.write(path, checkpoint.state(label, lsn, model, optimizer, step, extra))
 
     def restore(self, label: str, path: Union[str, pathlib.Path], model: Optional[torch.nn.Module] = None,
                 optimizer: Any = None) -> Restored:
-        """Go back to a checkpoint: model, optimizer and tables as they were at save(). What was collected and what
-        was prefetched is dropped, and a backward pass of an earlier forward pass is refused. Versions of tables and numbers of
-        pushes go on from where they are. Waits for pushes that are under way; a refused one is forgotten."""
-        state = checkpoint.read(path, label)
-        if self.trainer is not None:
-            self._quiet()
-        checkpoint.load(state, model, optimizer)
-        self.client.restore_group(label)
+        """Go back to a checkpoint: model, optimizer and tables as they were at save(). Waits for pushes that are on
+        their way; what was refused, collected or prefetched is dropped, and the backward pass of an earlier forward
+        pass is refused. Versions of the tables go on from the present ones, and so do the numbers of pushes, from
+        where the trainer stands in embd. Raises ValueError if file and group do not belong together, before anything
+        is changed; NotFound."""
+        content = checkpoint.read(path, label)
+        if content["lsn"]:
+            there = {group.label: group.lsn for group in self.client.groups()}
+            if there.get(label, content["lsn"]) != content["lsn"]:
+                raise ValueError(f"{path} belongs to the group {label} of log position {content['lsn']}; that in embd "
+                                 f"is of {there[label]}: it was saved under that name since")
+        if self._steps is not None:
+            self._steps.quiet()
+        checkpoint.load(content, model, optimizer)
+        if content["lsn"]:
+            self.client.restore_group(label)
         self.zero_grad()
         self._life += 1
-        for fetch in self._fetches:
-            fetch.cancel()
-        self._fetches.clear()
-        return Restored(state["step"], state["extra"])
+        self._drop_fetches()
+        return Restored(content["step"], content["extra"])
