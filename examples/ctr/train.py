@@ -21,7 +21,7 @@ import torch
 import data
 import models
 import tables
-from checkpoints import Checkpoints
+from checkpoints import Checkpoints, patiently
 from own_daemon import DaemonError, OwnDaemon
 from run import OPTIMIZERS, SPLITS, Refused, Run
 
@@ -131,12 +131,17 @@ def check(a):
 def begin_table(client, a, log, begun):
     """Make the table. `begun`: it may be there already, as it was made."""
     frequency = log.frequency(log.rows(*(SPLITS[s] for s in a.train_on)))
-    try:
-        tables.create(client, a.table, a, log, frequency)
-    except embd.AlreadyExists:
-        if not begun or client.describe(a.table).table.version:
-            raise Refused(f"the daemon has a table {a.table} already; name another with --table, or take it away with "
-                          f"`embctl unload --forget {a.table}`") from None
+    tried = []
+
+    def create():
+        tried.append(True)
+        try:
+            tables.create(client, a.table, a, log, frequency)
+        except embd.AlreadyExists:
+            if not (begun or len(tried) > 1) or client.describe(a.table).table.version:
+                raise Refused(f"the daemon has a table {a.table} already; name another with --table, or take it away with "
+                              f"`embctl unload --forget {a.table}`") from None
+    patiently(create)
 
 
 def served(a, log, stack):

@@ -32,6 +32,13 @@ def small_log(folder, train=20000, test=5000):
     return folder
 
 
+def all_rows(daemon, table):
+    import embd
+    with embd.Client(daemon.address) as client:
+        rows = client.describe(table).table.rows
+        return client.lookup(embd.Lookup(table, np.arange(rows))).results[0].values
+
+
 class Trainer:
     """examples/ctr/train.py, as a process."""
 

@@ -11,7 +11,7 @@ import sys
 
 import numpy as np
 
-from ctr_kit import Trainer, small_log, wait_for_step
+from ctr_kit import Trainer, all_rows, small_log, wait_for_step
 from daemon import Daemon, program
 from training_kit import run
 
@@ -23,12 +23,6 @@ SMALL = ("--batch", 256, "--lr", 0.05, "--epochs", 2)
 def methods():
     told = subprocess.run([program("embctl"), "--json", "methods"], check=True, capture_output=True).stdout
     return [m["name"] for m in json.loads(told)]
-
-
-def all_rows(daemon, table):
-    with embd.Client(daemon.address) as client:
-        rows = client.describe(table).table.rows
-        return client.lookup(embd.Lookup(table, np.arange(rows))).results[0].values
 
 
 def test_equal_to_pytorch(folder):
