@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The work of bench/methods.sh: compress, measure, note a line of results.jsonl for each table, method and ratio."""
+"""The work of bench/methods.sh: compress, measure, note a line of results.jsonl for each table, method and ratio. First all
+that wants an idle machine, then how much of the meaning is left; the later line of a table, method and ratio counts."""
 import argparse
 import ctypes
 import json
@@ -104,28 +105,39 @@ class Measured:
               flush=True)
 
 
-def measure_table(name, a, library, measured):
-    source = a.data / "glove" / f"{name}.npy"
-    words = (a.data / "glove" / f"{name}.txt").read_text(encoding="utf-8").splitlines()
-    place = {w: i for i, w in enumerate(words)}
-    questions = quality.load_questions(a.data / "analogy.txt", place)
-    pairs = quality.load_pairs(a.data / "wordsim", place)
-    n, dim = np.load(source, mmap_mode="r").shape
+def methods_of(a):
     embctl = a.build / "embctl"
-    methods = a.methods.split() or [m["name"] for m in json.loads(subprocess.run(
+    named = a.methods.split() or [m["name"] for m in json.loads(subprocess.run(
         [embctl, "--json", "methods"], check=True, capture_output=True).stdout)]
-    for method in ["full"] + [m for m in methods if m != "full"]:
+    return ["full"] + [m for m in named if m != "full"]
+
+
+def compress_table(name, a, library, measured):
+    source = a.data / "glove" / f"{name}.npy"
+    n, dim = np.load(source, mmap_mode="r").shape
+    for method in methods_of(a):
         for ratio in [0] if method == "full" else map(float, a.ratios.split()):
             r = {"table": name, "method": method, "ratio": ratio}
             if Measured.key(r) in measured.done:
                 continue
             file = a.work / f"{name}-{method}-{ratio:g}.safetensors"
-            r.update(compress(embctl, source, file, method, ratio, a.options.split()))
+            r.update(compress(a.build / "embctl", source, file, method, ratio, a.options.split()))
             if "refused" not in r:
-                rows = library.rows(file, n, dim)
-                r.update(analogy=quality.analogy(rows, questions), similarity=quality.similarity(rows, pairs),
-                         microseconds=library.microseconds(file, n, dim))
+                r["microseconds"] = library.microseconds(file, n, dim)
             measured.add(r)
+
+
+def read_table(name, a, library, measured):
+    """What is left of the meaning, for all that has no figure of it yet."""
+    words = (a.data / "glove" / f"{name}.txt").read_text(encoding="utf-8").splitlines()
+    place = {w: i for i, w in enumerate(words)}
+    questions = quality.load_questions(a.data / "analogy.txt", place)
+    pairs = quality.load_pairs(a.data / "wordsim", place)
+    shape = np.load(a.data / "glove" / f"{name}.npy", mmap_mode="r").shape
+    for r in list(measured.done.values()):
+        if r["table"] == name and "refused" not in r and "analogy" not in r:
+            rows = library.rows(a.work / f"{name}-{r['method']}-{r['ratio']:g}.safetensors", *shape)
+            measured.add(r | {"analogy": quality.analogy(rows, questions), "similarity": quality.similarity(rows, pairs)})
 
 
 def main():
@@ -136,8 +148,9 @@ def main():
         p.add_argument(f"--{name}")
     a = p.parse_args()
     library, measured = Library(a.build), Measured(a.work / "results.jsonl")
-    for name in a.tables.split():
-        measure_table(name, a, library, measured)
+    for work in compress_table, read_table:
+        for name in a.tables.split():
+            work(name, a, library, measured)
 
 
 main()

@@ -23,7 +23,8 @@ bad=0 seen=0
 for folder in base kernels methods fits table storage proto daemon client; do
     allowed=" $(rank $folder) "
     while IFS=: read -r file line text; do
-        target=$(sed -n 's/.*"\([^"]*\)".*/\1/p' <<<"$text")
+        target=${text#*\"}
+        target=${target%%\"*}
         seen=$((seen + 1))
         case $target in
         */*) [[ $allowed == *" ${target%%/*} "* ]] && continue ;;

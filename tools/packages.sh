@@ -27,7 +27,8 @@ need_packages()
     fi
     # shellcheck disable=SC2086 # lists of words
     $as_root env DEBIAN_FRONTEND=noninteractive sh -c \
-        "apt-get update -qq && apt-get install -qq -y --no-install-recommends $missing" \
+        "apt-get update -qq -o DPkg::Lock::Timeout=300 &&
+         apt-get install -qq -y --no-install-recommends -o DPkg::Lock::Timeout=300 $missing" \
         >/dev/null 2>"${TMPDIR:-/tmp}/embd-apt.$$" || {
         cat "${TMPDIR:-/tmp}/embd-apt.$$" >&2
         rm -f "${TMPDIR:-/tmp}/embd-apt.$$"

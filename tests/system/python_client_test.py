@@ -86,8 +86,9 @@ class Lookups(Base):
                         expected = decoded(call.value, form, call.rows, call.case.dim)
                         self.assertEqual(rows.values.shape, expected.shape, str(call))
                         self.assertEqual(rows.values.dtype, np.float16 if form == 1 else f32, str(call))
+                        data = expected.astype(rows.values.dtype).tobytes()
                         self.assertTrue(call.agrees(rows.values.tobytes()) if form == 0 else
-                                        rows.values.tobytes() == expected.astype(rows.values.dtype).tobytes(), str(call))
+                                        rows.values.tobytes() == data, str(call))
                         self.assertEqual(rows.missing.tolist(), call.missing, str(call))
                         self.assertEqual(rows.values.tobytes(), again.values.tobytes(), str(call))
 
@@ -111,7 +112,8 @@ class Lookups(Base):
             rows = client.lookup(embd.Lookup("t", [1, ROWS, 2, -1])).results[0]
             self.assertEqual(rows.missing.tolist(), [1, 3])
             self.assertEqual(rows.values[:, 0].tolist(), [1, 0, 1, 0])
-            self.refused(embd.OutOfRange, f"ids[1] = {ROWS}", client.lookup, embd.Lookup("t", [1, ROWS]), missing="error")
+            self.refused(embd.OutOfRange, f"ids[1] = {ROWS}", client.lookup, embd.Lookup("t", [1, ROWS]),
+                         missing="error")
             self.assertEqual(client.lookup([]).results, [])
 
     def test_min_version(self):
@@ -220,8 +222,10 @@ class Pushes(Base):
                     (embd.ResourceExhausted, "100001 ids", embd.Push("t", np.ones(100001, int), np.ones((100001, 1))))):
                 with self.subTest(words):
                     self.refused(kind, words, client.push, push, trainer="a", sequence=1)
-            self.refused(embd.InvalidArgument, "gradients[0]", client.push, embd.Push("t", [1], 1e9 * ONES), format="f16")
-            self.refused(embd.InvalidArgument, "learning_rate", client.push, embd.Push("t", [1], ONES), learning_rate=-1)
+            self.refused(embd.InvalidArgument, "gradients[0]", client.push, embd.Push("t", [1], 1e9 * ONES),
+                         format="f16")
+            self.refused(embd.InvalidArgument, "learning_rate", client.push, embd.Push("t", [1], ONES),
+                         learning_rate=-1)
             self.assertEqual(client.position("a"), 0)
             self.assertFalse(client.lookup(embd.Lookup("t", np.arange(ROWS))).results[0].values.any())
 
@@ -261,12 +265,13 @@ class Tables(Base):
         self.write("t", full(np.zeros((ROWS, DIM), f32)))
         with Daemon(import_dir=str(self.folder)) as daemon, embd.Client(daemon.address) as client:
             self.assertEqual(client.tables(), [])
-            loaded = client.load("t", "t.safetensors", options={"optimizer": "sgd", "learning_rate": 1.0, "memory": "copy",
-                                                                "reset_optimizer": True})
+            options = {"optimizer": "sgd", "learning_rate": 1.0, "memory": "copy", "reset_optimizer": True}
+            loaded = client.load("t", "t.safetensors", options=options)
             self.assertEqual((loaded.table.name, loaded.table.method, loaded.table.rows, loaded.table.dim,
                               loaded.table.trainable, loaded.table.memory), ("t", "full", ROWS, DIM, True, "copy"))
             self.refused(embd.AlreadyExists, "", client.load, "t", "t.safetensors")
-            self.refused(embd.InvalidArgument, "unknown option", client.load, "x", "t.safetensors", options={"colour": 1})
+            self.refused(embd.InvalidArgument, "unknown option", client.load, "x", "t.safetensors",
+                         options={"colour": 1})
             self.refused(embd.NotFound, "", client.describe, "nobody")
             client.push(embd.Push("t", [1], ONES))
             saved = client.save("t")
@@ -346,8 +351,10 @@ class Away(Base):
     def test_what_is_not(self):
         """A push of no trainer, since a second one could count twice; and what was refused."""
         push = embd.Push("t", [1], ONES)
-        for code, kind in ((Code.UNAVAILABLE, embd.Unavailable), (Code.UNKNOWN, embd.Error), (Code.CANCELLED, embd.Cancelled)):
-            with Told(Push=abort(code), Forget=abort(code)) as server, embd.Client(server.address, patience=5) as client:
+        for code, kind in ((Code.UNAVAILABLE, embd.Unavailable), (Code.UNKNOWN, embd.Error),
+                           (Code.CANCELLED, embd.Cancelled)):
+            with Told(Push=abort(code), Forget=abort(code)) as server, \
+                    embd.Client(server.address, patience=5) as client:
                 self.assertEqual(self.refused(kind, "because", client.push, push).status, code.name)
                 self.refused(kind, "because", client.forget, "a")
                 self.assertEqual({name: len(some) for name, some in server.requests.items()}, {"Push": 1, "Forget": 1})
@@ -380,7 +387,8 @@ class Away(Base):
                 began = time.monotonic()
                 self.refused(embd.Unavailable, "", call, timeout=0.2)
                 self.assertLess(time.monotonic() - began, 2)
-            self.refused(embd.DeadlineExceeded, f"no answer from {address} within 0.2 s", client.push, push, timeout=0.2)
+            self.refused(embd.DeadlineExceeded, f"no answer from {address} within 0.2 s", client.push, push,
+                         timeout=0.2)
 
     def test_there_later(self):
         """What is sent once waits for the connection, and so does the rest."""
@@ -468,9 +476,11 @@ class Broken(Base):
              ("raw:0a041001080a", embd.Internal, "0 bytes are not 1 rows of 10 columns"),
              ("raw:0a0608ffffffff0f", embd.Internal, "0 rows"),
              ("raw:0a0a080110011a040000803f30ff", embd.Internal, "not protobuf"),
-             ("status:5:no such table", embd.NotFound, "no such table"), ("status:7:not you", embd.PermissionDenied, "not you"),
+             ("status:5:no such table", embd.NotFound, "no such table"),
+             ("status:7:not you", embd.PermissionDenied, "not you"),
              ("status:12:what", embd.Unimplemented, "what"), ("status:16:who", embd.Error, "who"),
-             ("status:99:what", embd.Error, ""), ("http:404", embd.Unimplemented, ""), ("http:503", embd.Unavailable, ""),
+             ("status:99:what", embd.Error, ""), ("http:404", embd.Unimplemented, ""),
+             ("http:503", embd.Unavailable, ""),
              ("reset:8", embd.Cancelled, ""), ("reset:2", embd.Internal, ""), ("close", embd.Unavailable, ""),
              ("close_within", embd.Unavailable, ""), ("garbage", embd.Error, None), ("flag:1", embd.Error, None),
              ("silence", embd.DeadlineExceeded, "within 2 s"), ("begin", embd.DeadlineExceeded, "")]
@@ -491,8 +501,8 @@ class Broken(Base):
     def test_pushes(self):
         with fake_server() as address, embd.Client(address, patience=0, timeout=2) as client:
             for table, kind, words in (("versions", embd.Internal, "2 versions for 1 tables"),
-                                       ("raw:ff", embd.Internal, "not protobuf"), ("empty", embd.Internal, "0 versions"),
-                                       ("close", embd.Unavailable, "")):
+                                       ("raw:ff", embd.Internal, "not protobuf"),
+                                       ("empty", embd.Internal, "0 versions"), ("close", embd.Unavailable, "")):
                 with self.subTest(table):
                     self.refused(kind, words, client.push, embd.Push(table, [1], ONES), trainer="a", sequence=1)
             self.refused(embd.Internal, "the reply to Position cannot be read", client.position, "raw:ff")

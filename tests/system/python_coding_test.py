@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""The Python package's coding, without a daemon: requests have the bytes that protobuf gives them, answers of protobuf are
-read, broken ones are Broken and nothing else, and arguments that do not fit are named."""
+"""The Python package's coding, without a daemon: requests have the bytes that protobuf gives them, answers of protobuf
+are read, broken ones are Broken and nothing else, and arguments that do not fit are named."""
 import dataclasses
 import pathlib
 import random
@@ -123,7 +123,8 @@ class Replies(unittest.TestCase):
                 reply = pb.LookupResponse(results=[result, pb.TableVectors(dim=1)], lsn=9).SerializeToString()
                 found = lookups.decode(reply, [(rows, rows, "a"), (0, 0, "b")], name)
                 first = found.results[0]
-                self.assertEqual((first.version, found.lsn, first.missing.tolist()), (1 << 40, 9, list(range(0, rows, 2))))
+                self.assertEqual((first.version, found.lsn, first.missing.tolist()),
+                                 (1 << 40, 9, list(range(0, rows, 2))))
                 self.assertEqual((first.values.shape, first.values.dtype),
                                  ((rows, dim), np.float16 if form == 1 else f32))
                 if form < 2:
@@ -172,8 +173,9 @@ class Replies(unittest.TestCase):
                 ("13 bytes", self.reply(values=[], packed=b"1" * 13), "f16"),
                 ("29 bytes", self.reply(values=[], packed=b"1" * 29), "int8"),
                 ("id number 3 of 3 unknown", self.reply(missing=[0, 3]), "f32"),
-                ("not protobuf", b"\xff", "f32"), ("not protobuf", b"\x0a\x05abc", "f32"), ("not protobuf", b"\x0b", "f32"),
-                ("not protobuf", b"\0\0", "f32"), ("not protobuf", b"\x10" + b"\xff" * 10, "f32"),
+                ("not protobuf", b"\xff", "f32"), ("not protobuf", b"\x0a\x05abc", "f32"),
+                ("not protobuf", b"\x0b", "f32"), ("not protobuf", b"\0\0", "f32"),
+                ("not protobuf", b"\x10" + b"\xff" * 10, "f32"),
                 ("another type", b"\x08\x01", "f32"), ("another type", b"\x12\x01a", "f32"),
                 ("another type", b"\x0a\x05\x0d1234", "f32"), ("another type", b"\x0a\x02\x18\x01", "f32"),
                 ("another type", b"\x0a\x05\x1a\x03123", "f32"), ("another type", b"\x0a\x02\x20\x01", "f32")):
@@ -239,10 +241,12 @@ def random_value(rng, kind, message):
     if isinstance(kind, type):
         return message(kind)
     return {"string": lambda: rng.choice(["", "a", "grüße\0"]), "bool": lambda: rng.random() < 0.5,
-            "uint": lambda: rng.choice([0, 1, 200, (1 << 32) - 1]), "int": lambda: rng.randint(-(1 << 63), (1 << 63) - 1),
+            "uint": lambda: rng.choice([0, 1, 200, (1 << 32) - 1]),
+            "int": lambda: rng.randint(-(1 << 63), (1 << 63) - 1),
             "sint": lambda: rng.choice([0, -1, 1, -(1 << 63), (1 << 63) - 1]),
             "fixed64": lambda: rng.choice([0, (1 << 64) - 1]), "sfixed64": lambda: rng.choice([0, -(1 << 63), 5]),
-            "double": lambda: rng.choice([0.0, -0.0, 0.1, -1e300]), "float": lambda: rng.choice([0.0, 0.5, -2.0])}[kind]()
+            "double": lambda: rng.choice([0.0, -0.0, 0.1, -1e300]),
+            "float": lambda: rng.choice([0.0, 0.5, -2.0])}[kind]()
 
 
 def random_message(rng, kind):
@@ -355,7 +359,8 @@ class Arguments(unittest.TestCase):
                 (TypeError, "min_version is float", ([1], "none", None, None, 1.0)),
                 (TypeError, "min_version is bool", ([1], "none", None, None, True))):
             self.refused(kind, words, self.lookup, *fields)
-        self.refused(ValueError, 'format is "f64"; there are "f32", "f16", "bf16", "int8"', self.lookup, [1], form="f64")
+        self.refused(ValueError, 'format is "f64"; there are "f32", "f16", "bf16", "int8"', self.lookup, [1],
+                     form="f64")
         self.refused(ValueError, 'missing is "skip"', self.lookup, [1], missing="skip")
         self.refused(TypeError, "lookups[0] is str; embd.Lookup is needed", lookups.encode, ["t"], "f32", "fill")
         self.refused(TypeError, "lookups is dict", lookups.encode, {}, "f32", "fill")

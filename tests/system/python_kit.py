@@ -22,8 +22,8 @@ if os.environ.get("EMBD_PACKAGE") == "installed":
 
 
 class Told:
-    """A gRPC server of embd.v1.Embedding: `answers` are functions of (request bytes, context) by the call's name, those of
-    PushStream of (iterator of request bytes, context). It counts the requests of each call."""
+    """A gRPC server of embd.v1.Embedding: `answers` are functions of (request bytes, context) by the call's name, those
+    of PushStream of (iterator of request bytes, context). It counts the requests of each call."""
 
     def __init__(self, address="127.0.0.1:0", **answers):
         self.requests = {name: [] for name in answers}

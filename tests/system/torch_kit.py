@@ -100,7 +100,7 @@ def refused(kind, words, function, *arguments, **more):
     except kind as error:
         assert words in str(error), error
         return error
-    raise AssertionError(f"{kind.__name__} did not come: {words}")
+    raise AssertionError(f"{kind} did not come: {words}")
 
 
 class Counted:

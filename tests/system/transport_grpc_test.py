@@ -82,7 +82,8 @@ def test_cancellation():
     with Echo() as server, channel(server) as client:
         slow = client.unary_unary("/echo.Echo/Slow")
         calls = [slow.future(b"1000000000000") for _ in range(10)]
-        server.until(lambda c: c["turns"] > 1000, "nothing works")
+        # A call that is cancelled before it was sent never gets to the server.
+        server.until(lambda c: c["turns"] > 1000 and c["streams"] == 11, "nothing works")
         for call in calls:
             call.cancel()
         counts = server.until(lambda c: c["Slow"].get("CANCELLED") == 10, "work goes on")

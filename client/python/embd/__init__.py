@@ -9,9 +9,9 @@
 """
 from embd.client import Client
 from embd.connection import Later
-from embd.errors import (Aborted, AlreadyExists, Cancelled, DataLoss, DeadlineExceeded, Error, FailedPrecondition, Internal,
-                         InvalidArgument, NotFound, OutOfRange, PermissionDenied, ResourceExhausted, Unavailable,
-                         Unimplemented)
+from embd.errors import (Aborted, AlreadyExists, Cancelled, DataLoss, DeadlineExceeded, Error, FailedPrecondition,
+                         Internal, InvalidArgument, NotFound, OutOfRange, PermissionDenied, ResourceExhausted,
+                         Unavailable, Unimplemented)
 from embd.lookups import Found, Lookup, Rows
 from embd.pusher import Pusher
 from embd.pushes import Push, Pushed

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From what a caller has to the arrays of the wire, with one sentence about what does not fit, and from the wire to NumPy.
-On the wire all numbers are little-endian."""
+"""From what a caller has to the arrays of the wire, with one sentence about what does not fit, and from the wire to
+NumPy. On the wire all numbers are little-endian."""
 from __future__ import annotations
 
 from typing import Any, Union

@@ -15,19 +15,19 @@ from embd.errors import Cancelled, Internal
 from embd.lookups import Found, Lookup
 from embd.pusher import Pusher
 from embd.pushes import Push, Pushed
-from embd.tables import Tables
+from embd.groups import Groups
 
 LOOKUP, PUSH = "/embd.v1.Embedding/Lookup", "/embd.v1.Embedding/Push"
 POSITION, FORGET = "/embd.v1.Embedding/Position", "/embd.v1.Embedding/Forget"
 
 
-class Client(Tables):
+class Client(Groups):
     """Calls of one embd daemon.
 
     address    "host:port", "[v6]:port" or "unix:/path"; None: the environment's EMBD_SERVER, else 127.0.0.1:3623
     timeout    seconds until a call is given up; None: never
-    patience   seconds for which calls that may be repeated are tried again while embd is away: lookups, pushes of a trainer,
-               position, tables, describe, explain. 0: not at all
+    patience   seconds for which calls that may be repeated are tried again while embd is away: lookups, pushes of a
+               trainer, position, tables, describe, explain. 0: not at all
     max_reply_bytes  larger replies are refused
 
     A call that is given a timeout of its own has ended by then, tries and all. It connects when first needed, and again
@@ -67,15 +67,15 @@ class Client(Tables):
         format   of the rows on the wire: "f32", "f16", "bf16" or "int8" (a quarter of the bytes)
         missing  "fill": unknown ids get the table's default row and are listed; "error": they fail the call
 
-        Raises NotFound, InvalidArgument, OutOfRange, ResourceExhausted, DataLoss, Unavailable (also if a min_version was
-        not reached), DeadlineExceeded, Internal; ValueError and TypeError before anything is sent."""
+        Raises NotFound, InvalidArgument, OutOfRange, ResourceExhausted, DataLoss, Unavailable (also if a min_version
+        was not reached), DeadlineExceeded, Internal; ValueError and TypeError before anything is sent."""
         request, asked = looking.encode(lookups, format, missing)
         return self._found(self._connection.call(LOOKUP, request, timeout, again=True), asked, format)
 
     def lookup_later(self, lookups: Union[Lookup, Sequence[Lookup]], *, format: str = "f32", missing: str = "fill",
                      timeout: Optional[float] = None) -> Later:
-        """The same, under way while the caller goes on: its result() is Found. Should embd be away, it is tried again while
-        result() waits."""
+        """The same, under way while the caller goes on: its result() is Found. Should embd be away, it is tried again
+        while result() waits."""
         request, asked = looking.encode(lookups, format, missing)
         connection = self._connection
         duration("timeout", timeout)
@@ -113,17 +113,17 @@ class Client(Tables):
              timeout: Optional[float] = None) -> Pushed:
         """One step of training: gradients for one or more tables. All of it is applied, or nothing.
 
-        trainer, sequence  exactly once: the trainer's name, and 1 for its first push, one more for each that follows. While
-                           embd is away it is sent again, and counts once. Without them a push is sent once, as soon as
-                           there is a connection
+        trainer, sequence  exactly once: the trainer's name, and 1 for its first push, one more for each that follows.
+                           While embd is away it is sent again, and counts once. Without them a push is sent once, as
+                           soon as there is a connection
         learning_rate      instead of the tables' own
         missing            unknown ids "refuse" the push, are left out ("skip") or get a row ("admit")
         format             of the gradients on the wire: "f32", "f16" or "bf16"
 
-        After Unavailable, DeadlineExceeded, Cancelled or Internal it may have been applied or not: a trainer pushes the same
-        again under the same number. After any other error nothing was changed, and the number is not used up. Raises
-        NotFound, InvalidArgument, OutOfRange, FailedPrecondition, Aborted, AlreadyExists, ResourceExhausted, DataLoss too;
-        ValueError and TypeError before anything is sent."""
+        After Unavailable, DeadlineExceeded, Cancelled or Internal it may have been applied or not: a trainer pushes the
+        same again under the same number. After any other error nothing was changed, and the number is not used up.
+        Raises NotFound, InvalidArgument, OutOfRange, FailedPrecondition, Aborted, AlreadyExists, ResourceExhausted,
+        DataLoss too; ValueError and TypeError before anything is sent."""
         request, count = pushing.encode(pushes, trainer, sequence, learning_rate, missing, format)
         reply = self._connection.call(PUSH, request, timeout, again=bool(trainer), wait=not trainer)
         try:
@@ -133,8 +133,8 @@ class Client(Tables):
 
     def pusher(self, trainer: str, *, in_flight: int = 8, timeout: Optional[float] = None,
                patience: Optional[float] = None) -> Pusher:
-        """Several pushes of one trainer on their way at once, numbered by itself from position(trainer) + 1; see Pusher.
-        `timeout` (for each answer that is waited for) and `patience` are the client's if nothing is said."""
+        """Several pushes of one trainer on their way at once, numbered by itself from position(trainer) + 1; see
+        Pusher. `timeout` (for each answer that is waited for) and `patience` are the client's if nothing is said."""
         connection = self._connection
         pusher = Pusher(connection, trainer, self.position(trainer), in_flight,
                         connection.timeout if timeout is None else duration("timeout", timeout),

@@ -6,7 +6,6 @@ from __future__ import annotations
 import logging
 import os
 import random
-import threading
 import time
 from typing import Any, Callable, Iterator, Optional
 
@@ -19,6 +18,7 @@ DEFAULT_ADDRESS = "127.0.0.1:3623"
 # What gRPC says when the connection goes. embd itself never says UNKNOWN, and nobody but the peer cancels these calls.
 AWAY = frozenset(("UNAVAILABLE", "UNKNOWN", "CANCELLED"))
 LEAST_WAIT, MOST_WAIT = 0.02, 0.5  # seconds between two tries
+LEAST_TRY = 1.0  # seconds that a later try has, though patience be over by then
 
 
 class Waiting:
@@ -92,8 +92,8 @@ class Connection:
     def check_process(self) -> None:
         """RuntimeError in another process than its own."""
         if not self.ours():
-            raise RuntimeError(f"this client was made in process {self.pid}: gRPC does not outlive a fork, so make one in "
-                               f"each process")
+            raise RuntimeError(f"this client was made in process {self.pid}: gRPC does not outlive a fork, so make one "
+                               f"in each process")
 
     def _unary(self, path: str) -> Any:
         call = self._calls.get(path)
@@ -101,70 +101,60 @@ class Connection:
             call = self._calls[path] = self._channel.unary_unary(path)
         return call
 
-    def stream(self, path: str, requests: Iterator[bytes]) -> Any:
-        """A call with a stream of messages each way: an iterator of replies that can be cancelled."""
+    def stream(self, path: str, requests: Iterator[bytes], wait: bool) -> Any:
+        """A call with a stream of messages each way: an iterator of replies that can be cancelled. With `wait` it waits
+        for the connection."""
         self.check()
-        return self._channel.stream_stream(path)(requests)
+        return self._channel.stream_stream(path)(requests, wait_for_ready=wait)
 
     def start(self, path: str, request: bytes, timeout: Optional[float]) -> Any:
         """A call under way: gRPC's future of the reply."""
         self.check()
         return self._unary(path).future(request, timeout=timeout)
 
-    def error(self, error: grpc.RpcError, timeout: Optional[float], since: float = 0.0) -> Error:
-        """Ours for gRPC's; `since` is when the first of several tries began."""
+    def error(self, error: grpc.RpcError, timeout: Optional[float]) -> Error:
+        """Ours for gRPC's."""
         status = error.code().name if isinstance(error, grpc.Call) else "UNKNOWN"
         details = (error.details() if isinstance(error, grpc.Call) else str(error)) or "no reason was given"
         if status == "DEADLINE_EXCEEDED" and timeout is not None:
             details = f"no answer from {self.address} within {timeout:g} s"
-        elif since:
-            details += f" (tried for {time.monotonic() - since:.1f} s)"
         return error_of(status, details)
-
-    def await_ready(self, end: float, stopped: Callable[[], bool]) -> None:
-        """Wait for a connection, until `end` of the monotonic clock. Calls that fail at once do not let gRPC get on with
-        connecting (it would look after that every five seconds); somebody who watches does."""
-        ready = threading.Event()
-
-        def changed(state: grpc.ChannelConnectivity) -> None:
-            if state is grpc.ChannelConnectivity.READY:
-                ready.set()
-
-        if stopped():
-            return
-        self._channel.subscribe(changed, try_to_connect=True)
-        try:
-            while not stopped() and (left := end - time.monotonic()) > 0 and not ready.wait(min(left, 0.1)):
-                pass
-        finally:
-            self._channel.unsubscribe(changed)
 
     def call(self, path: str, request: bytes, timeout: Optional[float] = None, *, again: bool = False,
              wait: bool = False, slow: bool = False) -> Optional[bytes]:
-        """The reply to a message. With `again` it is sent again while embd is away, for `patience`; with `wait` it is sent
-        once, when there is a connection. `timeout` is for the whole call, tries and all; without it the client's is for
-        each try, and none for a `slow` call."""
+        """The reply to a message. With `again` it is sent again while embd is away, for `patience`; with `wait` it is
+        sent once, when there is a connection. `timeout` is for the whole call, tries and all; without it the client's
+        is for each try, and none for a `slow` call."""
         self.check()
         timeout = duration("timeout", timeout)
         each = timeout if timeout is not None or slow else self.timeout
-        began, waiting, tries = time.monotonic(), Waiting(), 0
+        began, waiting, first = time.monotonic(), Waiting(), True
         last = began + (self.patience if timeout is None else min(self.patience, timeout))
+        why: Optional[Error] = None  # what was heard last
         while True:
-            tries += 1
-            left = each if timeout is None else max(began + timeout - time.monotonic(), 0.001)
+            # A later try waits for the connection: gRPC gets on with connecting only while a call waits for it.
+            left = each
+            if not first:
+                left = max(last - time.monotonic(), LEAST_TRY if timeout is None else 0.001)
+                left = left if each is None else min(left, each)
             try:
-                reply: bytes = self._unary(path)(request, timeout=left, wait_for_ready=wait and self.patience > 0)
+                ready = self.patience > 0 and (wait or not first)
+                reply: bytes = self._unary(path)(request, timeout=left, wait_for_ready=ready)
                 self.back()
                 return reply
             except grpc.RpcError as error:
-                pause = waiting.next()
-                late = time.monotonic() + pause >= last
-                found = self.error(error, each, began if tries > 1 else 0.0)
-                if not again or late or self.closed or found.status not in AWAY:
-                    raise found from None
-            self.away(found)
+                found = self.error(error, left)
+            silent = not first and found.status == "DEADLINE_EXCEEDED"
+            if not again or self.closed or not (silent or found.status in AWAY):
+                raise found
+            why = why if why and silent else found
+            pause = waiting.next()
+            if time.monotonic() + pause >= last:
+                tried = f" (tried for {time.monotonic() - began:.1f} s)"
+                raise why if first else why.again(why.details + tried)
+            first = False
+            self.away(why)
             time.sleep(pause)
-            self.await_ready(last, lambda: self.closed)
             self.check()
 
 
@@ -185,8 +175,8 @@ class Later:
         return bool(self._future.cancel())
 
     def result(self, timeout: Optional[float] = None) -> Any:
-        """Its result, or the error that it ended with. TimeoutError if there is neither after `timeout` seconds, and the
-        call goes on."""
+        """Its result, or the error that it ended with. TimeoutError if there is neither after `timeout` seconds, and
+        the call goes on."""
         if not self._there:
             self._result = self._finish(self._future, timeout)
             self._there = True

@@ -6,8 +6,8 @@ from typing import Optional
 
 
 class Error(Exception):
-    """A call failed. `status` is the name of a gRPC status, such as "NOT_FOUND", `details` the daemon's sentence, or what
-    went wrong on the way. A status without a class of its own is an Error itself."""
+    """A call failed. `status` is the name of a gRPC status, such as "NOT_FOUND", `details` the daemon's sentence, or
+    what went wrong on the way. A status without a class of its own is an Error itself."""
 
     status: str = "UNKNOWN"
 
@@ -74,8 +74,8 @@ class DataLoss(Error):
 
 
 class Unavailable(Error):
-    """embd is away, stopping, or cannot write its log. Whether a push was applied is not known: the same push may be sent
-    again under the same number."""
+    """embd is away, stopping, or cannot write its log. Whether a push was applied is not known: the same push may be
+    sent again under the same number."""
 
     status = "UNAVAILABLE"
 

@@ -21,7 +21,8 @@ class Lookup:
     table        its name
     ids          [n] whole numbers: rows, keys, or anything that is hashed, as the table has it
     pooling      "none": one row an id; "sum" or "mean": one row a bag
-    offsets      with pooling: [bags + 1] whole numbers from 0 to n that never fall; bag b has ids[offsets[b]:offsets[b + 1]].
+    offsets      with pooling: [bags + 1] whole numbers from 0 to n that never fall; bag b has
+                 ids[offsets[b]:offsets[b + 1]]
     weights      with "sum": [n] floats, one an id
     min_version  the call waits until the table has this version
     """
@@ -38,8 +39,8 @@ class Lookup:
 class Rows:
     """What came of a Lookup.
 
-    values   [rows, dim], one row an id or a bag: float16 with format "f16", float32 else. In "f32" and "f16" it is a view of
-             the reply: read-only, and not aligned for every purpose; np.array(values) is a copy
+    values   [rows, dim], one row an id or a bag: float16 with format "f16", float32 else. In "f32" and "f16" it is a
+             view of the reply: read-only, and not aligned for every purpose; np.array(values) is a copy
     version  of the table
     missing  positions in `ids` of ids that the table does not have
     """

@@ -2,9 +2,10 @@
 """Several pushes of one trainer on their way: a PushStream, opened again after it broke.
 
 A push waits from the moment it was handed over until its answer is taken. One thread (the runner) opens a stream, reads
-answers and takes the oldest that waits for each; gRPC's own thread asks _requests() for what is to be sent; a watcher cancels
-a stream that does not answer in time. After a stream ended on the way, all that waits goes out again on the next one, the
-same bytes in the same order: what embd has it answers as duplicates. All state is guarded by `_changed`."""
+answers and takes the oldest that waits for each; gRPC's own thread asks _requests() for what is to be sent; a watcher
+cancels a stream that does not answer in time. After a stream ended on the way, all that waits goes out again on the
+next one, the same bytes in the same order: what embd has it answers as duplicates. All state is guarded by `_changed`.
+"""
 from __future__ import annotations
 
 import threading
@@ -55,14 +56,14 @@ class _Attempt:
 class Pusher:
     """Pushes of one trainer, several in flight, each applied exactly once. Client.pusher() makes it.
 
-    It numbers the pushes itself. When the connection is lost or embd is started again, it connects again and sends what was
-    not answered, the same bytes under the same numbers, until `patience` is over since the last answer. The first push that
-    is refused ends it, and none behind it is applied: their futures, flush(), close() and later pushes raise the error.
-    After that position() says where the trainer stands.
+    It numbers the pushes itself. When the connection is lost or embd is started again, it connects again and sends what
+    was not answered, the same bytes under the same numbers, until `patience` is over since the last answer. The first
+    push that is refused ends it, and none behind it is applied: their futures, flush(), close() and later pushes raise
+    the error. After that position() says where the trainer stands.
 
-    Close it, or use it in a `with` block: what was handed over and not answered when the process ends may be lost. A trainer
-    has one pusher at a time, in one process; any thread may push. Callbacks of the futures run in a thread of the pusher's,
-    and must not push or wait."""
+    Close it, or use it in a `with` block: what was handed over and not answered when the process ends may be lost. A
+    trainer has one pusher at a time, in one process; any thread may push. Callbacks of the futures run in a thread of
+    the pusher's, and must not push or wait."""
 
     def __init__(self, connection: Connection, trainer: str, position: int, in_flight: int, timeout: Optional[float],
                  patience: float) -> None:
@@ -78,6 +79,7 @@ class Pusher:
         self._closing = False
         self._attempt: Optional[_Attempt] = None
         self._progress = time.monotonic()  # the last answer, or the beginning of the wait for one
+        self._away = 0.0  # since when streams end without an answer
         self._threads = [threading.Thread(target=run, name=f"embd-{trainer}", daemon=True)
                          for run in (self._run, self._watch)]
         for thread in self._threads:
@@ -90,11 +92,11 @@ class Pusher:
 
     # ---- For the caller ----
 
-    def push(self, pushes: Union[Push, Sequence[Push]], *, learning_rate: Optional[float] = None, missing: str = "refuse",
-             format: str = "f32") -> Future[Pushed]:
-        """Hand a push over (the arguments of Client.push()). Waits while `in_flight` pushes have no answer yet. The arrays
-        may be changed when it returns. Returns the future of the answer. Raises ValueError and TypeError for what cannot
-        be sent, and the error of the push that was refused."""
+    def push(self, pushes: Union[Push, Sequence[Push]], *, learning_rate: Optional[float] = None,
+             missing: str = "refuse", format: str = "f32") -> Future[Pushed]:
+        """Hand a push over (the arguments of Client.push()). Waits while `in_flight` pushes have no answer yet. The
+        arrays may be changed when it returns. Returns the future of the answer. Raises ValueError and TypeError for
+        what cannot be sent, and the error of the push that was refused."""
         self._connection.check()
         parts, count = pushing.encode_pushes(pushes, learning_rate, missing, format)
         with self._order:
@@ -173,24 +175,26 @@ class Pusher:
 
     def _run_streams(self) -> None:
         """One stream after the other, until it is closed or has failed."""
-        away, waiting = 0.0, Waiting()  # since when nothing has been answered
+        waiting, why = Waiting(), None
         while self._wanted():
-            before = self._answered()
             error = self._stream()
-            now = time.monotonic()
-            if error is None:
-                away = 0.0
-                continue
-            if self._answered() != before or not away:
-                away, waiting = now, Waiting()
-            pause = waiting.next()
-            if error.status not in AGAIN or now + pause - away >= self._patience:
-                self._fail(self._about(error, now - away))
-                return
-            self._connection.away(error)
             with self._changed:
-                self._changed.wait_for(lambda: self._failure is not None, pause)
-            self._connection.await_ready(away + self._patience, lambda: self._failure is not None)
+                if error is None:
+                    self._away = 0.0
+                    continue
+                now = time.monotonic()
+                if not self._away:
+                    self._away, waiting, why = now, Waiting(), None
+                pause = waiting.next()
+                # When patience cut it short, what was heard before is the reason.
+                why = error if why is None or error.status != "DEADLINE_EXCEEDED" else why
+                if error.status in AGAIN and now + pause - self._away < self._patience:
+                    self._connection.away(why)
+                    self._changed.wait_for(lambda: self._failure is not None, pause)
+                    continue
+                away = now - self._away
+            self._fail(self._about(why if error.status in AGAIN else error, away))
+            return
 
     def _wanted(self) -> bool:
         """Wait until there is something to send. False when there is no more."""
@@ -199,24 +203,22 @@ class Pusher:
                 self._changed.wait()
             return bool(self._waiting) and not self._failure
 
-    def _answered(self) -> int:
-        with self._changed:
-            return self._sequence - len(self._waiting)
-
     def _stream(self) -> Optional[Error]:
         """One stream, until it ends. None if nothing is left to be answered, else why it ended."""
         with self._changed:
-            attempt = self._attempt = _Attempt(self._waiting[0].sequence)
-            self._progress = time.monotonic()
+            attempt, away = _Attempt(self._waiting[0].sequence), self._away > 0
+            self._attempt, self._progress = attempt, time.monotonic()
+            self._changed.notify_all()
         error: Optional[Error] = None
         try:
-            attempt.call = self._connection.stream(PATH, self._requests(attempt))
+            attempt.call = self._connection.stream(PATH, self._requests(attempt), away)
             for reply in attempt.call:
                 self._take(attempt, reply)
         except grpc.RpcError as failure:
             error = self._connection.error(failure, None)
         except wire.Broken as failure:
             error = Internal(str(failure))
+            self._fail(self._about(error, 0))
         except (ValueError, RuntimeError) as failure:  # the client was closed
             error = Cancelled(str(failure))
             self._fail(error)
@@ -225,10 +227,10 @@ class Pusher:
         with self._changed:
             attempt.over, self._attempt = True, None
             self._changed.notify_all()
-            if not self._waiting:
+            if not self._waiting:  # also when it has failed
                 return None
             if attempt.late:
-                return DeadlineExceeded(f"no answer from {self._connection.address} within {self._timeout:g} s")
+                return DeadlineExceeded(f"no answer from {self._connection.address} in time")
             return error or Internal(f"the stream ended without answers to {len(self._waiting)} pushes")
 
     def _requests(self, attempt: _Attempt) -> Iterator[bytes]:
@@ -254,19 +256,24 @@ class Pusher:
         with self._changed:
             if not self._failure:
                 self._waiting.popleft()
-            self._progress = time.monotonic()
+            self._progress, self._away = time.monotonic(), 0.0
             self._changed.notify_all()
 
     def _watch(self) -> None:
-        """The watcher: a stream whose answer does not come in time is cancelled."""
+        """The watcher: a stream is cancelled when its answer does not come in time, or patience is over."""
         with self._changed:
             while not self._failure and (self._waiting or not self._closing):
                 attempt = self._attempt
-                if self._timeout is None or not self._waiting or attempt is None or attempt.late:
+                if not self._waiting or attempt is None or attempt.late:
                     self._changed.wait()
                     continue
-                left = self._progress + self._timeout - time.monotonic()
-                if left > 0:
+                end = float("inf") if self._timeout is None else self._progress + self._timeout
+                if self._away:
+                    end = min(end, self._away + self._patience)
+                left = end - time.monotonic()
+                if end == float("inf"):
+                    self._changed.wait()
+                elif left > 0:
                     self._changed.wait(left)
                 elif attempt.call is not None:
                     attempt.late = True

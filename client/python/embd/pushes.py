@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pushes: PushRequest out, PushResponse in. Pure functions of bytes and arrays; any thread. The same arguments always make
-the same bytes: the daemon compares them when a number comes again."""
+"""Pushes: PushRequest out, PushResponse in. Pure functions of bytes and arrays; any thread. The same arguments always
+make the same bytes: the daemon compares them when a number comes again."""
 from __future__ import annotations
 
 import math
@@ -115,8 +115,8 @@ def head(trainer: str, sequence: int) -> bytes:
     return wire.bytes_field(1, trainer.encode()) + wire.number_field(2, sequence)
 
 
-def encode(pushes: Union[Push, Sequence[Push]], trainer: str, sequence: int, learning_rate: Optional[float], missing: str,
-           form: str) -> tuple[bytes, int]:
+def encode(pushes: Union[Push, Sequence[Push]], trainer: str, sequence: int, learning_rate: Optional[float],
+           missing: str, form: str) -> tuple[bytes, int]:
     """A PushRequest, and how many pushes it has."""
     check_trainer(trainer, sequence)
     parts, count = encode_pushes(pushes, learning_rate, missing, form)

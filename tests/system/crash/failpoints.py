@@ -32,6 +32,13 @@ class Failpoints(Campaign):
     def hits(self):
         return len(self.note.read_text().splitlines()) if self.note.exists() else 0
 
+    def undisturbed(self, seconds):
+        """A life without a failpoint, so that there is something to find at the next start."""
+        self.start()
+        if not self.push_for(seconds * SLOW):
+            self.problems.append(f"embd died by itself:\n{self.daemon.log_text()[-3000:]}")
+        self.end({grpc.StatusCode.RESOURCE_EXHAUSTED})
+
     def life(self, name, action, seconds, places=PLACES):
         """How often the point acted in one life, of so many seconds at most."""
         before = self.hits()
@@ -93,11 +100,13 @@ def hit(name, action, wanted, seed, report):
 def hit_once(points, seed, report):
     """Hit each of [(name, action)] once, many of them in one campaign. Those that were not met, and what went wrong."""
     problems = []
-    for seconds, lives in ((0.1, 30), (0.1, 1), (0.1, 4), (5, 4)):  # in passing; at the first start; and late
+    for seconds, lives in ((0.1, 30), (0.1, 1), (0.1, 4), (5, 4), (5, 1)):  # in passing; at the first start; and late
         unmet = []
         while points and not problems:
             some, points = points[:lives], points[lives:]
             with Failpoints(seed) as campaign:
+                if seconds > 1:
+                    campaign.undisturbed(2)
                 unmet += [point for point in some if not campaign.life(*point, seconds, (1,))]
                 problems += [f"in {', '.join('='.join(point) for point in some)}: {problem}"
                              for problem in campaign.finish()]

@@ -4,20 +4,39 @@ from __future__ import annotations
 
 import os
 import pathlib
-from typing import Any, Optional, Union
+from typing import Any, Callable, Optional, Union
 
 import torch
 
 Path = Union[str, pathlib.Path]
-FORMAT = "embd checkpoint 1"
+FORMAT, FLOAT = "embd checkpoint 1", "embd.float"
+KEYS = {"format", "label", "lsn", "step", "extra", "model", "optimizer"}
+
+
+def _changed(value: Any, change: Callable[[Any], Any]) -> Any:
+    """The same with each part changed, from within."""
+    if isinstance(value, dict):
+        value = {key: _changed(one, change) for key, one in value.items()}
+    elif type(value) in (list, tuple):
+        value = type(value)(_changed(one, change) for one in value)
+    return change(value)
+
+
+def _packed(value: Any) -> Any:
+    """PyTorch 1.13 reads no plain floats where it runs no code: they are written as texts."""
+    return {FLOAT: value.hex()} if type(value) is float else value
+
+
+def _unpacked(value: Any) -> Any:
+    return float.fromhex(value[FLOAT]) if isinstance(value, dict) and list(value) == [FLOAT] else value
 
 
 def state(label: str, lsn: int, model: Optional[torch.nn.Module], optimizer: Any, step: int, extra: Any
           ) -> dict[str, Any]:
     """What the file holds. `lsn` is that of the group of tables."""
-    return {"format": FORMAT, "label": label, "lsn": lsn, "step": step, "extra": extra,
+    return {"format": FORMAT, "label": label, "lsn": lsn, "step": step, "extra": _changed(extra, _packed),
             "model": None if model is None else model.state_dict(),
-            "optimizer": None if optimizer is None else optimizer.state_dict()}
+            "optimizer": None if optimizer is None else _changed(optimizer.state_dict(), _packed)}
 
 
 def write(path: Path, content: dict[str, Any]) -> None:
@@ -46,11 +65,14 @@ def read(path: Path, label: str) -> dict[str, Any]:
         try:
             content = torch.load(file, map_location="cpu", weights_only=True)
         except Exception as error:  # whatever a file can be
-            raise ValueError(f"{path} is no checkpoint: {str(error).splitlines()[0]}") from None
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
+            words = str(error).splitlines() or [type(error).__name__]
+            raise ValueError(f"{path} is no checkpoint: {words[0]}") from None
+    if not isinstance(content, dict) or content.get("format") != FORMAT or not KEYS <= content.keys():
         raise ValueError(f"{path} is no checkpoint of a session")
     if content["label"] != label:
         raise ValueError(f"{path} belongs to the checkpoint {content['label']}, not to {label}")
+    content["extra"] = _changed(content["extra"], _unpacked)
+    content["optimizer"] = _changed(content["optimizer"], _unpacked)
     return content
 
 
