@@ -38,7 +38,8 @@ class Measured:
         self.note(r)
         with open(self.path, "a", encoding="utf-8") as f:
             f.write(json.dumps(r) + "\n")
-        found = r.get("refused") or (f"AUC {r['test']['auc']:.4f}, " if "test" in r else "") + f"{r['steps_per_second']:.2f} steps/s"
+        auc = f"AUC {r['test']['auc']:.4f}, " if "test" in r else ""
+        found = r.get("refused") or f"{auc}{r['steps_per_second']:.2f} steps/s"
         print(*(r[k] for k in KEY if r[k] is not None), found, sep="  ", flush=True)
 
 
@@ -90,8 +91,8 @@ def entries(a):
             if part == "same":
                 for model in a.models.split():
                     for seed in seeds:
-                        for how in ("embd", "local"):
-                            yield {**line, "model": model, "seed": seed, "how": how}, ["--local"] if how == "local" else []
+                        yield {**line, "model": model, "seed": seed, "how": "embd"}, []
+                        yield {**line, "model": model, "seed": seed, "how": "local"}, ["--local"]
             elif part == "methods":
                 for method in methods_of(a):
                     for ratio in [None] if method == "full" else map(float, a.ratios.split()):

@@ -42,7 +42,7 @@ def ran(lines):
 
 
 def same(results):
-    out = ["| log | model | seeds | AUC in embd | AUC in PyTorch | largest difference | log loss in embd | in PyTorch |",
+    out = ["| log | model | seeds | AUC in embd | in PyTorch | largest difference | log loss in embd | in PyTorch |",
            "|---|---|--:|--:|--:|--:|--:|--:|"]
     for (data, model), lines in group(results, "data", "model").items():
         by = {how: {r["seed"]: r["test"] for r in ran(lines) if r["how"] == how} for how in ("embd", "local")}
@@ -62,12 +62,13 @@ def methods(results):
         out += [f"### {TITLES.get(data, data)}, {model}", ""]
         for (ratio,), some in sorted(group(own, "ratio").items(), key=lambda item: -(item[0][0] or 1e9)):
             by = {key: ran(lines) for key, lines in group(some, "method").items()}
-            rows = sorted((lines for lines in by.values() if lines), key=lambda ls: -np.mean([r["test"]["auc"] for r in ls]))
+            rows = sorted(filter(None, by.values()), key=lambda ls: -np.mean([r["test"]["auc"] for r in ls]))
             out += ["**Uncompressed**" if ratio is None else f"**Ratio {ratio:g}**", "",
-                    "| method | optimizer | bytes | AUC | log loss | seeds | steps/s |", "|---|---|--:|--:|--:|--:|--:|"]
+                    "| method | optimizer | bytes | AUC | log loss | seeds | steps/s |",
+                    "|---|---|--:|--:|--:|--:|--:|"]
             out += [f"| {ls[0]['method']} | {ls[0]['optimizer']} | {size(ls[0]['table']['bytes'])} | "
-                    f"{spread([r['test']['auc'] for r in ls])} | {spread([r['test']['log_loss'] for r in ls])} | {len(ls)} | "
-                    f"{rate(ls)} |" for ls in rows]
+                    f"{spread([r['test']['auc'] for r in ls])} | {spread([r['test']['log_loss'] for r in ls])} | "
+                    f"{len(ls)} | {rate(ls)} |" for ls in rows]
             told = [f"* {r['method']}: {r['refused']}" for r in some if "refused" in r]
             out += ["", *(["Not trained:", "", *told, ""] if told else [])]
     return out
@@ -84,7 +85,7 @@ def steps(results):
         if not lines:
             continue
         out += [f"### {TITLES.get(data, data)}, {model}, batches of {lines[0]['batch']:,}", "",
-                "| rows are | steps/s | of PyTorch | ms a step | waiting for lookups | for pushes | daemon: lookups | pushes |",
+                "| rows are | steps/s | of PyTorch | ms a step | waiting: lookups | pushes | daemon: lookups | pushes |",
                 "|---|--:|--:|--:|--:|--:|--:|--:|"]
         here = np.mean([r["steps_per_second"] for r in lines if r["how"] == "local"] or [float("nan")])
         for (how,), ls in group(lines, "how").items():
@@ -95,7 +96,8 @@ def steps(results):
             out.append(f"| {'in this process' if local else 'in embd: ' + how} | {mean:.1f} | {mean / here:.2f} | "
                        f"{1e3 / mean:.1f} | {ms(lambda r: r['waited'].get('lookup', 0))} | "
                        f"{ms(lambda r: r['waited'].get('push', 0))} | "
-                       + (" - | - |" if local else f"{ms(lambda r: seconds(r, 'lookup'))} | {ms(lambda r: seconds(r, 'push'))} |"))
+                       + ("- | - |" if local else
+                          f"{ms(lambda r: seconds(r, 'lookup'))} | {ms(lambda r: seconds(r, 'push'))} |"))
         out.append("")
     return out
 
@@ -117,11 +119,12 @@ def plot(results, path):
             points = []
             for lines in group([r for r in own if r["method"] == method], "ratio").values():
                 aucs = [r["test"]["auc"] for r in lines]
-                points.append((lines[0]["table"]["bytes"], np.mean(aucs), np.mean(aucs) - min(aucs), max(aucs) - np.mean(aucs)))
+                mean = np.mean(aucs)
+                points.append((lines[0]["table"]["bytes"], mean, mean - min(aucs), max(aucs) - mean))
             if points:
                 x, y, below, above = np.array(sorted(points)).T
-                axis.errorbar(x, y, [below, above], label=method, color=plt.cm.tab20(i % 20), marker=marks[i % len(marks)],
-                              markersize=4, linewidth=1, elinewidth=0.8)
+                axis.errorbar(x, y, [below, above], label=method, color=plt.cm.tab20(i % 20),
+                              marker=marks[i % len(marks)], markersize=4, linewidth=1, elinewidth=0.8)
         axis.set_xscale("log")
         axis.set_xlabel("bytes of the table")
         axis.set_title(f"{TITLES.get(data, data)}, {model}", fontsize=9)

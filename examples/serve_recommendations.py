@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""A recommendation service over a factorization machine in embd (examples/ctr/train.py --model fm): what of the videos given
-will the user watch for long? One request a line on standard input, one answer a line:
+"""A recommendation service over a factorization machine in embd (examples/ctr/train.py --model fm): what of the videos
+given will the user watch for long? One request a line on standard input, one answer a line:
 
-    {"user": [ids of the user's fields], "videos": [[ids of a video's fields], ...], "count": 3}  ->  [[video, score], ...]
+    {"user": [ids of the user's fields], "videos": [[ids of a video's fields], ...], "count": 3}
+    [[place of the best video, score], ...]
 """
 import json
 import sys

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Flights as a click log: will it be late by more than 15 minutes? From the 3,000,000 flights of January to June 2001 in
-the npm package vega-datasets (U.S. Bureau of Transportation Statistics, on-time performance).
+"""Flights as a click log: will it be late by more than 15 minutes? From the 3,000,000 flights of January to June 2001
+in the npm package vega-datasets (U.S. Bureau of Transportation Statistics, on-time performance).
 
     write(source, folder)     source: columns of the flights; folder/data.npz is what examples/ctr/data.py reads
 
@@ -17,7 +17,8 @@ import numpy as np
 PACKAGE = "vega-datasets@3.2.1"
 READER = "pyarrow<22"  # later ones want a newer NumPy than Debian 12 has
 LATE = 15  # minutes
-SOURCE = """data.npz: 3,000,000 flights in the United States, January to June 2001, in ten fields; y: more than 15 minutes late.
+SOURCE = """data.npz: 3,000,000 flights in the United States, January to June 2001, in ten fields; y: more than 15
+minutes late.
 
 U.S. Bureau of Transportation Statistics, on-time performance, collected under 14 CFR Part 234: data of the federal
 government. Taken from data/flights-3m.parquet of the npm package vega-datasets 3.2.1 (code BSD-3-Clause), whose list of

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checkpoints LABEL-STEP of a run: its table as a group in embd, its network in FOLDER/LABEL-STEP.pt. Either may be without
-the other after a crash, so each has a name of its own, and the newest that has both counts."""
+"""Checkpoints LABEL-STEP of a run: its table as a group in embd, its network in FOLDER/LABEL-STEP.pt. Either may be
+without the other after a crash, so each has a name of its own, and the newest that has both counts."""
 import re
 import time
 
@@ -58,7 +58,8 @@ class Checkpoints:
         steps = self.steps()
         if run.done in steps:
             self.session.client.drop_group(self.name(run.done))  # half of one, of an earlier life
-        self.session.save(self.name(run.done), self.path(run.done), run.model, run.optimizer, step=run.done, extra=arguments)
+        self.session.save(self.name(run.done), self.path(run.done), run.model, run.optimizer, step=run.done,
+                          extra=arguments)
         keep = sorted({*steps, run.done})[-KEPT:]
         for old in set(steps).difference(keep):
             self.session.client.drop_group(self.name(old))

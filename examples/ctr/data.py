@@ -62,8 +62,8 @@ def read(path):
     try:
         with np.load(path, allow_pickle=False) as z:
             return {name: z[name] for name in z.files}
-    except (OSError, ValueError, KeyError, EOFError, MemoryError, NotImplementedError, AttributeError, zipfile.BadZipFile,
-            zlib.error) as e:
+    except (OSError, ValueError, KeyError, EOFError, MemoryError, NotImplementedError, AttributeError,
+            zipfile.BadZipFile, zlib.error) as e:
         raise DataError(f"{path}: not a whole .npz file ({e})") from e
 
 

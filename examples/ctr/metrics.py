@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a click model is judged by, in float64. `label` is 0 or 1, `score` a logit (or, for auc, anything that ranks)."""
+"""What a click model is judged by, in float64. `label` is 0 or 1, `score` a logit (for auc, anything that ranks)."""
 import numpy as np
 
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Four click models over the fields of a log. Each is given a layer that turns ids [batch, fields] into rows, and holds the
-dense part alone: where the rows are kept is the layer's business. forward(ids, numbers) is the logit [batch]."""
+"""Four click models over the fields of a log. Each is given a layer that turns ids [batch, fields] into rows, and holds
+the dense part alone: where the rows are kept is the layer's business. forward(ids, numbers) is the logit [batch]."""
 import torch
 from torch import nn
 
@@ -62,8 +62,8 @@ class DeepFm(nn.Module):
 
 
 class Dlrm(nn.Module):
-    """Products of all pairs of vectors into a network (Naumov et al. 2019). The numbers of a row become one more vector,
-    by a network of their own; a log without numbers gets one that is learned, the same for all rows."""
+    """Products of all pairs of vectors into a network (Naumov et al. 2019). The numbers of a row become one more
+    vector, by a network of their own; a log without numbers gets one that is learned, the same for all rows."""
 
     def __init__(self, rows, fields, dim, numbers):
         super().__init__()

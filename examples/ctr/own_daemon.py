@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A daemon of one's own, for a script that was not told of one: on a Unix socket, with its data in a folder. It is started
-again when it dies, and ends with the process that started it."""
+"""A daemon of one's own, for a script that was not told of one: on a Unix socket, with its data in a folder. It is
+started again when it dies, and ends with the process that started it."""
 import ctypes
 import os
 import pathlib

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where the rows of a model are: in embd, or in this process as PyTorch has them.
 
-Both kinds have .layer (a module that turns ids [batch, fields] into rows), .step() after loss.backward(), .prefetch(ids) of
-the batch after this one, .flush(), and count the seconds they took in .seconds."""
+Both kinds have .layer (a module that turns ids [batch, fields] into rows), .step() after loss.backward(), .prefetch(ids)
+of the batch after this one, .flush(), and count the seconds they took in .seconds."""
 import collections
 import contextlib
 import time
@@ -53,7 +53,7 @@ class Timed:
 
 
 class Rows(nn.Module):
-    """The layer. A function and no module, so that the model has the dense part alone; the time that it takes is counted."""
+    """The layer. It has a function and no module, so that the model has the dense part alone. Its time is counted."""
 
     def __init__(self, lookup, timed):
         super().__init__()
@@ -89,8 +89,8 @@ class Served(Timed):
 
 
 class Local(Timed):
-    """The same table in this process: torch.nn.EmbeddingBag (or Embedding) from the same rows, the same optimizer. Gradients
-    are dense if a batch has more ids than the table, which is quicker then; Adagrad's and SGD's results are the same."""
+    """The same table in this process: torch.nn.EmbeddingBag (or Embedding) from the same rows, the same optimizer.
+    Gradients are dense if a batch has more ids than the table, which is quicker then; the results are the same."""
 
     def __init__(self, rows, pooled, optimizer, rate, ids_a_batch):
         super().__init__()
@@ -99,7 +99,8 @@ class Local(Timed):
             table = nn.EmbeddingBag.from_pretrained(weight, freeze=False, mode="sum", sparse=sparse)
         else:
             table = nn.Embedding.from_pretrained(weight, freeze=False, sparse=sparse)
-        made = {"sgd": lambda p: torch.optim.SGD(p, rate), "adagrad": lambda p: torch.optim.Adagrad(p, rate, eps=EPSILON),
+        made = {"sgd": lambda p: torch.optim.SGD(p, rate),
+                "adagrad": lambda p: torch.optim.Adagrad(p, rate, eps=EPSILON),
                 "adam": lambda p: torch.optim.SparseAdam(p, rate, eps=EPSILON)}
         self.optimizer = made[optimizer](list(table.parameters()))
         self.layer = Rows(lambda ids: table(ids), self)

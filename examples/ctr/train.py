@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Train a click model whose embeddings are all in embd, by any method and ratio.
 
-    train.py                                          a factorization machine on KuaiRand, uncompressed, a daemon of its own
+    train.py                                          a factorization machine on KuaiRand, uncompressed
     train.py --model deepfm --method tt --ratio 0.1   a table of a tenth of the bytes
     train.py --folder work --resume run-1 --save-every 100
                                                       saves as it goes; the same command goes on from there
@@ -83,12 +83,12 @@ def arguments(argv=None):
     where.add_argument("--server", metavar="ADDRESS", help="a daemon that runs; without it one is started")
     where.add_argument("--local", action="store_true", help="train in this process, for comparison")
     add("--embd", default="embd", metavar="PROGRAM", help="the daemon to start")
-    add("--folder", type=pathlib.Path, help="for checkpoints, and the data of the daemon that is started; if not given, its "
-        "data go away with it")
+    add("--folder", type=pathlib.Path, help="for checkpoints, and the data of the daemon that is started; if not given, "
+        "its data go away with it")
     add("--table", help="its name in embd; DATA-MODEL if not given")
-    add("--resume", metavar="LABEL", help="go on from the newest checkpoint LABEL-STEP, if there is one; make more of them")
-    add("--save-every", type=positive(int), metavar="N", help="a checkpoint after every N steps; those before the last two "
-        "are dropped")
+    add("--resume", metavar="LABEL", help="go on from the newest checkpoint LABEL-STEP, if there is one; make more")
+    add("--save-every", type=positive(int), metavar="N", help="a checkpoint after every N steps; those before the last "
+        "two are dropped")
     add("--pipeline", action="store_true", help="do not wait for pushes, and look the next batch up while this one is "
         "computed: rows may lack the last pushes")
     add("--in-flight", type=positive(int), default=8, help="with --pipeline: pushes that may wait for their answer")
@@ -139,8 +139,8 @@ def begin_table(client, a, log, begun):
             tables.create(client, a.table, a, log, frequency)
         except embd.AlreadyExists:
             if not (begun or len(tried) > 1) or client.describe(a.table).table.version:
-                raise Refused(f"the daemon has a table {a.table} already; name another with --table, or take it away with "
-                              f"`embctl unload --forget {a.table}`") from None
+                raise Refused(f"the daemon has a table {a.table} already; name another with --table, or take it away "
+                              f"with `embctl unload --forget {a.table}`") from None
     patiently(create)
 
 
@@ -195,11 +195,12 @@ def work(a):
         seconds = time.perf_counter() - began
         if run.done > first:
             save()
-        judged = {name: log.rows(split) for name, split in SPLITS.items() if name not in a.train_on and not a.no_evaluation}
+        judged = {name: log.rows(split) for name, split in SPLITS.items()
+                  if name not in a.train_on and not a.no_evaluation}
         found = {name: run.evaluate(rows) for name, rows in judged.items() if len(rows)}
     steps = run.done - first
-    return {"data": a.data, "model": a.model, "where": "local" if a.local else "embd", "method": a.method, "ratio": a.ratio,
-            "table": {"name": a.table, "rows": log.id_count, "dim": a.dim, "bytes": table.parameter_bytes,
+    return {"data": a.data, "model": a.model, "where": "local" if a.local else "embd", "method": a.method,
+            "ratio": a.ratio, "table": {"name": a.table, "rows": log.id_count, "dim": a.dim, "bytes": table.parameter_bytes,
                       "ratio": table.ratio},
             "optimizer": tables.optimizer_of(a.optimizer, a.method), "lr": a.lr, "seed": a.seed, "batch": a.batch,
             "trained_on": a.train_on, "first_step": first, "steps": steps, "pipeline": a.pipeline, "seconds": seconds,
@@ -212,11 +213,12 @@ def tell(r):
     print(f"{r['data']}, {r['model']}, {r['method']} in {'this process' if r['where'] == 'local' else 'embd'}: "
           f"{t['rows']:,} ids x {t['dim']}, {t['bytes']:,} bytes ({t['ratio']:.3g} of float32)")
     if r["steps"]:
-        print(f"{r['steps']:,} steps of {r['batch']:,} rows in {r['seconds']:.1f} s, {r['steps_per_second']:.1f} a second; "
-              + "; ".join(f"{what} {s:.1f} s" for what, s in r["waited"].items()))
+        print(f"{r['steps']:,} steps of {r['batch']:,} rows in {r['seconds']:.1f} s, {r['steps_per_second']:.1f} a second, "
+              "of which: " + "; ".join(f"{what} {s:.1f} s" for what, s in r["waited"].items()))
     for split in SPLITS:
         if split in r:
-            print(f"{split:<10}  AUC {r[split]['auc']:.4f}  log loss {r[split]['log_loss']:.4f}  ({r[split]['rows']:,} rows)")
+            found = r[split]
+            print(f"{split:<10}  AUC {found['auc']:.4f}  log loss {found['log_loss']:.4f}  ({found['rows']:,} rows)")
 
 
 def main():
@@ -229,7 +231,10 @@ def main():
         return 1
     except KeyboardInterrupt:
         return 130
-    print(json.dumps(result)) if a.json else tell(result)
+    if a.json:
+        print(json.dumps(result))
+    else:
+        tell(result)
     return 0
 
 

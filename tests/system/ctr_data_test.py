@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""examples/ctr without PyTorch: metrics against values worked out by hand, the log that ships with it, and logs that are
-damaged or wrong, which are refused in a sentence."""
+"""examples/ctr without PyTorch: metrics against values worked out by hand, the log that ships with it, and logs that
+are damaged or wrong, which are refused in a sentence."""
 import math
 import sys
 
@@ -14,7 +14,7 @@ import data
 import metrics
 
 
-def test_auc():
+def test_auc(_):
     assert metrics.auc([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8]) == 0.75  # three of four pairs are in order
     assert metrics.auc([0, 1], [1, 2]) == 1 and metrics.auc([0, 1], [2, 1]) == 0
     assert metrics.auc([0, 1, 0, 1], [5, 5, 5, 5]) == 0.5
@@ -28,7 +28,7 @@ def test_auc():
     assert abs(metrics.auc(label, score) - np.mean(pairs)) < 1e-12
 
 
-def test_log_loss():
+def test_log_loss(_):
     assert abs(metrics.log_loss([1, 0], [0, 0]) - math.log(2)) < 1e-15
     assert abs(metrics.log_loss([1, 0, 1], [2, -1, 0.5]) - (math.log1p(math.exp(-2)) + math.log1p(math.exp(-1))
                                                             + math.log1p(math.exp(-0.5))) / 3) < 1e-15
@@ -36,7 +36,7 @@ def test_log_loss():
     assert math.isnan(metrics.log_loss([], []))
 
 
-def test_kuairand():
+def test_kuairand(_):
     log = data.load("kuairand")
     assert log.ids.shape == (1045516, 42) and log.id_count == 51336 and abs(log.label.mean() - 0.34668) < 1e-5
     assert [len(log.rows(s)) for s in (data.TRAIN, data.VALIDATION, data.TEST)] == [817187, 94784, 133545]
@@ -76,12 +76,15 @@ def test_wrong_logs(folder):
             ({"y": None}, "there is no y"), ({"split": None}, "there is no split"),
             ({"f_a": None, "f_user_id": None, "u_age": None}, "there is no f_"),
             ({"f_user_id": None}, "u_age goes with f_user_id"), ({"f_a": np.array([0, 1])}, "f_a has 2 rows"),
-            ({"f_a": np.array([0.5, 1, 2, 3])}, "whole number"), ({"f_a": np.array([[0], [1], [2], [3]])}, "whole number"),
-            ({"f_a": np.array([0, 1, -2, 3])}, "the id -2"), ({"f_a": np.array([0, 1, 1 << 31, 3])}, "the id 2147483648"),
+            ({"f_a": np.array([0.5, 1, 2, 3])}, "whole number"),
+            ({"f_a": np.array([[0], [1], [2], [3]])}, "whole number"),
+            ({"f_a": np.array([0, 1, -2, 3])}, "the id -2"),
+            ({"f_a": np.array([0, 1, 1 << 31, 3])}, "the id 2147483648"),
             ({"f_a": np.array([0, 1, (1 << 31) - 1, 3])}, "2^31 ids"), ({"y": np.array([0, 1, 2, 0])}, "the value 2"),
             ({"y": np.array([0, 1, -1, 0])}, "the id -1"), ({"split": np.array([0, 1, 3, 0])}, "the value 3"),
             ({"f_user_id": np.array([0, 1, 2, 0])}, "u_age is given for 2"),
-            ({"x_price": np.array([0.5, float("nan"), 1, 1])}, "finite float"), ({"x_price": np.array([1.0])}, "finite float"),
+            ({"x_price": np.array([0.5, float("nan"), 1, 1])}, "finite float"),
+            ({"x_price": np.array([1.0])}, "finite float"),
             ({k: v[:0] for k, v in arrays().items()}, "no rows"), ({"f_a": np.array([None] * 4)}, "not a whole .npz")):
         changed = {k: v for k, v in {**arrays(), **change}.items() if v is not None}
         np.savez(folder / "data.npz", **changed)
@@ -90,7 +93,7 @@ def test_wrong_logs(folder):
 
 
 def test_damaged_files(folder):
-    """Cut anywhere, or with a bit flipped anywhere: refused in a sentence, or, where nothing was hit that counts, read."""
+    """Cut anywhere, or with a bit flipped anywhere: refused in a sentence, or read where nothing that counts was hit."""
     path = folder / "data.npz"
     np.savez_compressed(path, **arrays())
     whole, log = path.read_bytes(), data.load(folder)
@@ -114,5 +117,4 @@ def test_damaged_files(folder):
 
 if __name__ == "__main__":
     assert ctr_kit.CTR.exists()
-    own = {name: test for name, test in globals().items() if name.startswith("test_")}
-    sys.exit(run({name: (test if test.__code__.co_argcount else (lambda folder, t=test: t())) for name, test in own.items()}))
+    sys.exit(run({name: test for name, test in globals().items() if name.startswith("test_")}))

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""One training run of examples/ctr, through trainers and daemons that are killed at random times: it ends with the bits and
-the AUC of a run that nobody disturbed, also when the daemon is killed once more and has to apply its log again.
+"""One training run of examples/ctr, through trainers and daemons that are killed at random times: it ends with the bits
+and the AUC of a run that nobody disturbed, also when the daemon is killed once more and has to apply its log again.
 EMBD_CTR_KILLS: how many kills (8)."""
 import importlib.util
 import os
@@ -64,9 +64,9 @@ def main():
         log = small_log(top / "log")
         with Daemon(listen=f"unix:{top}/socket", config=CONFIG) as daemon:
             def command(table):
-                return ("--data", log, "--server", daemon.address, "--table", table, "--batch", 256, "--lr", 0.02, "--model",
-                        "deepfm", "--epochs", 1000, "--steps", 40 + 40 * KILLS, "--folder", top / table, "--resume", table,
-                        "--save-every", SAVE_EVERY)
+                return ("--data", log, "--server", daemon.address, "--table", table, "--batch", 256, "--lr", 0.02,
+                        "--model", "deepfm", "--epochs", 1000, "--steps", 40 + 40 * KILLS, "--folder", top / table,
+                        "--resume", table, "--save-every", SAVE_EVERY)
             undisturbed = Trainer(*command("calm")).result()
             found, count = disturbed(command("killed"), top / "killed", daemon, draw)
             assert found["test"] == undisturbed["test"], (found, undisturbed)
@@ -75,7 +75,7 @@ def main():
             daemon.kill()
             daemon.start()
             assert np.array_equal(calm, all_rows(daemon, "killed"))
-    print(f"{KILLS} kills ({count['trainer']} of the trainer, {count['daemon']} of the daemon, {count['both']} of both), "
+    print(f"{KILLS} kills ({count['trainer']} of the trainer, {count['daemon']} of the daemon, {count['both']} of both): "
           f"{undisturbed['steps']} steps, the same bits, AUC {found['test']['auc']:.4f}")
 
 

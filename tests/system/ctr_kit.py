@@ -46,7 +46,8 @@ class Trainer:
         command = [sys.executable, str(CTR / "train.py"), "--json", "--threads", "1", "--embd", program("embd"),
                    *map(str, arguments)]
         environment = dict(os.environ, PYTHONPATH=str(SOURCE / "client" / "python"))
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                        env=environment)
 
     def end(self, wait=300):
         """(exit status, the document or None, standard error)"""

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""The inference services of examples/, in Python and in C: their scores of a factorization machine are those of its formula
-over the rows that the daemon has."""
+"""The inference services of examples/, in Python and in C: their scores of a factorization machine are those of its
+formula over the rows that the daemon has."""
 import json
 import os
 import pathlib
@@ -39,7 +39,7 @@ def main():
             c = [program("examples/score"), "kuairand-fm"]
             done = run(c, "".join(" ".join(map(str, s)) + "\n" for s in samples))
             assert done.returncode == 0, done.stderr
-            assert np.allclose([float(line) for line in done.stdout.split()], [score(rows[s]) for s in samples], atol=1e-5)
+            assert np.allclose(list(map(float, done.stdout.split())), [score(rows[s]) for s in samples], atol=1e-5)
             for text, words in (("1 two\n", "a line is not up to"), ("1 99999999999999999999\n", "a line is not up to"),
                                 (" ".join(["1"] * 1001) + "\n", "a line is not up to")):
                 done = run(c, text)
@@ -49,7 +49,8 @@ def main():
             assert run(c[:1], "").returncode == 2
 
             python = [sys.executable, str(SOURCE / "examples/serve_recommendations.py")]
-            requests = [{"user": [1, 7], "videos": [[30], [31], [32], [33]], "count": 3}, {"user": [2], "videos": [[5, 6]]}]
+            requests = [{"user": [1, 7], "videos": [[30], [31], [32], [33]], "count": 3},
+                        {"user": [2], "videos": [[5, 6]]}]
             done = run(python, "".join(json.dumps(r) + "\n" for r in requests))
             assert done.returncode == 0, done.stderr
             for request, line in zip(requests, done.stdout.splitlines()):

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""examples/ctr/train.py on a part of KuaiRand: it learns, its rows in embd or in its own process alike, with every model
-and every method; it goes on after its daemon or itself was killed, and ends with the same bits."""
+"""examples/ctr/train.py on a part of KuaiRand: it learns, its rows in embd or in its own process alike, with every
+model and every method; it goes on after its daemon or itself was killed, and ends with the same bits."""
 import importlib.util
 import json
 import os
@@ -48,8 +48,8 @@ def test_every_method(folder):
     with Daemon() as daemon:
         for method in methods():
             ratio = {"full": 1, "fp16": 0.5, "bf16": 0.5, "int16": 0.6}.get(method, 0.4)
-            found = Trainer("--data", log, "--server", daemon.address, "--table", method, "--method", method, "--dim", 16,
-                            "--ratio", ratio, "--batch", 256, "--pipeline", "--deviation", 0.05, "--lr",
+            found = Trainer("--data", log, "--server", daemon.address, "--table", method, "--method", method,
+                            "--dim", 16, "--ratio", ratio, "--batch", 256, "--pipeline", "--deviation", 0.05, "--lr",
                             0.002 if method == "dhe" else 0.1).result()
             assert found["table"]["ratio"] <= ratio, found
             assert found["test"]["auc"] > 0.52, (method, found)
