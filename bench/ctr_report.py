@@ -85,7 +85,7 @@ def steps(results):
         if not lines:
             continue
         out += [f"### {TITLES.get(data, data)}, {model}, batches of {lines[0]['batch']:,}", "",
-                "| rows are | steps/s | of PyTorch | ms a step | waiting: lookups | pushes | daemon: lookups | pushes |",
+                "| rows | steps/s | of PyTorch | ms a step | waiting: lookups | pushes | daemon: lookups | pushes |",
                 "|---|--:|--:|--:|--:|--:|--:|--:|"]
         here = np.mean([r["steps_per_second"] for r in lines if r["how"] == "local"] or [float("nan")])
         for (how,), ls in group(lines, "how").items():

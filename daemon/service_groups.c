@@ -63,6 +63,21 @@ static void no_memory(struct call *call)
     call_fail(call, error_memory(&e, "the reply"), &e);
 }
 
+/* What the order of `n` tables takes is held against the limits before it is made. */
+static enum status check_size(struct call *call, size_t n, size_t bytes, struct error *e)
+{
+    const struct config *config = call->worker->server->config;
+
+    if (n > config->max_tables)
+        return error_set(e, ST_EXHAUSTED, "the call names %zu tables, max_tables is %llu", n,
+                         (unsigned long long)config->max_tables);
+    if (!call_charge(call, n * bytes))
+        return error_set(e, ST_EXHAUSTED,
+                         "no room for the %zu tables of the call now (max_inflight_bytes is %llu)",
+                         n, (unsigned long long)config->max_inflight_bytes);
+    return ST_OK;
+}
+
 /* ---- SaveGroup ---- */
 
 static void save_answer(struct call *call, const struct order *o)
@@ -100,13 +115,15 @@ static int by_name(const void *a, const void *b)
     return strcmp(a, b);
 }
 
-static enum status save_order(struct order **out, const Embd__V1__SaveGroupRequest *request,
-                              struct error *e)
+static enum status save_order(struct order **out, struct call *call,
+                              const Embd__V1__SaveGroupRequest *request, struct error *e)
 {
     size_t n = request->n_tables;
     enum status st = check_label(request->label, e);
     struct group *g;
 
+    if (st == ST_OK)
+        st = check_size(call, n, sizeof *g->name + sizeof(struct snapshot), e);
     for (size_t i = 0; i < n && st == ST_OK; i++)
         if (!table_name_valid(request->tables[i], strlen(request->tables[i])))
             st = error_set(e, ST_NOT_FOUND, "no such table: %s", QUOTE(request->tables[i]));
@@ -138,7 +155,7 @@ static void save_message(struct call *call, const unsigned char *data, size_t n)
 
     if (!request)
         return;
-    st = save_order(&o, request, &e);
+    st = save_order(&o, call, request, &e);
     if (st == ST_OK)
         send_order(call, o, save_answer);
     else
@@ -285,6 +302,8 @@ static void load_message(struct call *call, const unsigned char *data, size_t n)
     if (!request->n_loads)
         st = error_set(&e, ST_INVALID, "there must be tables to load");
     else
+        st = check_size(call, request->n_loads, sizeof *o, &e);
+    if (st == ST_OK)
         st = group_new(&o, ORDER_LOAD_GROUP, "", request->n_loads, &e);
     if (st == ST_OK)
         st = load_orders(o, request, call->worker->server->config->import_dir, &e);

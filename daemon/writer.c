@@ -218,6 +218,7 @@ static void deliver_stop(struct mail *mail, void *receiver)
     loads_stop(w);
     groups_stop(w);
     saves_stop(w);
+    loads_next(w); /* those that waited for a group */
 }
 
 /* What a crash left of checkpoints only takes room, or is missed when it is asked for. */

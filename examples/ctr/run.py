@@ -63,7 +63,7 @@ class Run:
         passed, limit = time.monotonic() - began, self.a.at_most
         whole = passed / (self.done - first) * (self.steps - first)
         if limit and whole > limit and (self.done - first >= 3 or passed > limit):
-            raise Refused(f"a step takes {passed / (self.done - first):.3g} s, so that all {self.steps - first:,} would "
+            raise Refused(f"a step takes {passed / (self.done - first):.3g} s, so all {self.steps - first:,} would "
                           f"take {span(whole)}; --at-most is {limit:g} s")
 
     def train(self, save):

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where the rows of a model are: in embd, or in this process as PyTorch has them.
 
-Both kinds have .layer (a module that turns ids [batch, fields] into rows), .step() after loss.backward(), .prefetch(ids)
-of the batch after this one, .flush(), and count the seconds they took in .seconds."""
+Both kinds have .layer (a module: ids [batch, fields] to rows), .step() after loss.backward(), .prefetch(ids) of the
+batch after this one, .flush(), and count the seconds they took in .seconds."""
 import collections
 import contextlib
 import time

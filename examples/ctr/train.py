@@ -83,8 +83,8 @@ def arguments(argv=None):
     where.add_argument("--server", metavar="ADDRESS", help="a daemon that runs; without it one is started")
     where.add_argument("--local", action="store_true", help="train in this process, for comparison")
     add("--embd", default="embd", metavar="PROGRAM", help="the daemon to start")
-    add("--folder", type=pathlib.Path, help="for checkpoints, and the data of the daemon that is started; if not given, "
-        "its data go away with it")
+    add("--folder", type=pathlib.Path, help="for checkpoints, and the data of the daemon that is started; if not "
+        "given, its data go away with it")
     add("--table", help="its name in embd; DATA-MODEL if not given")
     add("--resume", metavar="LABEL", help="go on from the newest checkpoint LABEL-STEP, if there is one; make more")
     add("--save-every", type=positive(int), metavar="N", help="a checkpoint after every N steps; those before the last "
@@ -200,8 +200,8 @@ def work(a):
         found = {name: run.evaluate(rows) for name, rows in judged.items() if len(rows)}
     steps = run.done - first
     return {"data": a.data, "model": a.model, "where": "local" if a.local else "embd", "method": a.method,
-            "ratio": a.ratio, "table": {"name": a.table, "rows": log.id_count, "dim": a.dim, "bytes": table.parameter_bytes,
-                      "ratio": table.ratio},
+            "ratio": a.ratio, "table": {"name": a.table, "rows": log.id_count, "dim": a.dim,
+                                        "bytes": table.parameter_bytes, "ratio": table.ratio},
             "optimizer": tables.optimizer_of(a.optimizer, a.method), "lr": a.lr, "seed": a.seed, "batch": a.batch,
             "trained_on": a.train_on, "first_step": first, "steps": steps, "pipeline": a.pipeline, "seconds": seconds,
             "steps_per_second": steps / seconds if steps else None,
@@ -213,8 +213,8 @@ def tell(r):
     print(f"{r['data']}, {r['model']}, {r['method']} in {'this process' if r['where'] == 'local' else 'embd'}: "
           f"{t['rows']:,} ids x {t['dim']}, {t['bytes']:,} bytes ({t['ratio']:.3g} of float32)")
     if r["steps"]:
-        print(f"{r['steps']:,} steps of {r['batch']:,} rows in {r['seconds']:.1f} s, {r['steps_per_second']:.1f} a second, "
-              "of which: " + "; ".join(f"{what} {s:.1f} s" for what, s in r["waited"].items()))
+        print(f"{r['steps']:,} steps of {r['batch']:,} rows in {r['seconds']:.1f} s, {r['steps_per_second']:.1f} a "
+              "second; " + "; ".join(f"{what} {s:.1f} s" for what, s in r["waited"].items()))
     for split in SPLITS:
         if split in r:
             found = r[split]

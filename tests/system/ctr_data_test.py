@@ -93,7 +93,7 @@ def test_wrong_logs(folder):
 
 
 def test_damaged_files(folder):
-    """Cut anywhere, or with a bit flipped anywhere: refused in a sentence, or read where nothing that counts was hit."""
+    """Cut anywhere, or with a bit flipped anywhere: refused in a sentence, or read where nothing of weight was hit."""
     path = folder / "data.npz"
     np.savez_compressed(path, **arrays())
     whole, log = path.read_bytes(), data.load(folder)

@@ -75,8 +75,8 @@ def main():
             daemon.kill()
             daemon.start()
             assert np.array_equal(calm, all_rows(daemon, "killed"))
-    print(f"{KILLS} kills ({count['trainer']} of the trainer, {count['daemon']} of the daemon, {count['both']} of both): "
-          f"{undisturbed['steps']} steps, the same bits, AUC {found['test']['auc']:.4f}")
+    print(f"{KILLS} kills ({count['trainer']} of the trainer, {count['daemon']} of the daemon, {count['both']} of "
+          f"both): {undisturbed['steps']} steps, the same bits, AUC {found['test']['auc']:.4f}")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,9 @@
 import json
 import os
 import pathlib
+import re
 import shutil
+import subprocess
 import sys
 import tempfile
 import threading
@@ -244,6 +246,105 @@ def test_damage(folder):
         assert not isinstance(c.save_group(label="s", replace=True), tuple)
         (place / "checkpoint.json").unlink()
         assert not isinstance(c.drop_group(label="s"), tuple)
+
+
+def test_heals_what_is_damaged(folder):
+    """Files of the tables' own that are gone: one that a group would have linked, and all that a table has."""
+    with trained(folder) as daemon:
+        c = Client(daemon)
+        push_all(c, 2)
+        before = rows(c)
+        c.save_group(label="s")
+        newest = training_kit.files(daemon, "b")
+        newest[max(newest)].unlink()
+        expect(c.save_group(label="t"), Code.DATA_LOSS, "/b/")
+        assert checkpoints(daemon) == ["s"]
+        assert not isinstance(c.save_group(label="t"), tuple)  # the next one is written anew
+        for path in training_kit.files(daemon, "c").values():
+            data = path.read_bytes()
+            path.unlink()  # the checkpoint has the same file
+            path.write_bytes(data)
+            flip(path)
+        daemon.kill()
+        daemon.start()
+        c = Client(daemon)
+        assert c.info("c").state == pb.TABLE_STATE_DAMAGED
+        expect(c.save_group(label="u"), Code.DATA_LOSS)  # rather than without it
+        assert not isinstance(c.restore_group(label="t"), tuple)
+        assert rows(c) == before and c.info("c").state == pb.TABLE_STATE_SERVING
+        push_all(c)
+        after = values(c)
+        daemon.restart()
+        assert values(Client(daemon)) == after
+
+
+def test_limits(folder):
+    with trained(folder, config="max_tables = 5\n") as daemon:
+        c = Client(daemon)
+        many = [f"t{i}" for i in range(6)]
+        expect(c.save_group(label="x", tables=many), Code.RESOURCE_EXHAUSTED, "names 6 tables, max_tables is 5")
+        expect(c.load_group(loads=[pb.LoadRequest(table=name, file="a.st") for name in many]),
+               Code.RESOURCE_EXHAUSTED, "names 6 tables, max_tables is 5")
+        lsn = c.list().lsn
+        expect(c.load_group(loads=[pb.LoadRequest(table=name, file="a.st") for name in many[:3]]),
+               Code.RESOURCE_EXHAUSTED, "max_tables")
+        assert c.list().lsn == lsn and len(c.list().tables) == 3
+        assert len(c.load_group(loads=[pb.LoadRequest(table=name, file="a.st") for name in many[:2]]).tables) == 2
+    with trained(folder, config="max_tables = 100000\nmax_inflight_bytes = 1MiB\n") as daemon:
+        c = Client(daemon)
+        many = [f"t{i}" for i in range(5000)]
+        for _ in range(3):  # nothing of it stays counted
+            expect(c.save_group(label="x", tables=many), Code.RESOURCE_EXHAUSTED, "max_inflight_bytes")
+            expect(c.load_group(loads=[pb.LoadRequest(table=name, file="a.st") for name in many]),
+                   Code.RESOURCE_EXHAUSTED, "max_inflight_bytes")
+        assert len(c.save_group(label="x", tables=NAMES).tables) == 3
+
+
+def test_embctl(folder):
+    write(folder / "9.st", 9.0)
+    with trained(folder) as daemon:
+        c = Client(daemon)
+        push_all(c, 2)
+        before = rows(c)
+
+        def run(*arguments, status=0):
+            done = subprocess.run([daemon.embctl, "--server", daemon.address, *arguments], capture_output=True, text=True)
+            assert done.returncode == status, done
+            return done.stderr if status else done.stdout
+
+        assert run("checkpoints") == "there are no checkpoints\n"
+        said = run("save", "--label", "one")
+        assert re.search(r"\nb +2 +[\d.]+ KiB\n", said) and "one: saved 3 tables as of lsn 5, " in said, said
+        assert "already" in run("save", "--label", "one", status=1)
+        said = json.loads(run("--json", "save", "--label", "two", "b", "a"))
+        assert (said["label"], said["lsn"], [t["table"] for t in said["tables"]]) == ("two", 5, ["a", "b"])
+        said = run("checkpoints")
+        assert re.search(r"\none +3 +[\d.]+ KiB +5 .*\ntwo +2 ", said), said
+        said = json.loads(run("--json", "checkpoints"))["checkpoints"]
+        assert [(g["label"], g["tables"], "trouble" in g) for g in said] == [("one", NAMES, False),
+                                                                            ("two", ["a", "b"], False)]
+        said = run("load", "--group", "--replace", "a=9.st,optimizer=sgd,learning_rate=0.5", "b=9.st", "--set", "memory=copy")
+        assert re.fullmatch(r"a: serving full, .* version 3\nb: serving full, .* version 3\n2 tables at once, lsn 7\n", said)
+        assert c.settings("a")["learning_rate"] == 0.5
+        said = json.loads(run("--json", "load", "--group", "d=9.st"))
+        assert said["lsn"] == 8 and said["tables"][0]["table"] == "d"
+        assert "is served already" in run("load", "--group", "e=9.st", "d=9.st", status=1)
+        said = run("restore", "--label", "one")
+        assert "one: restored 3 tables, which go on from these versions, lsn 11\n" in said, said
+        assert rows(c) == before
+        assert json.loads(run("--json", "restore", "--label", "one"))["tables"][2] == {
+            "table": "c", "version": 4, "bytes": text(daemon, "one")["tables"][2]["bytes"],
+            "file": text(daemon, "one")["tables"][2]["file"]}
+        (daemon.folder / "data/checkpoints/two/checkpoint.json").write_text("{")
+        assert "does not begin with its seal" in run("checkpoints")
+        assert run("drop", "two") == "two: dropped\n"
+        assert json.loads(run("--json", "drop", "one")) == {"label": "one"}
+        assert "no checkpoint" in run("drop", "one", status=1)
+        for arguments in (("save",), ("save", "a", "b"), ("save", "a", "--replace"), ("restore",), ("load", "a"),
+                          ("restore", "a", "--label", "x"), ("restore", "--version", "1", "--label", "x"),
+                          ("load", "--group", "a"), ("load", "--group", "a="), ("load", "--group", "=f"),
+                          ("load", "--group", "a=f,b"), ("load", "--group"), ("drop",), ("checkpoints", "x")):
+            run(*arguments, status=2)
 
 
 # ---- One place of the log ----

@@ -17,6 +17,7 @@ import numpy as np
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import fake_frames  # noqa: E402
+import reference  # noqa: E402, F401 pylint: disable=unused-import; it knows where golden is
 import tablefile  # noqa: E402
 from daemon import Daemon  # noqa: E402
 from golden import integers  # noqa: E402
@@ -291,7 +292,9 @@ class Limits(Base):
             futures = []
             thread = threading.Thread(target=lambda: futures.extend(pusher.push(PUSH) for _ in range(8)))
             thread.start()
-            time.sleep(0.5)
+            while pusher.sequence < 7 + 2 + 3:
+                time.sleep(0.01)
+            time.sleep(0.3)
             self.assertEqual(pusher.sequence, 7 + 2 + 3)
             self.assertTrue(thread.is_alive())
             self.refused(TimeoutError, "3 pushes are not answered yet", pusher.flush, 0.1)
@@ -333,11 +336,26 @@ class Limits(Base):
                 first = pusher.push(PUSH)
                 thread = threading.Thread(target=lambda: caught.append(self.refused(kind, "", pusher.push, PUSH)))
                 thread.start()
-                time.sleep(0.1)
+                while not pusher._order.locked():  # pylint: disable=protected-access
+                    time.sleep(0.01)
                 end()
                 thread.join(10)
                 self.assertEqual(len(caught), 1)
                 self.refused(kind, "", first.result, 10)
+
+    def test_abandoned(self):
+        """At any moment: everything ends, and every future has an outcome."""
+        held, draw = Held(200), random.Random(3)
+        with Told(Position=lambda *_: b"", PushStream=held.stream) as server, embd.Client(server.address) as client:
+            for _ in range(60):
+                pusher = client.pusher("job")
+                futures = [pusher.push(PUSH) for _ in range(draw.randrange(4))]
+                time.sleep(draw.choice([0, 0, 0.001, 0.005]))
+                pusher.abandon()
+                self.refused(embd.Cancelled, "the pusher was abandoned", pusher.flush)
+                self.refused(embd.Cancelled, "the pusher was abandoned", pusher.close)
+                self.assertFalse(any(thread.is_alive() for thread in pusher._threads))  # pylint: disable=W0212
+                self.assertTrue(all(future.done() for future in futures))
 
     def test_server_that_does_not_end(self):
         """All is answered, and the stream stays open: close() does not wait for it."""

@@ -3,14 +3,16 @@
 """Checkpoints of embd.torch: a network and its tables from one step, and the job of the README through its deaths."""
 import os
 import pathlib
+import random
 import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-from torch_kit import DIM, ONE, ROWS, Served, embd, ids, lost, near, np, refused, torch  # noqa: E402
+from torch_kit import DIM, ONE, ROWS, Served, embd, ids, lost, near, np, refused, restarted, torch  # noqa: E402
 from daemon import SOURCE  # noqa: E402
 from training_kit import run, write  # noqa: E402
 
@@ -85,6 +87,35 @@ def test_back_and_on(folder):
         assert state(served, other) == saved
         assert other.steps(20, 40) == losses and state(served, other) == ended
         other.session.close()
+
+
+def test_killed_while_saving(folder):
+    with Served(t=ONE, u=ONE) as served:
+        job, ending, deaths = Job(served), threading.Event(), []
+
+        def killer():
+            draw = random.Random(3)
+            while not ending.wait(draw.random() * 0.1):
+                served.daemon.kill()
+                restarted(served.daemon)
+                deaths.append(1)
+        thread = threading.Thread(target=killer)
+        thread.start()
+        count, states = 0, []
+        while len(deaths) < 15:
+            job.steps(count, count + 1)
+            job.save(folder / f"{count}.pt", f"at-{count}")
+            states.append(state(served, job))
+            if count % 3 == 2:
+                job.restore(folder / f"{count - 2}.pt", f"at-{count - 2}")
+                assert state(served, job) == states[count - 2]
+            count += 1
+        ending.set()
+        thread.join()
+        for place in range(count):
+            job.restore(folder / f"{place}.pt", f"at-{place}")
+            assert state(served, job) == states[place], place
+        job.session.close()
 
 
 def test_file_and_group(folder):

@@ -127,7 +127,8 @@ def gradients(what: str, value: ArrayLike, rows: int, of: str, form: str) -> NDA
 def bfloat16(values: NDArray[np.float32]) -> NDArray[np.uint16]:
     """float32 to the bits of bfloat16, to the nearest, ties to even; what is not a number stays so."""
     bits = values.view("<u4")
-    out = ((bits + (0x7fff + (bits >> np.uint32(16) & np.uint32(1)))) >> np.uint32(16)).astype("<u2")
+    odd = bits >> np.uint32(16) & np.uint32(1)
+    out: NDArray[np.uint16] = ((bits + (np.uint32(0x7fff) + odd)) >> np.uint32(16)).astype("<u2")
     strange = np.isnan(values)
     if strange.any():
         out[strange] = ((bits[strange] >> np.uint32(16)) | np.uint32(0x40)).astype("<u2")

@@ -2,6 +2,7 @@
 """The client: lookups, pushes, and where trainers stand."""
 from __future__ import annotations
 
+import threading
 import time
 import weakref
 from types import TracebackType
@@ -12,10 +13,10 @@ import grpc
 from embd import lookups as looking, pushes as pushing, wire
 from embd.connection import AWAY, Connection, Later, duration
 from embd.errors import Cancelled, Internal
+from embd.groups import Groups
 from embd.lookups import Found, Lookup
 from embd.pusher import Pusher
 from embd.pushes import Push, Pushed
-from embd.groups import Groups
 
 LOOKUP, PUSH = "/embd.v1.Embedding/Lookup", "/embd.v1.Embedding/Push"
 POSITION, FORGET = "/embd.v1.Embedding/Position", "/embd.v1.Embedding/Forget"
@@ -39,6 +40,7 @@ class Client(Groups):
                  max_reply_bytes: int = 64 << 20) -> None:
         self._connection = Connection(address, timeout, patience, max_reply_bytes)
         self._pushers: weakref.WeakSet[Pusher] = weakref.WeakSet()
+        self._making = threading.Lock()  # of pushers
 
     @property
     def address(self) -> str:
@@ -47,7 +49,10 @@ class Client(Groups):
 
     def close(self) -> None:
         """End its connection. Calls that are under way, and pushers that were not closed, end with Cancelled."""
-        for pusher in list(self._pushers):
+        with self._making:
+            pushers = list(self._pushers)
+            self._connection.closed = True
+        for pusher in pushers:
             pusher.abandon(Cancelled("the client was closed"))
         self._connection.close()
 
@@ -135,11 +140,13 @@ class Client(Groups):
                patience: Optional[float] = None) -> Pusher:
         """Several pushes of one trainer on their way at once, numbered by itself from position(trainer) + 1; see
         Pusher. `timeout` (for each answer that is waited for) and `patience` are the client's if nothing is said."""
-        connection = self._connection
-        pusher = Pusher(connection, trainer, self.position(trainer), in_flight,
-                        connection.timeout if timeout is None else duration("timeout", timeout),
-                        connection.patience if patience is None else duration("patience", patience) or 0.0)
-        self._pushers.add(pusher)
+        connection, position = self._connection, self.position(trainer)
+        timeout = connection.timeout if timeout is None else duration("timeout", timeout)
+        patience = connection.patience if patience is None else duration("patience", patience) or 0.0
+        with self._making:
+            connection.check()
+            pusher = Pusher(connection, trainer, position, in_flight, timeout, patience)
+            self._pushers.add(pusher)
         return pusher
 
     def position(self, trainer: str, *, timeout: Optional[float] = None) -> int:

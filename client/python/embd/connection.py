@@ -139,7 +139,7 @@ class Connection:
                 left = left if each is None else min(left, each)
             try:
                 ready = self.patience > 0 and (wait or not first)
-                reply: bytes = self._unary(path)(request, timeout=left, wait_for_ready=ready)
+                reply: Optional[bytes] = self._unary(path)(request, timeout=left, wait_for_ready=ready)
                 self.back()
                 return reply
             except grpc.RpcError as error:

@@ -212,6 +212,8 @@ class Pusher:
         error: Optional[Error] = None
         try:
             attempt.call = self._connection.stream(PATH, self._requests(attempt), away)
+            if self._failure:  # the watcher may have ended before there was a call
+                attempt.call.cancel()
             for reply in attempt.call:
                 self._take(attempt, reply)
         except grpc.RpcError as failure:

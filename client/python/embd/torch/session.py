@@ -7,7 +7,7 @@ import pathlib
 import threading
 from collections import deque
 from concurrent.futures import Future
-from typing import Any, NamedTuple, Optional, Union
+from typing import Any, Callable, NamedTuple, Optional, TypeVar, Union
 
 import numpy as np
 import torch
@@ -15,13 +15,16 @@ from numpy.typing import NDArray
 
 from embd import arrays, lookups as looking, pushes as pushing
 from embd.client import Client
+from embd.errors import Unavailable
 from embd.pushes import Push, Pushed
 from embd.torch import checkpoint
 from embd.torch.rows import Fetch, Gradient, Need, enter
 from embd.torch.steps import Steps
 
+T = TypeVar("T")
 log = logging.getLogger("embd")
 LARGEST = {"f32": 3.4028235e38, "f16": 65504.0, "bf16": 3.3895314e38}  # that a format holds
+TRIES = 10  # of a call that embd died under
 AHEAD = 4  # lookups that prefetch() has under way; one more, and the oldest is given up
 FORGOTTEN = 1000  # gradients without a step() that somebody should hear of
 
@@ -297,15 +300,31 @@ class Session:
 
         It takes group and file to go back to a checkpoint, so give each a label and a path of its own. A label that
         there is raises AlreadyExists; with `replace` its group is replaced, such as one that a process left which died
-        before it wrote the file. client.drop_group() drops an old one. RuntimeError if gradients wait for step()."""
+        before it wrote the file. client.drop_group() drops an old one. RuntimeError if gradients wait for step().
+        When embd is away it is waited for, as in step()."""
         with self._guard:
             if self._collected:
                 raise RuntimeError("gradients wait to be pushed: step() or zero_grad() comes before save()")
         self.flush()
         read_only = {table.name for table in self.client.tables() if not table.trainable}
         tables = sorted(set(self.tables) - read_only)
-        lsn = self.client.save_group(label, tables, replace=replace).lsn if tables else 0
+        lsn = 0
+        if tables:
+            there = label in {group.label for group in self.client.groups()}
+            lsn = self._through(lambda again: self.client.save_group(
+                label, tables, replace=replace or (again and not there)).lsn)
         checkpoint.write(path, checkpoint.state(label, lsn, model, optimizer, step, extra))
+
+    def _through(self, call: Callable[[bool], T]) -> T:
+        """The result of a call that may be made again, through deaths of embd; it is told whether it was before."""
+        for tries in range(TRIES):
+            try:
+                return call(tries > 0)
+            except Unavailable:
+                if tries == TRIES - 1:
+                    raise
+                self.client.tables()  # which waits for embd
+        raise AssertionError
 
     def restore(self, label: str, path: Union[str, pathlib.Path], model: Optional[torch.nn.Module] = None,
                 optimizer: Any = None) -> Restored:
@@ -324,7 +343,7 @@ class Session:
             self._steps.quiet()
         checkpoint.load(content, model, optimizer)
         if content["lsn"]:
-            self.client.restore_group(label)
+            self._through(lambda again: self.client.restore_group(label))
         self.zero_grad()
         self._life += 1
         self._drop_fetches()
