@@ -112,7 +112,7 @@ def test_refusals(folder):
     log = small_log(folder / "log", train=2000, test=500)
     with Daemon() as daemon:
         there = ("--data", log, "--server", daemon.address)
-        assert Trainer(*there, "--table", "t").result()["steps"] == 2
+        assert Trainer(*there, "--table", "t").result()["steps"] == 1
         for arguments, words in (
                 ((*there, "--table", "t"), "the daemon has a table t already"),
                 ((*there, "--method", "fool"), "no method"),
