@@ -45,12 +45,13 @@ static void end(struct writer *w, struct order *o, enum status st)
     order_answer(o, st);
 }
 
-/* The same, and others go on: groups, loads that waited for a table's folder, other saves. */
+/* The same, and others go on: loads that waited for a table's folder, and so that no row of groups
+   can keep them out, then the next group and other saves. */
 static void end_and_go_on(struct writer *w, struct order *o, enum status st)
 {
     end(w, o, st);
-    group_saves_next(w);
     loads_next(w);
+    group_saves_next(w);
     saves_next(w);
 }
 
@@ -173,14 +174,16 @@ static enum status take_positions(struct writer *w, struct checkpoint *c, struct
     return ST_OK;
 }
 
-/* Where the log stands has to be on disk before a snapshot says so. */
+/* What lookups have counted goes first. Where the log stands has to be on disk before a snapshot
+   says so. */
 static enum status prepare(struct writer *w, struct order *o, struct error *e)
 {
     struct checkpoint *c = &o->group->checkpoint;
-    enum status st = writer_writable(w, e);
+    enum status st;
 
-    for (size_t i = 0; i < c->tables && st == ST_OK; i++)
+    for (size_t i = 0; i < c->tables; i++)
         counts_fold(w, o->group->keep[i]->entry);
+    st = writer_writable(w, e);
     if (st == ST_OK)
         st = registry_sync(w->registry, e);
     for (size_t i = 0; i < c->tables && st == ST_OK; i++)

@@ -88,6 +88,7 @@ enum status table_call_load(struct order **out, const Embd__V1__LoadRequest *req
 {
     size_t folder = strlen(import_dir), n = strlen(request->file);
     char path[FILE_MOST];
+    struct order *o;
     enum status st;
 
     if (!table_name_valid(request->table, strlen(request->table)))
@@ -102,14 +103,16 @@ enum status table_call_load(struct order **out, const Embd__V1__LoadRequest *req
     memcpy(path, import_dir, folder);
     path[folder] = '/';
     memcpy(path + folder + 1, request->file, n + 1);
-    st = order_new(out, ORDER_LOAD, request->table, path, e);
+    st = order_new(&o, ORDER_LOAD, request->table, path, e);
     if (st != ST_OK)
         return st;
-    (*out)->relative = (*out)->file + folder + 1;
-    (*out)->replace = request->replace;
-    st = table_call_options(*out, request->options, request->n_options, e);
-    if (st != ST_OK)
-        order_unref(*out);
+    o->relative = o->file + folder + 1;
+    o->replace = request->replace;
+    st = table_call_options(o, request->options, request->n_options, e);
+    if (st == ST_OK)
+        *out = o;
+    else
+        order_unref(o);
     return st;
 }
 

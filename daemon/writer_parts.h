@@ -2,8 +2,8 @@
 /* The writer from inside, for its own files: writer.c (thread and mail), loads.c (loads under
    way), serve.c (changes), publish.c (catalogs), reconcile.c (the configuration against the log),
    pushes.c and pushes_order.c (pushes), watch.c (files and log); for trainable tables start.c,
-   revive.c, replay.c, saves.c, stops.c, shorten.c, origin.c, settings_change.c, counts.c; and
-   for several tables at once group.c, group_save.c, group_load.c. */
+   revive.c, replay.c, saves.c, stops.c, shorten.c, origin.c, settings_change.c, counts.c; and for
+   several tables at once group.c, group_save.c, group_load.c. */
 #pragma once
 
 #include <pthread.h>
@@ -178,11 +178,6 @@ void saves_next(struct writer *w);                  /* start those that wait */
 void saves_tick(struct writer *w);
 void saves_stop(struct writer *w); /* the daemon stops */
 
-/* counts.c: counts of lookups. What the workers have counted of a table, or of all, is logged and
-   applied; counts_tick() does so every few seconds. */
-void counts_fold(struct writer *w, struct entry *entry);
-void counts_fold_all(struct writer *w);
-void counts_tick(struct writer *w);
 /* For group_save.c: no other save of the table begins until saves_release(), after which what waits
    goes on (and the entry may be gone). The instant of one is now, and a saver takes it when one is
    free; it ends in group_save_back(), or in saves_undo() as long as saves_next() was not called. */
@@ -216,6 +211,12 @@ void group_restore(struct writer *w, struct order *o);
 void group_load(struct writer *w, struct order *o);
 /* From loads.c: a member has come back from its loader with o->status. */
 void group_load_back(struct writer *w, struct order *o);
+
+/* counts.c: counts of lookups. What the workers have counted of a table, or of all, is logged and
+   applied; counts_tick() does so every few seconds. */
+void counts_fold(struct writer *w, struct entry *entry);
+void counts_fold_all(struct writer *w);
+void counts_tick(struct writer *w);
 
 /* shorten.c: which rows of the log are still needed. */
 /* A name that is not served, or damaged, needs the rows from `lsn` on. */
