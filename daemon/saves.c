@@ -361,7 +361,7 @@ enum status saves_order(struct writer *w, struct order *o, struct error *e)
     if (st != ST_OK)
         return st;
     counts_fold(w, entry);
-    if (keep_complete(entry->keep) && !entry->keep->saving) {
+    if (keep_complete(entry->keep) && !saves_busy(entry->keep)) {
         answer_all(o, ST_OK, NULL, keep_newest(entry->keep));
         return ST_OK;
     }

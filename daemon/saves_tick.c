@@ -4,7 +4,6 @@
 #include "daemon/config.h"
 #include "daemon/keep.h"
 #include "daemon/writer_parts.h"
-#include "table/training.h"
 
 /* Whether the table should be saved without being asked: it has not two snapshots yet, or has
    changed and its newest one is old, or it is one of those for which a large log is kept. */

@@ -265,7 +265,7 @@ class Readme(Base):
     def test_example(self):
         """That of the README, as it stands."""
         text = (SOURCE / "client/python/README.md").read_text()
-        code, = re.findall(r"^```python\n(.*?)^```$", text, re.M | re.S)
+        code, *_ = re.findall(r"^```python\n(.*?)^```$", text, re.M | re.S)
         self.assertLessEqual(len(code.splitlines()), 12)
         zeros = self.write("zeros", full(np.zeros((5000, DIM), f32)))
         with Daemon(tables={"words": f"{zeros},{RATE_1}", "ads": zeros}) as daemon:
