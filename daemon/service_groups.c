@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tables.SaveGroup, RestoreGroup, LoadGroup, Groups and DropGroup: orders to the writer. They are
-   counted as calls about no table. */
+/* Tables.SaveGroup, RestoreGroup, LoadGroup, Groups and DropGroup: orders to the writer. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,74 +8,13 @@
 #include "daemon/config.h"
 #include "daemon/counters.h"
 #include "daemon/group.h"
+#include "daemon/group_call.h"
 #include "daemon/server.h"
 #include "daemon/services.h"
 #include "daemon/table_call.h"
 #include "daemon/table_info.h"
 #include "daemon/worker.h"
-#include "daemon/writer.h"
 #include "proto/embd.pb-c.h"
-
-/* The call's state is its order, once that is sent. */
-static void send_order(struct call *call, struct order *o,
-                       void (*answer)(struct call *call, const struct order *o))
-{
-    o->by = BY_CALL;
-    o->worker = call->worker;
-    o->call_id = call->id;
-    o->answer = answer;
-    call->state = order_ref(o);
-    writer_order(call->worker->server->writer, o);
-}
-
-static void done(struct call *call, enum status st)
-{
-    struct order *o = call->state;
-
-    if (o) {
-        atomic_store(&o->cancelled, true); /* without effect if it is done */
-        order_unref(o);
-    }
-    service_done(call, st);
-}
-
-static enum status check_label(const char *label, struct error *e)
-{
-    if (table_name_valid(label, strlen(label)))
-        return ST_OK;
-    return error_set(e, ST_INVALID,
-                     "%s is no label for a checkpoint: 1 to 128 of [A-Za-z0-9_.-], "
-                     "not beginning with a dot",
-                     QUOTE(label));
-}
-
-static void *call_room(struct call *call, size_t n, size_t bytes)
-{
-    call->arena.cap += n * bytes + 64;
-    return arena_alloc(&call->arena, n, bytes);
-}
-
-static void no_memory(struct call *call)
-{
-    struct error e;
-
-    call_fail(call, error_memory(&e, "the reply"), &e);
-}
-
-/* What the order of `n` tables takes is held against the limits before it is made. */
-static enum status check_size(struct call *call, size_t n, size_t bytes, struct error *e)
-{
-    const struct config *config = call->worker->server->config;
-
-    if (n > config->max_tables)
-        return error_set(e, ST_EXHAUSTED, "the call names %zu tables, max_tables is %llu", n,
-                         (unsigned long long)config->max_tables);
-    if (!call_charge(call, n * bytes))
-        return error_set(e, ST_EXHAUSTED,
-                         "no room for the %zu tables of the call now (max_inflight_bytes is %llu)",
-                         n, (unsigned long long)config->max_inflight_bytes);
-    return ST_OK;
-}
 
 /* ---- SaveGroup ---- */
 
@@ -90,10 +28,10 @@ static void save_answer(struct call *call, const struct order *o)
         call_fail(call, o->status, &o->error);
         return;
     }
-    table = call_room(call, c->tables, sizeof *table);
-    reply.tables = call_room(call, c->tables, sizeof *reply.tables);
+    table = group_call_room(call, c->tables, sizeof *table);
+    reply.tables = group_call_room(call, c->tables, sizeof *reply.tables);
     if (!table || !reply.tables) {
-        no_memory(call);
+        group_call_no_memory(call);
         return;
     }
     for (size_t i = 0; i < c->tables; i++) {
@@ -119,11 +57,11 @@ static enum status save_order(struct order **out, struct call *call,
                               const Embd__V1__SaveGroupRequest *request, struct error *e)
 {
     size_t n = request->n_tables;
-    enum status st = check_label(request->label, e);
+    enum status st = group_call_label(request->label, e);
     struct group *g;
 
     if (st == ST_OK)
-        st = check_size(call, n, sizeof *g->name + sizeof(struct snapshot), e);
+        st = group_call_size(call, n, sizeof *g->name + sizeof(struct snapshot), e);
     for (size_t i = 0; i < n && st == ST_OK; i++)
         if (!table_name_valid(request->tables[i], strlen(request->tables[i])))
             st = error_set(e, ST_NOT_FOUND, "no such table: %s", QUOTE(request->tables[i]));
@@ -157,7 +95,7 @@ static void save_message(struct call *call, const unsigned char *data, size_t n)
         return;
     st = save_order(&o, call, request, &e);
     if (st == ST_OK)
-        send_order(call, o, save_answer);
+        group_call_send(call, o, save_answer);
     else
         call_fail(call, st, &e);
 }
@@ -174,10 +112,10 @@ static void restore_answer(struct call *call, const struct order *o)
         call_fail(call, o->status, &o->error);
         return;
     }
-    table = call_room(call, g->count, sizeof *table);
-    reply.tables = call_room(call, g->count, sizeof *reply.tables);
+    table = group_call_room(call, g->count, sizeof *table);
+    reply.tables = group_call_room(call, g->count, sizeof *reply.tables);
     if (!table || !reply.tables) {
-        no_memory(call);
+        group_call_no_memory(call);
         return;
     }
     for (size_t i = 0; i < g->count; i++) {
@@ -199,12 +137,12 @@ static void send_label(struct call *call, enum order_kind kind, const char *labe
 {
     struct order *o;
     struct error e;
-    enum status st = check_label(label, &e);
+    enum status st = group_call_label(label, &e);
 
     if (st == ST_OK)
         st = group_new(&o, kind, label, 0, &e);
     if (st == ST_OK)
-        send_order(call, o, answer);
+        group_call_send(call, o, answer);
     else
         call_fail(call, st, &e);
 }
@@ -230,10 +168,10 @@ static void load_answer(struct call *call, const struct order *o)
         call_fail(call, o->status, &o->error);
         return;
     }
-    info = call_room(call, g->count, sizeof *info);
-    reply.tables = call_room(call, g->count, sizeof *reply.tables);
+    info = group_call_room(call, g->count, sizeof *info);
+    reply.tables = group_call_room(call, g->count, sizeof *reply.tables);
     if (!info || !reply.tables) {
-        no_memory(call);
+        group_call_no_memory(call);
         return;
     }
     for (size_t i = 0; i < g->count; i++) {
@@ -277,7 +215,7 @@ static enum status check_names(struct call *call, const struct group *g, struct 
 {
     const struct order **sorted;
 
-    sorted = call_room(call, g->count, sizeof *sorted);
+    sorted = group_call_room(call, g->count, sizeof *sorted);
     if (!sorted)
         return error_memory(e, "the call");
     for (size_t i = 0; i < g->count; i++)
@@ -302,7 +240,7 @@ static void load_message(struct call *call, const unsigned char *data, size_t n)
     if (!request->n_loads)
         st = error_set(&e, ST_INVALID, "there must be tables to load");
     else
-        st = check_size(call, request->n_loads, sizeof *o, &e);
+        st = group_call_size(call, request->n_loads, sizeof *o, &e);
     if (st == ST_OK)
         st = group_new(&o, ORDER_LOAD_GROUP, "", request->n_loads, &e);
     if (st == ST_OK)
@@ -310,7 +248,7 @@ static void load_message(struct call *call, const unsigned char *data, size_t n)
     if (st == ST_OK)
         st = check_names(call, o->group, &e);
     if (st == ST_OK) {
-        send_order(call, o, load_answer);
+        group_call_send(call, o, load_answer);
         return;
     }
     order_unref(o);
@@ -326,7 +264,7 @@ static bool fill_info(struct call *call, Embd__V1__GroupInfo *info, const struct
     info->trouble = (char *)(uintptr_t)c->trouble.text;
     info->lsn = c->lsn;
     info->time_us = c->time_us;
-    info->tables = call_room(call, c->tables, sizeof *info->tables);
+    info->tables = group_call_room(call, c->tables, sizeof *info->tables);
     for (size_t i = 0; info->tables && i < c->tables; i++) {
         info->tables[i] = c->table[i].name;
         info->bytes += c->table[i].bytes;
@@ -345,15 +283,15 @@ static void groups_answer(struct call *call, const struct order *o)
         call_fail(call, o->status, &o->error);
         return;
     }
-    info = call_room(call, g->listed, sizeof *info);
-    reply.groups = call_room(call, g->listed, sizeof *reply.groups);
+    info = group_call_room(call, g->listed, sizeof *info);
+    reply.groups = group_call_room(call, g->listed, sizeof *reply.groups);
     if (!info || !reply.groups) {
-        no_memory(call);
+        group_call_no_memory(call);
         return;
     }
     for (size_t i = 0; i < g->listed; i++) {
         if (!fill_info(call, &info[i], &g->list[i])) {
-            no_memory(call);
+            group_call_no_memory(call);
             return;
         }
         reply.groups[i] = &info[i];
@@ -372,7 +310,7 @@ static void groups_message(struct call *call, const unsigned char *data, size_t 
         return;
     st = group_new(&o, ORDER_GROUPS, "", 0, &e);
     if (st == ST_OK)
-        send_order(call, o, groups_answer);
+        group_call_send(call, o, groups_answer);
     else
         call_fail(call, st, &e);
 }
@@ -402,24 +340,24 @@ const struct rpc rpc_save_group = {.path = "/embd.v1.Tables/SaveGroup",
                                    .name = "SaveGroup",
                                    .index = CALL_SAVE_GROUP,
                                    .message = save_message,
-                                   .done = done};
+                                   .done = group_call_done};
 const struct rpc rpc_restore_group = {.path = "/embd.v1.Tables/RestoreGroup",
                                       .name = "RestoreGroup",
                                       .index = CALL_RESTORE_GROUP,
                                       .message = restore_message,
-                                      .done = done};
+                                      .done = group_call_done};
 const struct rpc rpc_load_group = {.path = "/embd.v1.Tables/LoadGroup",
                                    .name = "LoadGroup",
                                    .index = CALL_LOAD_GROUP,
                                    .message = load_message,
-                                   .done = done};
+                                   .done = group_call_done};
 const struct rpc rpc_groups = {.path = "/embd.v1.Tables/Groups",
                                .name = "Groups",
                                .index = CALL_GROUPS,
                                .message = groups_message,
-                               .done = done};
+                               .done = group_call_done};
 const struct rpc rpc_drop_group = {.path = "/embd.v1.Tables/DropGroup",
                                    .name = "DropGroup",
                                    .index = CALL_DROP_GROUP,
                                    .message = drop_message,
-                                   .done = done};
+                                   .done = group_call_done};

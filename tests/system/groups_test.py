@@ -88,7 +88,8 @@ def test_saves_and_restores(folder):
         assert rows(c) == after
         groups = c.groups().groups
         assert [(g.label, g.lsn, list(g.tables), g.trouble) for g in groups] == [("one", saved.lsn, NAMES, "")]
-        assert groups[0].bytes == sum(t.bytes for t in saved.tables) and abs(groups[0].time_us / 1e6 - time.time()) < 600
+        assert groups[0].bytes == sum(t.bytes for t in saved.tables)
+        assert abs(groups[0].time_us / 1e6 - time.time()) < 600
         c.drop_group(label="one")
         assert not c.groups().groups and checkpoints(daemon) == []
         expect(c.drop_group(label="one"), Code.NOT_FOUND, "no checkpoint \"one\"")
@@ -325,7 +326,8 @@ def test_embctl(folder):
         before = rows(c)
 
         def run(*arguments, status=0):
-            done = subprocess.run([daemon.embctl, "--server", daemon.address, *arguments], capture_output=True, text=True)
+            done = subprocess.run([daemon.embctl, "--server", daemon.address, *arguments], capture_output=True,
+                                  text=True)
             assert done.returncode == status, done
             return done.stderr if status else done.stdout
 
@@ -340,8 +342,10 @@ def test_embctl(folder):
         said = json.loads(run("--json", "checkpoints"))["checkpoints"]
         assert [(g["label"], g["tables"], "trouble" in g) for g in said] == [("one", NAMES, False),
                                                                             ("two", ["a", "b"], False)]
-        said = run("load", "--group", "--replace", "a=9.st,optimizer=sgd,learning_rate=0.5", "b=9.st", "--set", "memory=copy")
-        assert re.fullmatch(r"a: serving full, .* version 3\nb: serving full, .* version 3\n2 tables at once, lsn 7\n", said)
+        said = run("load", "--group", "--replace", "a=9.st,optimizer=sgd,learning_rate=0.5", "b=9.st", "--set",
+                   "memory=copy")
+        assert re.fullmatch(r"a: serving full, .* version 3\nb: serving full, .* version 3\n2 tables at once, lsn 7\n",
+                            said), said
         assert c.settings("a")["learning_rate"] == 0.5
         said = json.loads(run("--json", "load", "--group", "d=9.st"))
         assert said["lsn"] == 8 and said["tables"][0]["table"] == "d"
@@ -502,7 +506,8 @@ class Watcher(threading.Thread):
     def __init__(self, daemon, ids):
         super().__init__()
         self.call = daemon.unary("/embd.v1.Embedding/Lookup", pb.LookupRequest, pb.LookupResponse)
-        self.request = pb.LookupRequest(lookups=[pb.TableLookup(table=name, ids=range(ids)) for name in ("a", "b", "a")])
+        self.request = pb.LookupRequest(lookups=[pb.TableLookup(table=name, ids=range(ids))
+                                                 for name in ("a", "b", "a")])
         self.stop, self.calls, self.seen, self.trouble = False, 0, set(), None
 
     def run(self):
@@ -556,8 +561,8 @@ def test_switches_are_never_seen_mixed(folder):
 
 # ---- Deaths and failures ----
 
-POINTS = {"save": ("group.instant", "checkpoint.folder", "checkpoint.link", "checkpoint.text", "checkpoint.aside.before",
-                   "checkpoint.rename.before", "checkpoint.sync.before", "checkpoint.sync.after", "group.written",
+POINTS = {"save": ("group.instant", "checkpoint.folder", "checkpoint.link", "checkpoint.text",
+                   "checkpoint.aside.before", "checkpoint.rename.before", "checkpoint.sync.before", "checkpoint.sync.after", "group.written",
                    "checkpoint.remove", "snapshot.write.before", "snapshot.rename.before"),
           "restore": ("checkpoint.read", "group.open", "load.snapshot", "snapshot.rename.before", "log.begin.before",
                       "log.commit.before", "log.commit.after", "load.logged"),

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Loads, saves, restores, replaces, unloads and forgets a table of its own, and a trainer, again and again, alone and as a
-group, and saves all tables together, so that the daemon also dies in the midst of these. It only counts its calls that
+"""Loads, saves, restores, replaces, unloads and forgets a table of its own, and a trainer, again and again, alone and as
+a group, and saves all tables together, so that the daemon also dies in the midst of these. It only counts its calls that
 the log may know."""
 import random
 import threading
