@@ -38,6 +38,7 @@ struct keep {
     struct keep *next; /* in the queue */
     bool queued;
     struct saving *saving; /* under way */
+    struct order *group;   /* a SaveGroup has the table: no other save begins meanwhile */
     struct order *orders;  /* wait for the save that begins next */
     struct order *then;    /* waits until both lineages have everything: an unload, a reset */
     uint64_t retry_us;     /* no save by itself before that (clock_now_us()) … */

@@ -11,6 +11,7 @@
 #include "daemon/creation.h"
 #include "daemon/server.h"
 #include "daemon/writer_parts.h"
+#include "storage/checkpoint.h"
 
 /* Loads run by the disk and one thread each; more at a time would only compete. */
 #define LOADERS 2
@@ -57,8 +58,7 @@ static void give_up(struct writer *w, struct order *o, enum status st)
 {
     static struct log_limit limit; /* a peer can cause these at will */
 
-    release(w, o);
-    withdraw(w, o);
+    loads_undo(w, o);
     if (o->reload) {
         w->reload_failed++;
         log_error("table stays as it was table=%s error=%s", o->name, o->error.text);
@@ -76,10 +76,10 @@ static void give_up(struct writer *w, struct order *o, enum status st)
 
 bool loads_busy(const struct writer *w, const char *name)
 {
-    return is_listed(w->waiting, name) || is_listed(w->running, name);
+    return is_listed(w->waiting, name) || is_listed(w->running, name) || is_listed(w->held, name);
 }
 
-static enum status check(struct writer *w, struct order *o)
+enum status loads_check(struct writer *w, struct order *o)
 {
     const char *name = o->name;
     const struct entry *entry = catalog_find(w->catalog, name, strlen(name));
@@ -87,9 +87,9 @@ static enum status check(struct writer *w, struct order *o)
 
     if (st != ST_OK)
         return st;
-    if (o->kind == ORDER_RESTORE && !entry)
+    if (o->kind == ORDER_RESTORE && !o->source && !entry)
         return error_set(&o->error, ST_NOT_FOUND, "no such table: %s", QUOTE(name));
-    if (o->kind == ORDER_RESTORE && !registry_find(w->registry, name)->trainable)
+    if (o->kind == ORDER_RESTORE && !o->source && !registry_find(w->registry, name)->trainable)
         return error_set(&o->error, ST_PRECONDITION, "table %s is read-only: it has no snapshots",
                          name);
     if (o->kind == ORDER_LOAD && !o->replace && entry)
@@ -121,8 +121,14 @@ static void loaded(struct mail *mail, void *receiver)
     w->running_count--;
     w->call_loads -= o->worker != NULL;
     w->reload_loads -= o->reload;
-    if (atomic_load(&o->cancelled))
+    if (order_cancelled(o))
         st = error_set(&o->error, ST_CANCELLED, "the load was given up");
+    if (o->whole) {
+        o->status = st;
+        group_load_back(w, o);
+        loads_next(w);
+        return;
+    }
     if (st == ST_OK)
         st = writer_writable(w, &o->error);
     if (st == ST_OK) {
@@ -136,20 +142,31 @@ static void loaded(struct mail *mail, void *receiver)
     loads_next(w);
 }
 
+void loads_add(struct writer *w, struct order *o)
+{
+    o->limits = (struct header_limits){w->server->config->max_header_bytes,
+                                       w->server->config->max_header_tokens};
+    o->back = &w->mailbox;
+    append(&w->waiting, o);
+}
+
+void loads_undo(struct writer *w, struct order *o)
+{
+    release(w, o);
+    withdraw(w, o);
+}
+
 void loads_begin(struct writer *w, struct order *o)
 {
-    enum status st = check(w, o);
+    enum status st = loads_check(w, o);
 
     if (st != ST_OK) {
         give_up(w, o, st);
         return;
     }
-    o->limits = (struct header_limits){w->server->config->max_header_bytes,
-                                       w->server->config->max_header_tokens};
-    o->back = &w->mailbox;
     w->call_loads += o->worker != NULL;
     w->reload_loads += o->reload;
-    append(&w->waiting, o);
+    loads_add(w, o);
     loads_next(w);
 }
 
@@ -186,6 +203,33 @@ static enum status prepare_restore(struct writer *w, struct order *o)
     return o->resets ? ST_OK : table_settings_read(&o->settings, r->options, &o->error);
 }
 
+/* Out of a checkpoint, whatever the name stands for now. A trained table with the same optimizer
+   goes on as it was registered; else the configuration has no say in it any more. */
+static enum status prepare_source(struct writer *w, struct order *o)
+{
+    const struct registered *r = registry_find(w->registry, o->name);
+    struct optimizer_settings now, then;
+    bool same = false;
+
+    if (r && r->served && r->trainable && table_settings_trained(&now, r->options, NULL) == ST_OK) {
+        same = table_settings_trained(&then, o->source->options, NULL) == ST_OK &&
+               now.optimizer == then.optimizer;
+        if (same)
+            optimizer_settings_done(&then);
+        optimizer_settings_done(&now);
+    }
+    o->file = same ? mem_text(r->file, strlen(r->file)) : writer_folder(w, o->name);
+    if (!o->file)
+        return error_memory(&o->error, "table");
+    o->by = same ? r->by : BY_CALL;
+    if (same) {
+        o->identity = r->identity;
+        o->checksum = r->checksum;
+        o->header_hash = r->header_hash;
+    }
+    return table_settings_read(&o->settings, o->source->options, &o->error);
+}
+
 /* There is no file to look at. The table lives in its folder, and that is what it is known by. */
 static enum status prepare_creation(struct writer *w, struct order *o)
 {
@@ -199,9 +243,10 @@ static enum status prepare_creation(struct writer *w, struct order *o)
 static enum status prepare(struct writer *w, struct order *o)
 {
     struct entry *entry = catalog_find(w->catalog, o->name, strlen(o->name));
-    enum status st = o->kind == ORDER_RESTORE ? prepare_restore(w, o)
-                     : o->creation            ? prepare_creation(w, o)
-                                              : order_prepare(o, w->registry, w->import_fd);
+    enum status st = o->source                  ? prepare_source(w, o)
+                     : o->kind == ORDER_RESTORE ? prepare_restore(w, o)
+                     : o->creation              ? prepare_creation(w, o)
+                                                : order_prepare(o, w->registry, w->import_fd);
 
     if (st == ST_OK && w->registry)
         st = place(w, o);
@@ -237,7 +282,7 @@ void loads_next(struct writer *w)
     while (w->running_count < LOADERS && (o = take_next(w))) {
         append(&w->running, o);
         w->running_count++;
-        st = prepare(w, o);
+        st = order_cancelled(o) ? ST_CANCELLED : prepare(w, o);
         if (st == ST_OK)
             st = order_load_elsewhere(o, loaded);
         if (st != ST_OK) { /* as if it had come back with that */

@@ -10,6 +10,7 @@
 #include "base/memory.h"
 #include "daemon/call.h"
 #include "daemon/creation.h"
+#include "daemon/group.h"
 #include "daemon/thread.h"
 #include "daemon/worker.h"
 #include "table/training.h"
@@ -53,6 +54,8 @@ void order_unref(struct order *o)
     training_free(o->training);
     table_close(o->table);
     creation_free(o->creation);
+    group_free(o->group);
+    mem_free(o->source_folder);
     mem_free(o->path);
     mem_free(o->folder);
     mem_free(o->file);
@@ -96,12 +99,18 @@ enum status order_prepare(struct order *o, struct registry *registry, int import
     return ST_OK;
 }
 
+bool order_cancelled(const struct order *o)
+{
+    return atomic_load_explicit(&o->cancelled, memory_order_relaxed) ||
+           (o->whole && atomic_load_explicit(&o->whole->cancelled, memory_order_relaxed));
+}
+
 bool order_goes_on(void *order, double done)
 {
     struct order *o = order;
 
     (void)done;
-    return !atomic_load_explicit(&o->cancelled, memory_order_relaxed) &&
+    return !order_cancelled(o) &&
            !(o->opening && atomic_load_explicit(&o->opening->cancelled, memory_order_relaxed));
 }
 
@@ -136,7 +145,9 @@ void order_load(struct order *o)
     if (o->creation)
         st = creation_make(&o->fd, o->creation, &o->settings, o->path, o->most, &o->error);
     if (st == ST_OK)
-        st = o->kind == ORDER_RESTORE ? order_open_snapshot(o) : open_file(o);
+        st = o->source                  ? order_open_source(o)
+             : o->kind == ORDER_RESTORE ? order_open_snapshot(o)
+                                        : open_file(o);
     o->opened = st == ST_OK;
     if (st == ST_OK && o->folder)
         st = order_train(o);

@@ -20,7 +20,9 @@
 #include "table/catalog.h"
 
 struct call;
+struct checkpoint_table;
 struct creation;
+struct group;
 struct worker;
 
 enum order_kind {
@@ -29,7 +31,12 @@ enum order_kind {
     ORDER_SAVE,
     ORDER_RESTORE,
     ORDER_POSITION,
-    ORDER_FORGET_TRAINER
+    ORDER_FORGET_TRAINER,
+    ORDER_SAVE_GROUP,
+    ORDER_RESTORE_GROUP,
+    ORDER_LOAD_GROUP,
+    ORDER_GROUPS,
+    ORDER_DROP_GROUP
 };
 
 struct order {
@@ -40,7 +47,7 @@ struct order {
 
     /* What is wanted */
     enum order_kind kind;
-    char name[TABLE_NAME_MAX + 1]; /* of a table, or of a trainer */
+    char name[TABLE_NAME_MAX + 1]; /* of a table or a trainer, or a checkpoint's label */
     char *file;                    /* absolute */
     const char
         *relative; /* the part of `file` below import_dir, which it must not leave; or NULL */
@@ -54,6 +61,10 @@ struct order {
     uint64_t at; /* ORDER_RESTORE: version of the snapshot, 0: the newest */
     bool resets; /* ORDER_RESTORE: of the newest, with other settings; its state begins anew … */
     bool keeps;  /* … unless the optimizer is the same: then it stays */
+    struct group *group;                   /* ORDER_SAVE_GROUP to ORDER_DROP_GROUP: see group.h */
+    struct order *whole;                   /* of the group that this load is part of; or NULL */
+    const struct checkpoint_table *source; /* ORDER_RESTORE: out of a checkpoint, … */
+    char *source_folder;                   /* … from the table's folder in it */
 
     /* Who waits; `worker` is NULL if nobody does. `answer` runs on that worker if the call is still
        there. */
@@ -109,11 +120,14 @@ void order_load(struct order *o);
 /* The load will not be logged: its first snapshot goes. ST_OK if there is none. */
 MUST_CHECK enum status order_withdraw(struct order *o, struct error *e);
 
-/* order_train.c, parts of order_load(): open the snapshot that is to be restored; and make the open
-   table one that can be trained, by way of its first snapshot, if an optimizer is named anywhere.
- */
+/* order_train.c, parts of order_load(): open the snapshot that is to be restored, the table's own
+   or one of a checkpoint; and make the open table one that can be trained, by way of its first
+   snapshot, if an optimizer is named anywhere. */
 MUST_CHECK enum status order_open_snapshot(struct order *o);
+MUST_CHECK enum status order_open_source(struct order *o);
 MUST_CHECK enum status order_train(struct order *o);
+/* Whether nobody waits any more for the order, or for the group that it is part of. */
+bool order_cancelled(const struct order *o);
 /* As `progress` of whatever takes time: false once nobody wants it any more. */
 bool order_goes_on(void *order, double done);
 /* The same on a thread of its own, which mails the order to o->back, delivered to `loaded`. */

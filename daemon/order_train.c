@@ -3,12 +3,14 @@
    a training. A loader's. */
 #include <errno.h>
 #include <inttypes.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/failpoint.h"
 #include "base/memory.h"
 #include "base/text.h"
 #include "daemon/order.h"
+#include "storage/checkpoint.h"
 #include "table/training.h"
 
 /* The first snapshot of a content that never came to the log is none: see saving_weed(). */
@@ -38,6 +40,40 @@ enum status order_open_snapshot(struct order *o)
         st = error_errno(&o->error, errno, "cannot read the snapshot");
     else
         st = snapshot_open(&o->table, &list[i], &options, &o->error);
+    mem_free(list);
+    return st;
+}
+
+static enum status open_listed(struct order *o, const struct snapshot *list, size_t count)
+{
+    const struct checkpoint_table *t = o->source;
+    struct table_options options = {
+        .memory = REGION_COPY, .limits = o->limits, .progress = order_goes_on, .context = o};
+
+    for (size_t i = 0; i < count; i++) {
+        const char *slash = strrchr(list[i].path, '/');
+
+        if (!slash || strcmp(slash + 1, t->file))
+            continue;
+        if (!list[i].damaged && list[i].checksum != t->checksum)
+            return error_set(&o->error, ST_DATA_LOSS, "%s: is not the file that was saved",
+                             list[i].path);
+        return snapshot_open(&o->table, &list[i], &options, &o->error);
+    }
+    return error_set(&o->error, ST_DATA_LOSS, "%s/%s: is not there", o->source_folder, t->file);
+}
+
+enum status order_open_source(struct order *o)
+{
+    struct snapshot *list = NULL;
+    size_t count;
+    enum status st =
+        snapshot_list(&list, &count, o->source_folder, o->source->generation, &o->error);
+
+    if (st == ST_OK && FAILPOINT("group.open"))
+        st = error_errno(&o->error, errno, "cannot read the snapshot");
+    if (st == ST_OK)
+        st = open_listed(o, list, count);
     mem_free(list);
     return st;
 }

@@ -24,7 +24,8 @@ struct publication {
     struct writer *writer;
     struct catalog *old; /* in use by readers that have not taken the new one */
     struct order *order;
-    struct retired *retired;
+    struct retired *gone;     /* what leaves with the old catalog */
+    struct retired *spare;    /* for more of them */
     struct catalog_view view; /* for the main thread */
     unsigned missing;         /* readers that have not taken it */
     struct taken taken[];     /* one a worker, and the main thread's */
@@ -36,16 +37,33 @@ struct retired {
     struct entry *entry;
 };
 
-enum status publication_new(struct publication **out, struct writer *w, struct error *e)
+static void free_all(struct retired *list)
+{
+    while (list) {
+        struct retired *r = list;
+
+        list = r->next;
+        mem_free(r);
+    }
+}
+
+enum status publication_new(struct publication **out, struct writer *w, size_t most,
+                            struct error *e)
 {
     struct publication *p =
         mem_zero(1, sizeof *p + (w->server->worker_count + 1) * sizeof p->taken[0]);
 
-    if (p)
-        p->retired = mem_zero(1, sizeof *p->retired);
-    if (!p || !p->retired) {
-        mem_free(p);
+    if (!p)
         return error_memory(e, "new catalog");
+    for (size_t i = 0; i < most; i++) {
+        struct retired *r = mem_zero(1, sizeof *r);
+
+        if (!r) {
+            publication_free(p);
+            return error_memory(e, "new catalog");
+        }
+        r->next = p->spare;
+        p->spare = r;
     }
     p->writer = w;
     *out = p;
@@ -56,22 +74,34 @@ void publication_free(struct publication *p)
 {
     if (!p)
         return;
-    mem_free(p->retired);
+    free_all(p->gone);
+    free_all(p->spare);
     mem_free(p);
+}
+
+void publication_drop(struct publication *p, struct entry *gone)
+{
+    struct retired *r = p->spare;
+
+    p->spare = r->next;
+    r->entry = gone;
+    r->next = p->gone;
+    p->gone = r;
 }
 
 /* All have taken it. */
 static void finish(struct publication *p)
 {
     struct writer *w = p->writer;
+    struct retired *r;
 
     catalog_free(p->old);
-    if (p->retired->entry) {
+    while ((r = p->gone)) {
         /* No new lookup finds the entry; those that hold it are inside its gate. */
-        gate_raise(&p->retired->entry->gate);
-        p->retired->next = w->retired;
-        w->retired = p->retired;
-        p->retired = NULL;
+        p->gone = r->next;
+        gate_raise(&r->entry->gate);
+        r->next = w->retired;
+        w->retired = r;
     }
     if (p->order)
         order_answer(p->order, ST_OK);
@@ -91,7 +121,7 @@ static void deliver_taken(struct mail *mail, void *receiver)
     }
 }
 
-void publish(struct publication *p, struct catalog *c, struct entry *gone, struct order *o)
+void publish(struct publication *p, struct catalog *c, struct order *o)
 {
     struct writer *w = p->writer;
     struct server *server = w->server;
@@ -99,7 +129,6 @@ void publish(struct publication *p, struct catalog *c, struct entry *gone, struc
 
     p->old = w->catalog;
     p->order = o;
-    p->retired->entry = gone;
     w->catalog = c;
     if (!w->serving) { /* nobody reads yet */
         finish(p);

@@ -19,6 +19,7 @@ struct saving {
     struct entry *entry;
     struct order *orders;  /* answered with its outcome */
     atomic_bool cancelled; /* the daemon stops */
+    bool waits;            /* the writer's: the instant was, and no saver is free yet */
 
     struct snapshot_moment moment;
     struct optimizer_settings settings;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Saves: those that calls ask for, those that the daemon makes by itself, and those before a table
-   is unloaded. A few run at a time, one for each table; the others wait in a queue. The writer's.
- */
+/* Saves: those that calls ask for, those that the daemon makes by itself, those before a table is
+   unloaded, and those of a group. A few run at a time, one for each table; the others wait in a
+   queue. The writer's. */
 #include <inttypes.h>
 #include <string.h>
 
@@ -45,11 +45,11 @@ static void answer_all(struct order *list, enum status st, const struct error *e
 
 /* ---- The queue ---- */
 
-static void enqueue(struct writer *w, struct keep *k)
+void saves_queue(struct writer *w, struct keep *k)
 {
     struct keep **last = &w->save_queue;
 
-    if (k->queued || k->saving)
+    if (k->queued || k->saving || k->group)
         return;
     while (*last)
         last = &(*last)->next;
@@ -121,7 +121,7 @@ static void go_on(struct writer *w, struct keep *k)
 
     if (!then || !(then->forget || keep_complete(k))) {
         if (k->orders || then)
-            enqueue(w, k);
+            saves_queue(w, k);
         return;
     }
     k->then = NULL;
@@ -137,7 +137,7 @@ static void go_on(struct writer *w, struct keep *k)
 static void finish(struct writer *w, struct saving *s)
 {
     struct keep *k = s->entry->keep;
-    struct order *orders = s->orders;
+    struct order *orders = s->orders, *group = k->group; /* which goes on by itself */
     enum status st = s->status;
     struct snapshot written = s->written;
     struct error e = s->error;
@@ -149,15 +149,17 @@ static void finish(struct writer *w, struct saving *s)
         k->patience_us = 0;
         answer_all(orders, ST_OK, NULL, &written);
         holds_saved(w, k);
-        go_on(w, k);
     } else if (k->then && k->then->forget) {
         answer_all(orders, st, &e, NULL);
-        go_on(w, k);
     } else {
         give_up(w, k, orders, st, &e);
         if (k->orders)
-            enqueue(w, k);
+            saves_queue(w, k);
     }
+    if (group)
+        group_save_back(w, group, k, st, &written, &e);
+    else if (st == ST_OK || (k->then && k->then->forget))
+        go_on(w, k);
 }
 
 static void saved(struct mail *mail, void *receiver)
@@ -168,10 +170,56 @@ static void saved(struct mail *mail, void *receiver)
     for (link = &w->savings; *link != s; link = &(*link)->next)
         ;
     *link = s->next;
-    w->saving_count--;
+    w->saving_count -= !s->waits;
     finish(w, s);
-    loads_next(w); /* one may have waited for the table's folder, and goes before the next save */
+    group_saves_next(w); /* one may have waited for this save, … */
+    loads_next(w);       /* … or one for the table's folder, and goes before the next save */
     saves_next(w);
+}
+
+/* As if it had come back with that. */
+static void come_back(struct writer *w, struct saving *s, enum status st)
+{
+    s->status = st;
+    s->mail.deliver = saved;
+    mailbox_send(&w->mailbox, &s->mail);
+}
+
+/* Its instant was; a saver is free. */
+static void run(struct writer *w, struct saving *s)
+{
+    enum status st;
+
+    s->waits = false;
+    w->saving_count++;
+    st = saving_run_elsewhere(s, saved, &s->error);
+    if (st != ST_OK)
+        come_back(w, s, st);
+}
+
+static void add(struct writer *w, struct saving *s, struct order *orders)
+{
+    s->orders = orders;
+    s->next = w->savings;
+    w->savings = s;
+}
+
+#define STOPPING "the daemon is stopping"
+
+/* None begins any more. */
+static void flush(struct writer *w)
+{
+    struct error e;
+
+    error_set(&e, ST_UNAVAILABLE, STOPPING);
+    while (w->save_queue) {
+        struct keep *k = w->save_queue;
+        struct order *orders = k->orders;
+
+        dequeue(w, k);
+        k->orders = NULL;
+        give_up(w, k, orders, ST_UNAVAILABLE, &e);
+    }
 }
 
 void saves_next(struct writer *w)
@@ -181,7 +229,14 @@ void saves_next(struct writer *w)
     struct error e;
     enum status st;
 
-    while (w->save_queue && w->saving_count < SAVERS && !w->stopping) {
+    if (w->stopping) {
+        flush(w);
+        return;
+    }
+    for (s = w->savings; s && w->saving_count < SAVERS; s = s->next)
+        if (s->waits)
+            run(w, s);
+    while (w->save_queue && w->saving_count < SAVERS) {
         struct order *orders;
 
         k = w->save_queue;
@@ -198,17 +253,50 @@ void saves_next(struct writer *w)
             give_up(w, k, orders, st, &e);
             continue;
         }
-        s->orders = orders;
-        s->next = w->savings;
-        w->savings = s;
-        w->saving_count++;
-        st = saving_run_elsewhere(s, saved, &s->error);
-        if (st != ST_OK) { /* as if it had come back with that */
-            s->status = st;
-            s->mail.deliver = saved;
-            mailbox_send(&w->mailbox, &s->mail);
-        }
+        add(w, s, orders);
+        run(w, s);
     }
+}
+
+/* ---- Of a group ---- */
+
+enum status saves_instant(struct writer *w, struct keep *k, uint64_t lsn, struct error *e)
+{
+    struct saving *s;
+    enum status st = saving_begin(&s, k->entry, lsn, &w->mailbox, e);
+
+    if (st != ST_OK)
+        return st;
+    s->waits = true;
+    add(w, s, k->orders);
+    k->orders = NULL;
+    return ST_OK;
+}
+
+void saves_undo(struct writer *w, struct keep *k)
+{
+    struct saving *s = k->saving, **link;
+
+    for (link = &w->savings; *link != s; link = &(*link)->next)
+        ;
+    *link = s->next;
+    k->orders = s->orders;
+    s->status = ST_CANCELLED;
+    saving_end(s);
+}
+
+void saves_hold(struct writer *w, struct keep *k, struct order *group)
+{
+    k->group = group;
+    if (k->queued)
+        dequeue(w, k);
+}
+
+void saves_release(struct writer *w, struct keep *k)
+{
+    k->group = NULL;
+    if (k->orders || k->then)
+        go_on(w, k); /* the entry may be gone */
 }
 
 enum status saves_now(struct writer *w, struct entry *entry, struct error *e)
@@ -230,7 +318,7 @@ enum status saves_now(struct writer *w, struct entry *entry, struct error *e)
 
 bool saves_busy(const struct keep *k)
 {
-    return k && k->saving;
+    return k && (k->saving || k->group);
 }
 
 void saves_leave(struct writer *w, struct keep *k)
@@ -249,10 +337,10 @@ void saves_leave(struct writer *w, struct keep *k)
 
 /* ---- Who asks ---- */
 
-static enum status check(const struct entry *entry, const struct order *o, struct error *e)
+enum status saves_check(const struct entry *entry, const char *name, struct error *e)
 {
     if (!entry)
-        return error_set(e, ST_NOT_FOUND, "no such table: %s", QUOTE(o->name));
+        return error_set(e, ST_NOT_FOUND, "no such table: %s", QUOTE(name));
     if (!entry->table)
         return error_set(e, ST_DATA_LOSS, "%s", entry->trouble);
     if (!entry->keep)
@@ -269,16 +357,16 @@ enum status saves_order(struct writer *w, struct order *o, struct error *e)
     enum status st = writer_writable(w, e);
 
     if (st == ST_OK)
-        st = check(entry, o, e);
+        st = saves_check(entry, o->name, e);
     if (st != ST_OK)
         return st;
     counts_fold(w, entry);
-    if (keep_complete(entry->keep) && !entry->keep->saving) {
+    if (keep_complete(entry->keep) && !saves_busy(entry->keep)) {
         answer_all(o, ST_OK, NULL, keep_newest(entry->keep));
         return ST_OK;
     }
     append(&entry->keep->orders, o);
-    enqueue(w, entry->keep);
+    saves_queue(w, entry->keep);
     saves_next(w);
     return ST_OK;
 }
@@ -289,8 +377,8 @@ void saves_before(struct writer *w, struct entry *entry, struct order *o, const 
 
     entry->refusal = refusal;
     k->then = o;
-    if (k->saving) { /* goes on when that is done */
-        if (o->forget)
+    if (saves_busy(k)) { /* goes on when that is done */
+        if (o->forget && k->saving)
             atomic_store(&k->saving->cancelled, true);
         return;
     }
@@ -300,57 +388,10 @@ void saves_before(struct writer *w, struct entry *entry, struct order *o, const 
 
 void saves_stop(struct writer *w)
 {
-    struct error e;
-
-    error_set(&e, ST_UNAVAILABLE, "the daemon is stopping");
-    for (struct saving *s = w->savings; s; s = s->next)
+    for (struct saving *s = w->savings; s; s = s->next) {
         atomic_store(&s->cancelled, true);
-    while (w->save_queue) {
-        struct keep *k = w->save_queue;
-        struct order *orders = k->orders;
-
-        dequeue(w, k);
-        k->orders = NULL;
-        give_up(w, k, orders, ST_UNAVAILABLE, &e);
+        if (s->waits)
+            come_back(w, s, error_set(&s->error, ST_UNAVAILABLE, STOPPING));
     }
-}
-
-/* ---- By itself ---- */
-
-/* Whether the table should be saved without being asked: it has not two snapshots yet, or has
-   changed and its newest one is old, or it is one of those for which a large log is kept. */
-static bool is_due(const struct writer *w, const struct keep *k, uint64_t hold_most)
-{
-    const struct snapshot *newest = keep_newest(k);
-    uint64_t hold = keep_hold(k);
-    int64_t age_us;
-
-    for (unsigned i = 0; i < LINEAGES; i++)
-        if (!k->lineage[i].exists)
-            return true;
-    age_us = clock_wall_us() - newest->time_us;
-    if (k->lineage[newest->lineage].first &&
-        (age_us < 0 || (uint64_t)age_us >= w->config->snapshot_interval))
-        return true;
-    return hold && hold <= hold_most;
-}
-
-void saves_tick(struct writer *w)
-{
-    uint64_t now = clock_now_us(), most = log_hold_most(w);
-
-    if (!w->registry || w->troubled || w->stopping)
-        return;
-    for (size_t i = 0; i < w->catalog->count; i++) {
-        const struct entry *entry = w->catalog->entry[i];
-        struct keep *k = entry->keep;
-
-        if (k)
-            atomic_store_explicit(&entry->gauges->memory_bytes, entry_training_bytes(entry),
-                                  memory_order_relaxed);
-        if (k && !entry->refusal && !k->saving && !k->queued && now >= k->retry_us &&
-            is_due(w, k, most))
-            enqueue(w, k);
-    }
-    saves_next(w);
+    flush(w);
 }

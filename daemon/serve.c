@@ -9,114 +9,22 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "daemon/change.h"
 #include "daemon/config.h"
 #include "daemon/keep.h"
 #include "daemon/server.h"
 #include "daemon/writer_parts.h"
 #include "table/training.h"
 
-/* A change on its way to the catalog. */
-struct change {
-    struct writer *writer;
-    struct publication *publication;
-    struct entry *entry; /* the new one, if any */
-    struct catalog *catalog;
-    struct entry *old; /* the one that it takes the place of, or NULL */
-    unsigned slot;
-    bool slot_taken;
-};
-
-static void change_undo(struct change *c, const char *name)
-{
-    if (c->slot_taken)
-        slots_release(&c->writer->slots, name, c->slot);
-    catalog_free(c->catalog);
-    if (c->entry) {
-        keep_free(c->entry->keep);
-        c->entry->table = NULL; /* the order's, as is the training */
-        c->entry->training = NULL;
-    }
-    entry_free(c->entry);
-    publication_free(c->publication);
-}
-
-/* What a trainable table has besides. */
-static enum status build_training(struct entry *entry, const struct order *o, struct error *e)
-{
-    enum status st = ST_OK;
-
-    if (!o->training)
-        return ST_OK;
-    entry->gauges = mem_zero(1, sizeof *entry->gauges);
-    if (!entry->gauges)
-        return error_memory(e, "table entry");
-    entry->training = o->training;
-    entry->interval = o->settings.interval;
-    if (training_growth(o->training)) {
-        growth_set(training_growth(o->training), &o->settings.growth);
-        entry->gauges->used_rows = entry->table->used;
-    }
-    entry->gauges->accesses = training_accesses(o->training);
-    if (training_can_count(o->training))
-        st = entry_count(entry, o->settings.count, e);
-    entry->gauges->memory_bytes = entry_training_bytes(entry);
-    if (st == ST_OK)
-        st = keep_new(&entry->keep, entry, o->folder, e);
-    if (st == ST_OK && o->first.path[0]) {
-        struct kept *kept;
-        size_t count;
-
-        st = kept_from(&kept, &count, &o->first, 1, e);
-        if (st != ST_OK)
-            return st;
-        keep_list(entry->keep, kept, count);
-        keep_take(entry->keep, &o->first, false, 0);
-    }
-    return st;
-}
-
-/* Everything that a new entry takes but the log. */
-static enum status change_build(struct change *c, const struct order *o, struct table *table,
-                                uint64_t version, uint64_t generation, struct error *e)
-{
-    struct writer *w = c->writer;
-    enum status st = publication_new(&c->publication, w, e);
-
-    if (st != ST_OK)
-        return st;
-    c->old = catalog_find(w->catalog, o->name, strlen(o->name));
-    if (c->old) {
-        c->slot = c->old->slot;
-    } else {
-        st = slots_take(&w->slots, o->name, &c->slot, e);
-        if (st != ST_OK)
-            return st;
-        c->slot_taken = true;
-    }
-    st = entry_new(&c->entry, o->name, table, version, generation, c->slot, w->server->worker_count,
-                   e);
-    if (st != ST_OK)
-        return st;
-    c->entry->file = mem_text(o->file, strlen(o->file));
-    c->entry->checksum = o->checksum;
-    c->entry->loaded_us = clock_wall_us();
-    if (!c->entry->file)
-        return error_memory(e, "table entry");
-    st = build_training(c->entry, o, e);
-    if (st != ST_OK)
-        return st;
-    return catalog_with(&c->catalog, w->catalog, c->entry, w->catalog->lsn, e);
-}
-
 /* How the log sees the load of `o` when the name stands there as `r` (NULL: not at all). What
-   nobody asked for (a start, a reload) and what changes nothing is not logged: 0. */
+   no call asked for (a start, a reload) and what changes nothing is not logged: 0. */
 static enum change_kind kind_of(const struct order *o, const struct registered *r,
                                 const char *options)
 {
     if (!r || !r->served)
         return CHANGE_LOAD;
-    if (o->worker || strcmp(r->file, o->file) || r->checksum != o->checksum || r->by != o->by ||
-        o->training || r->trainable)
+    if (o->worker || o->whole || strcmp(r->file, o->file) || r->checksum != o->checksum ||
+        r->by != o->by || o->training || r->trainable)
         return CHANGE_REPLACE;
     return strcmp(r->options, options) ? CHANGE_OPTIONS : 0;
 }
@@ -181,62 +89,147 @@ static enum status describe_change(struct registered *change, enum change_kind *
     return ST_OK;
 }
 
-/* From here on the table and its training are the entry's. */
-static void show(struct change *c, struct order *o)
+/* ---- Loaded tables ---- */
+
+/* Several at once; [count] each. */
+struct loaded {
+    struct changes all;
+    struct order **order;
+    struct change *change;
+    struct registered *logged;
+    enum change_kind *kind; /* 0: not logged */
+    size_t count;
+    /* Those that are logged, one behind the other, as the registry takes them */
+    struct registered *row;
+    enum change_kind *row_kind;
+    size_t rows;
+};
+
+static enum status loaded_init(struct loaded *l, struct writer *w, struct order **order,
+                               size_t count, struct error *e)
 {
-    o->table = NULL;
-    o->training = NULL;
-    if (c->old)
-        saves_leave(c->writer, c->old->keep);
-    publish(c->publication, c->catalog, c->old, o);
+    *l = (struct loaded){.all = {.writer = w},
+                         .order = order,
+                         .change = mem_zero(count, sizeof *l->change),
+                         .logged = mem_zero(count, sizeof *l->logged),
+                         .kind = mem_zero(count, sizeof *l->kind),
+                         .row = mem_zero(count, sizeof *l->row),
+                         .row_kind = mem_zero(count, sizeof *l->row_kind),
+                         .count = count};
+    if (!l->change || !l->logged || !l->kind || !l->row || !l->row_kind)
+        return error_memory(e, "changes of tables");
+    return publication_new(&l->all.publication, w, count, e);
+}
+
+static void loaded_done(struct loaded *l, bool undo)
+{
+    for (size_t i = 0; undo && l->change && i < l->count; i++)
+        change_undo(&l->all, &l->change[i], l->order[i]->name);
+    if (undo)
+        changes_undo(&l->all);
+    for (size_t i = 0; l->logged && i < l->count; i++)
+        mem_free(l->logged[i].options);
+    mem_free(l->change);
+    mem_free(l->logged);
+    mem_free(l->kind);
+    mem_free(l->row);
+    mem_free(l->row_kind);
+}
+
+static enum status loaded_build(struct loaded *l, size_t i, struct error *e)
+{
+    struct writer *w = l->all.writer;
+    struct order *o = l->order[i];
+    struct registered *r = &l->logged[i];
+    enum status st = ST_OK;
+
+    r->version = o->table->applied;
+    if (w->registry)
+        st = describe_change(r, &l->kind[i], o, registry_find(w->registry, o->name), e);
+    return st == ST_OK
+               ? change_build(&l->all, &l->change[i], o, o->table, r->version, r->generation, e)
+               : st;
+}
+
+static enum status loaded_log(struct loaded *l, struct error *e)
+{
+    enum status st;
+
+    for (size_t i = 0; i < l->count; i++)
+        if (l->kind[i]) {
+            l->row[l->rows] = l->logged[i];
+            l->row_kind[l->rows++] = l->kind[i];
+        }
+    if (!l->rows)
+        return ST_OK;
+    st = registry_changes(l->all.writer->registry, l->row_kind, l->row, l->rows, e);
+    for (size_t i = 0, row = 0; st == ST_OK && i < l->count; i++)
+        if (l->kind[i])
+            l->logged[i] = l->row[row++];
+    return st;
+}
+
+static void loaded_show(struct loaded *l, struct order *answer)
+{
+    struct writer *w = l->all.writer;
+
+    l->all.catalog->lsn = w->registry ? registry_lsn(w->registry) : 0;
+    for (size_t i = 0; i < l->count; i++) {
+        struct order *o = l->order[i];
+        struct change *c = &l->change[i];
+
+        assert(!o->training || l->logged[i].generation == o->generation);
+        c->entry->generation = l->logged[i].generation;
+        o->lsn = c->entry->lsn = l->logged[i].lsn;
+        o->version = l->logged[i].version;
+        if (w->registry)
+            remember_file(w, o);
+        log_served(c, o, o->table);
+        change_hand_over(&l->all, c, o);
+        answer->lsn = o->lsn;
+    }
+    publish(l->all.publication, l->all.catalog, answer);
+}
+
+enum status serve_tables(struct writer *w, struct order **order, size_t count, struct order *answer,
+                         struct error *e)
+{
+    struct loaded l;
+    enum status st = loaded_init(&l, w, order, count, e);
+
+    for (size_t i = 0; i < count && st == ST_OK; i++)
+        st = loaded_build(&l, i, e);
+    if (st == ST_OK)
+        st = loaded_log(&l, e);
+    if (st == ST_OK) {
+        (void)FAILPOINT("load.logged");
+        loaded_show(&l, answer);
+    }
+    loaded_done(&l, st != ST_OK);
+    return st;
 }
 
 enum status serve_table(struct writer *w, struct order *o, struct error *e)
 {
-    struct change c = {.writer = w};
-    struct registered change = {.version = o->table->applied};
-    enum change_kind kind = 0;
-    enum status st = ST_OK;
-
-    if (w->registry)
-        st = describe_change(&change, &kind, o, registry_find(w->registry, o->name), e);
-    if (st == ST_OK)
-        st = change_build(&c, o, o->table, change.version, change.generation, e);
-    if (st == ST_OK && kind)
-        st = registry_change(w->registry, kind, &change, e);
-    mem_free(change.options);
-    if (st != ST_OK) {
-        change_undo(&c, o->name);
-        return st;
-    }
-    (void)FAILPOINT("load.logged");
-    assert(!o->training || change.generation == o->generation);
-    c.entry->generation = change.generation;
-    c.entry->lsn = change.lsn;
-    c.catalog->lsn = w->registry ? registry_lsn(w->registry) : 0;
-    o->lsn = change.lsn;
-    o->version = change.version;
-    if (w->registry)
-        remember_file(w, o);
-    log_served(&c, o, o->table);
-    show(&c, o);
-    return ST_OK;
+    return serve_tables(w, &o, 1, o, e);
 }
+
+/* ---- The rest ---- */
 
 enum status serve_revived(struct writer *w, struct order *o, struct entry **out, struct error *e)
 {
     const struct registered *r = w->registry ? registry_find(w->registry, o->name) : NULL;
-    struct change c = {.writer = w};
-    enum status st = change_build(&c, o, o->table, o->version, o->generation, e);
+    struct changes all = {.writer = w};
+    struct change c = {.entry = NULL};
+    enum status st = change_build_one(&all, &c, o, o->table, o->version, o->generation, e);
 
-    if (st != ST_OK) {
-        change_undo(&c, o->name);
+    if (st != ST_OK)
         return st;
-    }
     c.entry->lsn = r ? r->lsn : 0;
-    c.catalog->lsn = w->registry ? registry_lsn(w->registry) : 0;
+    all.catalog->lsn = w->registry ? registry_lsn(w->registry) : 0;
     *out = c.entry;
-    show(&c, o);
+    change_hand_over(&all, &c, o);
+    publish(all.publication, all.catalog, o);
     return ST_OK;
 }
 
@@ -245,22 +238,24 @@ enum status serve_damaged(struct writer *w, const struct order *o, const struct 
 {
     const struct registered *r = w->registry ? registry_find(w->registry, o->name) : NULL;
     uint64_t version = r && r->version > o->version ? r->version : o->version;
-    struct change c = {.writer = w};
-    enum status st = change_build(&c, o, NULL, version, r ? r->generation : 0, e);
+    struct changes all = {.writer = w};
+    struct change c = {.entry = NULL};
+    enum status st = change_build_one(&all, &c, o, NULL, version, r ? r->generation : 0, e);
 
-    if (st == ST_OK) {
-        c.entry->trouble = mem_text(trouble->text, strlen(trouble->text));
-        if (!c.entry->trouble)
-            st = error_memory(e, "table entry");
-    }
-    if (st != ST_OK) {
-        change_undo(&c, o->name);
+    if (st != ST_OK)
         return st;
+    c.entry->trouble = mem_text(trouble->text, strlen(trouble->text));
+    if (!c.entry->trouble) {
+        change_undo(&all, &c, o->name);
+        changes_undo(&all);
+        return error_memory(e, "table entry");
     }
     c.entry->lsn = r ? r->lsn : 0;
     c.entry->reported = true;
     log_error("table is damaged and cannot be served table=%s error=%s", o->name, trouble->text);
-    publish(c.publication, c.catalog, c.old, NULL);
+    if (c.old)
+        publication_drop(all.publication, c.old);
+    publish(all.publication, all.catalog, NULL);
     return ST_OK;
 }
 
@@ -286,7 +281,8 @@ static void forget(struct writer *w, const struct order *o)
 
 enum status serve_stop(struct writer *w, struct order *o, struct error *e)
 {
-    struct change c = {.writer = w};
+    struct changes all = {.writer = w};
+    struct entry *old;
     struct registered change = {.by = o->by};
     enum change_kind kind = stop_kind(w, o);
     enum status st = writer_writable(w, e);
@@ -294,30 +290,32 @@ enum status serve_stop(struct writer *w, struct order *o, struct error *e)
     if (st != ST_OK)
         return st;
     memcpy(change.name, o->name, sizeof change.name);
-    c.old = catalog_find(w->catalog, o->name, strlen(o->name));
-    if (!c.old && (kind != CHANGE_FORGET || !registry_find(w->registry, o->name)))
+    old = catalog_find(w->catalog, o->name, strlen(o->name));
+    if (!old && (kind != CHANGE_FORGET || !registry_find(w->registry, o->name)))
         return error_set(e, ST_NOT_FOUND, "no such table: %s", QUOTE(o->name));
-    st = publication_new(&c.publication, w, e);
+    st = publication_new(&all.publication, w, 1, e);
     if (st == ST_OK)
-        st = catalog_without(&c.catalog, w->catalog, o->name, 0, e);
+        st = catalog_without(&all.catalog, w->catalog, o->name, 0, e);
     if (st == ST_OK)
         st = registry_change(w->registry, kind, &change, e);
     if (st != ST_OK) {
-        change_undo(&c, o->name);
+        changes_undo(&all);
         return st;
     }
-    c.catalog->lsn = change.lsn;
+    all.catalog->lsn = change.lsn;
     o->lsn = change.lsn;
-    if (c.old) {
-        o->version = c.old->version;
-        slots_release(&w->slots, o->name, c.old->slot);
+    if (old) {
+        o->version = old->version;
+        slots_release(&w->slots, o->name, old->slot);
     }
     log_info("table %s table=%s lsn=%llu", kind == CHANGE_FORGET ? "forgotten" : "unloaded",
              o->name, (unsigned long long)o->lsn);
-    if (c.old)
-        saves_leave(w, c.old->keep);
+    if (old) {
+        saves_leave(w, old->keep);
+        publication_drop(all.publication, old);
+    }
     if (o->forget)
         forget(w, o);
-    publish(c.publication, c.catalog, c.old, o);
+    publish(all.publication, all.catalog, o);
     return ST_OK;
 }

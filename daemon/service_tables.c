@@ -78,38 +78,6 @@ static void load_answer(struct call *call, const struct order *o)
     service_reply(call, &reply.base);
 }
 
-#define FILE_MOST 4096 /* of a path, as the system has it */
-
-static enum status load_order(struct order **out, const Embd__V1__LoadRequest *request,
-                              const char *import_dir, struct error *e)
-{
-    size_t folder = strlen(import_dir), n = strlen(request->file);
-    char path[FILE_MOST];
-    enum status st;
-
-    if (!table_name_valid(request->table, strlen(request->table)))
-        return error_set(e, ST_INVALID, "%s is no name for a table", QUOTE(request->table));
-    if (!n)
-        return error_set(e, ST_INVALID, "there must be a file");
-    if (!folder)
-        return error_set(e, ST_PRECONDITION,
-                         "no import_dir is configured, so calls cannot load files");
-    if (folder + 1 + n >= sizeof path)
-        return error_set(e, ST_INVALID, "the path of the file is too long");
-    memcpy(path, import_dir, folder);
-    path[folder] = '/';
-    memcpy(path + folder + 1, request->file, n + 1);
-    st = order_new(out, ORDER_LOAD, request->table, path, e);
-    if (st != ST_OK)
-        return st;
-    (*out)->relative = (*out)->file + folder + 1;
-    (*out)->replace = request->replace;
-    st = table_call_options(*out, request->options, request->n_options, e);
-    if (st != ST_OK)
-        order_unref(*out);
-    return st;
-}
-
 static void load_message(struct call *call, const unsigned char *data, size_t n)
 {
     const Embd__V1__LoadRequest *request =
@@ -120,7 +88,7 @@ static void load_message(struct call *call, const unsigned char *data, size_t n)
 
     if (!request || !table_call_begin(call, request->table))
         return;
-    st = load_order(&o, request, call->worker->server->config->import_dir, &e);
+    st = table_call_load(&o, request, call->worker->server->config->import_dir, &e);
     if (st == ST_OK)
         table_call_send(call, o, load_answer);
     else

@@ -13,6 +13,7 @@
 #define ALWAYS                                                                                     \
     &rpc_lookup, &rpc_push, &rpc_push_stream, &rpc_position, &rpc_forget, &rpc_list,               \
         &rpc_describe, &rpc_load, &rpc_unload, &rpc_save, &rpc_restore, &rpc_create, &rpc_explain, \
+        &rpc_save_group, &rpc_restore_group, &rpc_load_group, &rpc_groups, &rpc_drop_group,        \
         &rpc_counts, &rpc_stats_query, &rpc_health_check, &rpc_health_list, &rpc_health_watch
 
 const struct rpc *const *services_rpcs(const struct config *config)

@@ -16,6 +16,8 @@ extern const struct rpc rpc_push, rpc_push_stream;
 extern const struct rpc rpc_position, rpc_forget;
 extern const struct rpc rpc_list, rpc_describe, rpc_load, rpc_unload, rpc_save, rpc_restore;
 extern const struct rpc rpc_create, rpc_explain, rpc_counts;
+extern const struct rpc rpc_save_group, rpc_restore_group, rpc_load_group, rpc_groups;
+extern const struct rpc rpc_drop_group;
 extern const struct rpc rpc_stats_query;
 extern const struct rpc rpc_health_check, rpc_health_list, rpc_health_watch;
 extern const struct rpc rpc_reflection, rpc_reflection_v1alpha;

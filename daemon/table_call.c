@@ -12,6 +12,8 @@
 #include "daemon/worker.h"
 #include "daemon/writer.h"
 
+#define FILE_MOST 4096 /* of a path, as the system has it */
+
 static unsigned slot_of(const struct call *call, const char *name)
 {
     const struct entry *entry = catalog_find(call->worker->catalog, name, strlen(name));
@@ -78,6 +80,39 @@ enum status table_call_options(struct order *o, Embd__V1__TableOption *const *op
                 return error_set(e, ST_INVALID, "option %s is given twice", QUOTE(option[i]->key));
         st = table_settings_set(&o->settings, option[i]->key, option[i]->value, e);
     }
+    return st;
+}
+
+enum status table_call_load(struct order **out, const Embd__V1__LoadRequest *request,
+                            const char *import_dir, struct error *e)
+{
+    size_t folder = strlen(import_dir), n = strlen(request->file);
+    char path[FILE_MOST];
+    struct order *o;
+    enum status st;
+
+    if (!table_name_valid(request->table, strlen(request->table)))
+        return error_set(e, ST_INVALID, "%s is no name for a table", QUOTE(request->table));
+    if (!n)
+        return error_set(e, ST_INVALID, "there must be a file");
+    if (!folder)
+        return error_set(e, ST_PRECONDITION,
+                         "no import_dir is configured, so calls cannot load files");
+    if (folder + 1 + n >= sizeof path)
+        return error_set(e, ST_INVALID, "the path of the file is too long");
+    memcpy(path, import_dir, folder);
+    path[folder] = '/';
+    memcpy(path + folder + 1, request->file, n + 1);
+    st = order_new(&o, ORDER_LOAD, request->table, path, e);
+    if (st != ST_OK)
+        return st;
+    o->relative = o->file + folder + 1;
+    o->replace = request->replace;
+    st = table_call_options(o, request->options, request->n_options, e);
+    if (st == ST_OK)
+        *out = o;
+    else
+        order_unref(o);
     return st;
 }
 

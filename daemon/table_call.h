@@ -26,6 +26,9 @@ void table_call_order(struct call *call, const char *name, enum order_kind kind,
 /* The options of a table that a request brings, each once, into the order's settings. */
 MUST_CHECK enum status table_call_options(struct order *o, Embd__V1__TableOption *const *option,
                                           size_t n, struct error *e);
+/* The order of one LoadRequest. */
+MUST_CHECK enum status table_call_load(struct order **out, const Embd__V1__LoadRequest *request,
+                                       const char *import_dir, struct error *e);
 /* The table that an order has brought about, as the worker sees it now; its entry, or NULL if it
    was unloaded again by now. */
 const struct entry *table_call_made(const struct call *call, const struct order *o,

@@ -21,6 +21,7 @@
 #include "daemon/server.h"
 #include "daemon/thread.h"
 #include "daemon/writer_parts.h"
+#include "storage/checkpoint.h"
 
 #define TICK_US 1000000 /* files and log are looked at */
 #define GATE_US 1000    /* gates of retired entries are */
@@ -134,6 +135,21 @@ static void deliver_order(struct mail *mail, void *receiver)
     case ORDER_FORGET_TRAINER:
         pushes_forget(w, o);
         break;
+    case ORDER_SAVE_GROUP:
+        group_save(w, o);
+        break;
+    case ORDER_RESTORE_GROUP:
+        group_restore(w, o);
+        break;
+    case ORDER_LOAD_GROUP:
+        group_load(w, o);
+        break;
+    case ORDER_GROUPS:
+        group_list(w, o);
+        break;
+    case ORDER_DROP_GROUP:
+        group_drop(w, o);
+        break;
     }
     if (st != ST_OK)
         order_answer(o, st);
@@ -201,7 +217,18 @@ static void deliver_stop(struct mail *mail, void *receiver)
     counts_fold_all(w);
     w->stopping = true;
     loads_stop(w);
+    groups_stop(w);
     saves_stop(w);
+    loads_next(w); /* those that waited for a group */
+}
+
+/* What a crash left of checkpoints only takes room, or is missed when it is asked for. */
+static void sweep(const struct writer *w)
+{
+    struct error e;
+
+    if (checkpoint_sweep(w->config->data_dir, &e) != ST_OK)
+        log_warn("the folder of checkpoints was not tidied up error=%s", e.text);
 }
 
 /* The start; see writer_start(). */
@@ -210,6 +237,7 @@ static bool open_all(struct writer *w)
     struct error *e = &w->opened.error;
     enum status st = open_log(w, e);
 
+    sweep(w);
     if (st == ST_OK)
         st = start_tables(w, e);
     w->opened.status = st;
@@ -236,8 +264,8 @@ static void *run(void *arg)
         return NULL;
     now = clock_now_us();
     tick = now + TICK_US;
-    while (!w->stopping || w->running || w->savings || w->publications || retiring ||
-           w->pushes.first) {
+    while (!w->stopping || w->running || w->savings || w->folder_jobs || w->publications ||
+           retiring || w->pushes.first) {
         uint64_t wait = tick > now && !shortening ? tick - now : 0;
 
         if (retiring && wait > GATE_US)

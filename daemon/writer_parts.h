@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The writer from inside, for its own files: writer.c (thread and mail), loads.c (loads under
    way), serve.c (changes), publish.c (catalogs), reconcile.c (the configuration against the log),
-   pushes.c and pushes_order.c (pushes), grow.c (ids that go), watch.c (files and log); and for
+   pushes.c and pushes_order.c (pushes), grow.c (ids that go), watch.c (files and log); for
    trainable tables start.c, revive.c, replay.c, saves.c, stops.c, shorten.c, origin.c,
-   settings_change.c, counts.c. */
+   settings_change.c, counts.c; and for several tables at once group.c, group_save.c, group_load.c.
+ */
 #pragma once
 
 #include <pthread.h>
@@ -45,8 +46,10 @@ struct writer {
     struct publication *publications; /* shown and not taken by all yet, oldest first */
     struct retired *retired;          /* wait at their gates */
 
-    struct order *waiting, *running;    /* loads: lists, oldest first */
-    unsigned running_count, call_loads; /* of running; of both lists, those that calls sent */
+    struct order *waiting, *running;    /* loads: lists, oldest first … */
+    struct order *held;                 /* … and those that are opened and wait for their group */
+    unsigned running_count, call_loads; /* of running; of both lists, those that calls sent, and
+                                           groups of loads */
     unsigned reload_loads;              /* of both lists, those of a reload … */
     unsigned reload_done, reload_failed, reload_unloaded; /* … and how it went so far */
     bool reloading;
@@ -61,10 +64,13 @@ struct writer {
     struct keep *save_queue; /* wait for a saver, oldest first */
     struct saving *savings;  /* under way … */
     unsigned saving_count;
-    struct hold *holds;  /* tables that hold rows of the log though they are not served */
-    uint64_t front;      /* rows up to this one may go */
-    bool step_due;       /* some of them have to, also in a busy second */
-    bool shorten_failed; /* said once, until it works again */
+    struct hold *holds; /* tables that hold rows of the log though they are not served */
+    struct order *group_saving, *group_saves; /* SaveGroup: under way, and those that wait */
+    struct order *folder_jobs; /* in the folder of checkpoints: the first one is under way */
+    struct order *labels; /* of checkpoints that are saved, restored or dropped; by group->next */
+    uint64_t front;       /* rows up to this one may go */
+    bool step_due;        /* some of them have to, also in a busy second */
+    bool shorten_failed;  /* said once, until it works again */
 };
 
 /* Refuse all changes from now on, and tell the main thread. */
@@ -81,6 +87,11 @@ void loads_begin(struct writer *w, struct order *o);
 void loads_next(struct writer *w);
 void loads_stop(struct writer *w);
 bool loads_busy(const struct writer *w, const char *name); /* one is under way */
+/* Of a group: whether a load may begin, with its sentence in o->error; begin it, to come back by
+   group_load_back(); and leave nothing of one that will not be served. */
+MUST_CHECK enum status loads_check(struct writer *w, struct order *o);
+void loads_add(struct writer *w, struct order *o);
+void loads_undo(struct writer *w, struct order *o);
 /* A load or a restore here and now, during start. Takes over the order; but if it fails and `keep`
    is set, the order is still the caller's, with the outcome. */
 MUST_CHECK enum status loads_now(struct writer *w, struct order *o, bool keep, struct error *e);
@@ -88,6 +99,11 @@ MUST_CHECK enum status loads_now(struct writer *w, struct order *o, bool keep, s
 /* serve.c: the changes. With success they take over the order. */
 /* Serve the loaded table of an order: log it, publish it. */
 MUST_CHECK enum status serve_table(struct writer *w, struct order *o, struct error *e);
+/* The same for several orders of different names, as one change: one transaction of the log, one
+   catalog. With success their tables are gone from them, they have lsn and version, and are still
+   the caller's; `answer` is answered when every later lookup sees all of them. */
+MUST_CHECK enum status serve_tables(struct writer *w, struct order **order, size_t count,
+                                    struct order *answer, struct error *e);
 /* Serve a name as damaged: lookups get `trouble`. Not logged. */
 MUST_CHECK enum status serve_damaged(struct writer *w, const struct order *o,
                                      const struct error *trouble, struct error *e);
@@ -153,6 +169,8 @@ void grow_tick(struct writer *w);
 void writer_rouse(struct writer *w, struct entry *entry);
 
 /* saves.c */
+/* Whether a table (NULL: there is none of that name) can be saved. */
+MUST_CHECK enum status saves_check(const struct entry *entry, const char *name, struct error *e);
 /* Save the table of an order. Takes over the order unless it fails. */
 MUST_CHECK enum status saves_order(struct writer *w, struct order *o, struct error *e);
 /* Save what the table has in both lineages, then go on with the order: unload or restore it. Pushes
@@ -162,9 +180,45 @@ void saves_before(struct writer *w, struct entry *entry, struct order *o, const 
 MUST_CHECK enum status saves_now(struct writer *w, struct entry *entry, struct error *e);
 bool saves_busy(const struct keep *k);              /* one is under way; NULL is fine */
 void saves_leave(struct writer *w, struct keep *k); /* the entry leaves the catalog; NULL is fine */
+void saves_queue(struct writer *w, struct keep *k); /* save it in its turn */
 void saves_next(struct writer *w);                  /* start those that wait */
-void saves_tick(struct writer *w); /* once a second: what should be saved by itself */
+/* saves_tick.c: once a second, what should be saved by itself. */
+void saves_tick(struct writer *w);
 void saves_stop(struct writer *w); /* the daemon stops */
+
+/* For group_save.c: no other save of the table begins until saves_release(), after which what waits
+   goes on (and the entry may be gone). The instant of one is now, and a saver takes it when one is
+   free; it ends in group_save_back(), or in saves_undo() as long as saves_next() was not called. */
+void saves_hold(struct writer *w, struct keep *k, struct order *group);
+void saves_release(struct writer *w, struct keep *k);
+MUST_CHECK enum status saves_instant(struct writer *w, struct keep *k, uint64_t lsn,
+                                     struct error *e);
+void saves_undo(struct writer *w, struct keep *k);
+
+/* group.c: orders about checkpoints and groups. */
+/* ST_ABORTED if somebody else is at work on the checkpoint of that label; if not, nobody is until
+   label_leave(), which does nothing otherwise. */
+MUST_CHECK enum status label_take(struct writer *w, struct order *o, struct error *e);
+void label_leave(struct writer *w, struct order *o);
+/* Have `run` do something in the folder of checkpoints on a thread of its own, one after the other,
+   and then `done` by the writer. `run` sets the order's status and error. */
+void folder_job(struct writer *w, struct order *o, void (*run)(struct order *o),
+                void (*done)(struct writer *w, struct order *o));
+void group_list(struct writer *w, struct order *o); /* ORDER_GROUPS; takes over the order */
+void group_drop(struct writer *w, struct order *o); /* ORDER_DROP_GROUP; the same */
+void groups_stop(struct writer *w);                 /* the daemon stops */
+/* group_save.c: ORDER_SAVE_GROUP; takes over the order. */
+void group_save(struct writer *w, struct order *o);
+/* From saves.c: a member is saved, or could not be. */
+void group_save_back(struct writer *w, struct order *group, const struct keep *k, enum status st,
+                     const struct snapshot *s, const struct error *e);
+void group_saves_next(struct writer *w); /* go on with the one under way, or begin the next */
+void group_saves_stop(struct writer *w);
+/* group_load.c: ORDER_RESTORE_GROUP and ORDER_LOAD_GROUP; take over the order. */
+void group_restore(struct writer *w, struct order *o);
+void group_load(struct writer *w, struct order *o);
+/* From loads.c: a member has come back from its loader with o->status. */
+void group_load_back(struct writer *w, struct order *o);
 
 /* counts.c: counts of lookups. What the workers have counted of a table, or of all, is logged and
    applied; counts_tick() does so every few seconds. */

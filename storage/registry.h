@@ -82,6 +82,11 @@ uint64_t registry_lives(const struct registry *r, const char *name);
 MUST_CHECK enum status registry_change(struct registry *r, enum change_kind kind,
                                        struct registered *change, struct error *e);
 
+/* The same for several changes of different names, all of them or none: `kind[i]` and `change[i]`
+   belong together, and their lsn follow each other in this order. */
+MUST_CHECK enum status registry_changes(struct registry *r, const enum change_kind *kind,
+                                        struct registered *change, size_t count, struct error *e);
+
 /* Move what is in log.db-wal to log.db: if `idle` all there is, else only when the -wal has grown
    large. The owner calls it after changes and when it has nothing else to do. A full disk is
    ST_EXHAUSTED and harmless. */
@@ -168,6 +173,9 @@ struct position {
 const struct position *registry_position(const struct registry *r,
                                          const char *trainer); /* or NULL */
 size_t registry_trainers(const struct registry *r);            /* how many have a position */
+/* Those, in no order, at most `room` of them; borrowed until the next change. Returns how many are
+   there. */
+size_t registry_positions(const struct registry *r, const struct position **out, size_t room);
 void registry_set_max_trainers(struct registry *r, size_t most);
 /* An earlier push of a trainer, if the log still has it: its content, lsn and tables (at most
    `room` are written, *tables says how many there are). ST_NOT_FOUND if it has not. */

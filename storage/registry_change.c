@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One change of the registry. The log is written first, then memory. */
+/* Changes of the registry: one, or several in one transaction. The log is written first, then
+ * memory.
+ */
 #include <assert.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/memory.h"
 #include "base/text.h"
 #include "storage/registry_parts.h"
 
@@ -43,8 +46,8 @@ static enum status check_texts(struct registry *r, const struct registered *now,
     return ST_OK;
 }
 
-/* What the name will be after the change. */
-static enum status make_next(struct name **out, const struct registry *r, const struct name *known,
+/* What the name will be after the change, which is row `lsn` of the log. */
+static enum status make_next(struct name **out, uint64_t lsn, const struct name *known,
                              enum change_kind kind, const struct registered *change,
                              struct error *e)
 {
@@ -63,7 +66,7 @@ static enum status make_next(struct name **out, const struct registry *r, const 
     next->now.file = file;
     next->now.options = settings;
     next->now.by = change->by;
-    next->now.lsn = r->lsn + 1;
+    next->now.lsn = lsn;
     next->now.time_us = clock_wall_us();
     next->now.generation = (known ? known->now.generation : 0) + (kind == CHANGE_LOAD);
     next->now.served = kind != CHANGE_UNLOAD && kind != CHANGE_FORGET;
@@ -131,48 +134,84 @@ static enum status add_log(struct registry *r, const struct registered *now, enu
     return st;
 }
 
-static enum status write_change(struct registry *r, const struct name *next, enum change_kind kind,
-                                struct row *row, struct error *e)
+/* One transaction; `last` is told of the last row, with the bytes of all. */
+static enum status write_changes(struct registry *r, struct name *const *next,
+                                 const enum change_kind *kind, size_t count, struct row *last,
+                                 struct error *e)
 {
+    enum status st = log_begin(r, true, e);
+    size_t bytes = 0;
+
+    if (st != ST_OK)
+        return st;
+    for (size_t i = 0; i < count && st == ST_OK; i++) {
+        st = put_table(r, next[i], e);
+        if (st == ST_OK)
+            st = add_log(r, &next[i]->now, kind[i], last, e);
+        bytes += last->n;
+    }
+    last->n = bytes;
+    return log_end(r, st, true, e);
+}
+
+static enum status prepare(struct registry *r, struct name **next, uint64_t lsn,
+                           enum change_kind kind, const struct registered *change, struct error *e)
+{
+    bool found;
+    size_t place = names_find(r, change->name, &found);
+    const struct name *known = found ? r->names[place] : NULL;
     enum status st;
 
-    if ((st = log_begin(r, true, e)) != ST_OK)
+    assert(kind >= CHANGE_LOAD && kind <= CHANGE_OPTIONS);
+    if ((st = check_kind(known, kind, change->name, e)) != ST_OK ||
+        (st = make_next(next, lsn, known, kind, change, e)) != ST_OK)
         return st;
-    if ((st = put_table(r, next, e)) == ST_OK)
-        st = add_log(r, &next->now, kind, row, e);
-    return log_end(r, st, true, e);
+    return check_texts(r, &(*next)->now, e);
+}
+
+static void tell(struct registered *change, const struct registered *now)
+{
+    change->lsn = now->lsn;
+    change->time_us = now->time_us;
+    change->generation = now->generation;
+    change->served = now->served;
+}
+
+enum status registry_changes(struct registry *r, const enum change_kind *kind,
+                             struct registered *change, size_t count, struct error *e)
+{
+    struct name **next = mem_zero(count, sizeof(struct name *));
+    struct row last = {.lsn = 0};
+    struct error local;
+    enum status st;
+
+    if (!e)
+        e = &local;
+    if (!next)
+        return error_memory(e, "registry");
+    st = registry_trouble(r, e);
+    for (size_t i = 0; i < count && st == ST_OK; i++)
+        st = prepare(r, &next[i], r->lsn + 1 + i, kind[i], &change[i], e);
+    if (st == ST_OK)
+        st = names_reserve(r, count, e);
+    if (st == ST_OK && count)
+        st = write_changes(r, next, kind, count, &last, e);
+    if (st == ST_OK && count) {
+        log_advance(r, last.lsn, last.checksum, last.n);
+        for (size_t i = 0; i < count; i++) {
+            tell(&change[i], &next[i]->now);
+            names_put(r, next[i]);
+            next[i] = NULL;
+        }
+    }
+    for (size_t i = 0; i < count; i++)
+        name_free(next[i]);
+    mem_free(next);
+    return st;
 }
 
 enum status registry_change(struct registry *r, enum change_kind kind, struct registered *change,
                             struct error *e)
 {
-    struct name *known, *next = NULL;
-    struct error local;
-    enum status st;
-    struct row row;
-    size_t place;
-    bool found;
-
-    assert(kind >= CHANGE_LOAD && kind <= CHANGE_OPTIONS);
-    place = names_find(r, change->name, &found);
-    known = found ? r->names[place] : NULL;
-    if (!e)
-        e = &local;
-    if ((st = registry_trouble(r, e)) != ST_OK ||
-        (st = check_kind(known, kind, change->name, e)) != ST_OK ||
-        (st = make_next(&next, r, known, kind, change, e)) != ST_OK ||
-        (st = check_texts(r, &next->now, e)) != ST_OK || (st = names_reserve(r, e)) != ST_OK)
-        goto out;
-    if ((st = write_change(r, next, kind, &row, e)) != ST_OK)
-        goto out;
-    log_advance(r, row.lsn, row.checksum, row.n);
-    change->lsn = next->now.lsn;
-    change->time_us = next->now.time_us;
-    change->generation = next->now.generation;
-    change->served = next->now.served;
-    names_put(r, next);
-    next = NULL;
-out:
-    name_free(next);
-    return st;
+    return registry_changes(r, &kind, change, 1, e);
 }

@@ -23,7 +23,7 @@ static enum status load_name(struct registry *r, sqlite3_stmt *s, struct error *
     if (!name || !table_name_valid(name, (size_t)sqlite3_column_bytes(s, 0)))
         return error_set(e, ST_DATA_LOSS, "%s is damaged: it has a table without a name",
                          QUOTE(r->db->path));
-    if ((st = names_reserve(r, e)) != ST_OK)
+    if ((st = names_reserve(r, 1, e)) != ST_OK)
         return st;
     row = new_name(s);
     if (!row)

@@ -29,23 +29,25 @@ void name_free(struct name *name)
     mem_free(name);
 }
 
-enum status names_reserve(struct registry *r, struct error *e)
+enum status names_reserve(struct registry *r, size_t more, struct error *e)
 {
-    size_t more = r->capacity ? r->capacity * 2 : 16;
+    size_t room = r->capacity ? r->capacity : 16;
     const struct registered **list;
     struct name **names;
 
-    if (r->count < r->capacity)
+    if (r->count + more <= r->capacity)
         return ST_OK;
-    names = mem_resize(r->names, more, sizeof(struct name *));
+    while (room < r->count + more)
+        room *= 2;
+    names = mem_resize(r->names, room, sizeof(struct name *));
     if (!names)
         return error_memory(e, "registry");
     r->names = names;
-    list = mem_resize(r->list, more, sizeof *list);
+    list = mem_resize(r->list, room, sizeof *list);
     if (!list)
         return error_memory(e, "registry");
     r->list = list;
-    r->capacity = more;
+    r->capacity = room;
     return ST_OK;
 }
 

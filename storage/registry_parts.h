@@ -109,8 +109,8 @@ MUST_CHECK enum status name_seal(uint64_t *out, const struct name *name, struct 
 
 struct name *name_new(const char *file, const char *options);
 void name_free(struct name *name);
-/* Room for one name more. */
-MUST_CHECK enum status names_reserve(struct registry *r, struct error *e);
+/* Room for `more` names more. */
+MUST_CHECK enum status names_reserve(struct registry *r, size_t more, struct error *e);
 /* Where the name is or would be; *found says which. */
 size_t names_find(const struct registry *r, const char *name, bool *found);
 /* Put `name` in the place of its old self, or where it belongs; there is room. */

@@ -18,6 +18,16 @@ size_t registry_trainers(const struct registry *r)
     return r->trainers.count;
 }
 
+size_t registry_positions(const struct registry *r, const struct position **out, size_t room)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < r->trainers.slots && n < room; i++)
+        if (r->trainers.slot[i])
+            out[n++] = &r->trainers.slot[i]->now;
+    return n;
+}
+
 void registry_set_max_trainers(struct registry *r, size_t most)
 {
     r->max_trainers = most;

@@ -11,59 +11,6 @@
 
 #define PIECE ((size_t)256 << 10)
 
-/* A snapshot's chain, found again in its folder: link[0] is the whole file. */
-struct chain {
-    struct snapshot_scan scan;
-    const struct snapshot_link **link;
-    size_t count;
-};
-
-static void chain_done(struct chain *c)
-{
-    mem_free(c->link);
-    snapshot_scan_done(&c->scan);
-}
-
-static enum status tie_chain(struct chain *c, const char *path, struct error *e)
-{
-    const struct snapshot_link *l = NULL;
-    size_t at;
-
-    for (size_t i = 0; !l && i < c->scan.count; i++)
-        if (!strcmp(c->scan.link[i].s.path, path))
-            l = &c->scan.link[i];
-    if (!l)
-        return error_set(e, ST_DATA_LOSS, "%s: is not there", path);
-    if (l->s.damaged)
-        return error_set(e, ST_DATA_LOSS, "%s", l->trouble.text);
-    c->count = (size_t)l->s.files;
-    c->link = mem_zero(c->count, sizeof *c->link);
-    if (!c->link)
-        return error_memory(e, "snapshot");
-    for (at = c->count; at > 0; l = l->base == NO_LINK ? NULL : &c->scan.link[l->base])
-        c->link[--at] = l;
-    return ST_OK;
-}
-
-static enum status chain_find(struct chain *c, const struct snapshot *s, struct error *e)
-{
-    const char *slash = strrchr(s->path, '/');
-    char folder[sizeof s->path];
-    enum status st;
-
-    *c = (struct chain){0};
-    if (!slash)
-        return error_set(e, ST_INTERNAL, "%s: is in no folder", s->path);
-    memcpy(folder, s->path, (size_t)(slash - s->path));
-    folder[slash - s->path] = '\0';
-    st = snapshot_scan(&c->scan, folder, s->generation, e);
-    if (st == ST_OK)
-        st = tie_chain(c, s->path, e);
-    if (st != ST_OK)
-        chain_done(c);
-    return st;
-}
-
 /* Failures that say nothing of the files stay what they are. */
 static enum status as_damage(enum status st)
 {
@@ -104,7 +51,7 @@ static enum status read_blocks(struct blocks_file *out, const struct snapshot_li
 
 /* What the overlay of table_open() needs, and how it went. */
 struct opening {
-    const struct chain *chain;
+    const struct snapshot_chain *chain;
     const struct table_options *options; /* the caller's */
     enum status st;
     struct error error;
@@ -171,7 +118,7 @@ static enum status check_table(const struct table *t, const struct snapshot_link
     return ST_OK;
 }
 
-static enum status open_table(struct table **out, const struct chain *chain,
+static enum status open_table(struct table **out, const struct snapshot_chain *chain,
                               const struct table_options *options, struct error *e)
 {
     const struct snapshot_link *whole = chain->link[0], *last = chain->link[chain->count - 1];
@@ -208,16 +155,16 @@ enum status snapshot_open(struct table **out, const struct snapshot *s,
                           const struct table_options *options, struct error *e)
 {
     struct table *t = NULL;
-    struct chain chain;
+    struct snapshot_chain chain;
     enum status st;
 
     if (FAILPOINT("snapshot.open.before"))
         return as_damage(error_errno(e, errno, "%s", s->path));
-    st = chain_find(&chain, s, e);
+    st = snapshot_chain_find(&chain, s, e);
     if (st != ST_OK)
         return as_damage(st);
     st = open_table(&t, &chain, options, e);
-    chain_done(&chain);
+    snapshot_chain_done(&chain);
     (void)FAILPOINT("snapshot.open.after");
     if (st == ST_OK)
         *out = t;
@@ -271,8 +218,8 @@ enum status snapshot_verify(const struct snapshot *s, struct error *e)
 {
     struct blocks_target check = {0}; /* without data: only looked at */
     struct blocks_file f;
-    struct chain chain;
-    enum status st = chain_find(&chain, s, e);
+    struct snapshot_chain chain;
+    enum status st = snapshot_chain_find(&chain, s, e);
 
     if (st != ST_OK)
         return as_damage(st);
@@ -283,6 +230,6 @@ enum status snapshot_verify(const struct snapshot *s, struct error *e)
         if (st == ST_OK)
             blocks_file_done(&f);
     }
-    chain_done(&chain);
+    snapshot_chain_done(&chain);
     return as_damage(st);
 }

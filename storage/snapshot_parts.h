@@ -55,6 +55,16 @@ bool snapshot_newer(const struct snapshot_link *a, const struct snapshot_link *b
 /* Open a file of ours for reading: a regular one, no symbolic link. The sentence has the path. */
 MUST_CHECK enum status snapshot_file_open(int *fd, const char *path, struct stat *st,
                                           struct error *e);
+/* A snapshot's chain, found again in its folder: link[0] is the whole file, the last one the
+   snapshot's own. ST_DATA_LOSS if it is not there or damaged. */
+struct snapshot_chain {
+    struct snapshot_scan scan;
+    const struct snapshot_link **link; /* into the scan */
+    size_t count;
+};
+MUST_CHECK enum status snapshot_chain_find(struct snapshot_chain *c, const struct snapshot *s,
+                                           struct error *e);
+void snapshot_chain_done(struct snapshot_chain *c); /* a zeroed one is fine */
 /* Our own headers may be larger than a stranger's: states have tensors too. */
 struct header_limits snapshot_header_limits(void);
 

@@ -5,6 +5,7 @@ FOLDER/glove/full.npy, full.txt         float32 [341479, 100], by falling word f
 FOLDER/glove/100k.npy, 100k.txt         the first 100,000 of them
 FOLDER/analogy.txt                      19,544 questions, lower case: "a b c d" under lines of ": category"
 FOLDER/wordsim/NAME.txt                 word, word, score
+FOLDER/flights/data.npz                 3,000,000 flights as a click log, for examples/ctr
 """
 import json
 import os
@@ -17,6 +18,8 @@ import tempfile
 import zipfile
 
 import numpy as np
+
+import flights
 
 FEW = 100_000
 GIVEN = os.environ.get("EMBD_DATA")
@@ -70,7 +73,7 @@ def copy_given(folder, given):
         say(folder / "wordsim" / f"{path.stem[3:]}.txt")
 
 
-def main(folder):
+def words(folder):
     (folder / "wordsim").mkdir(parents=True, exist_ok=True)
     (folder / "glove").mkdir(exist_ok=True)
     if not (folder / "glove/100k.txt").exists():
@@ -80,7 +83,23 @@ def main(folder):
             copy_given(folder, pathlib.Path(GIVEN))
         else:
             from_gensim(folder)
+
+
+def clicks(folder):
+    if not (folder / "flights/data.npz").exists():
+        flights.write(flights.from_given(pathlib.Path(GIVEN)) if GIVEN else flights.from_package(), folder / "flights")
+        say(folder / "flights/data.npz")
+
+
+PARTS = {"words": words, "flights": clicks}
+
+
+def main(folder, *parts):
+    for part in parts or PARTS:
+        if part not in PARTS:
+            raise SystemExit(f"data: there is no part {part}; there are {', '.join(PARTS)}")
+        PARTS[part](folder)
     print(f"the data are in {folder}")
 
 
-main(pathlib.Path(sys.argv[1]))
+main(pathlib.Path(sys.argv[1]), *sys.argv[2:])

@@ -14,6 +14,8 @@ extern const struct command command_load;
 extern const struct command command_unload;
 extern const struct command command_save;
 extern const struct command command_restore;
+extern const struct command command_checkpoints;
+extern const struct command command_drop;
 extern const struct command command_counts;
 extern const struct command command_stats;
 extern const struct command command_top;

@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* embctl load: serve a file under a name, or another file under a served name. */
+/* embctl load: serve a file under a name, or another file under a served name; with --group several
+   at once. */
 #include <inttypes.h>
 #include <string.h>
 
 #include "base/memory.h"
 #include "base/text.h"
 #include "client/embctl/commands.h"
+#include "client/embctl/groups.h"
 #include "client/embctl/info.h"
 #include "client/embctl/print.h"
 #include "client/embctl/remote.h"
 
 static const struct option_decl options[] = {
+    {"group", 'g', NULL, "the operands are several tables, each NAME=FILE[,KEY=VALUE...]"},
     {"replace", 'r', NULL, "the name is served already: put this file in its place"},
     {"set", 0, "KEY=VALUE", "a setting of the table, such as memory=copy; may be repeated"},
 };
@@ -36,7 +39,7 @@ static int print_result(const struct arguments *a, const Embd__V1__LoadResponse 
     return finish_output();
 }
 
-static int run(const struct arguments *a)
+static int load_one(const struct arguments *a)
 {
     Embd__V1__LoadRequest request = EMBD__V1__LOAD_REQUEST__INIT;
     Embd__V1__TableOption *option = need_zero(a->given_count, sizeof *option);
@@ -78,14 +81,25 @@ out:
     return done;
 }
 
+static int run(const struct arguments *a)
+{
+    if (option_value(a, "group"))
+        return group_load(a);
+    if (a->operand_count != 2)
+        return usage_error(a, "without --group it takes TABLE FILE");
+    return load_one(a);
+}
+
 const struct command command_load = {
     .name = "load",
-    .operands = "TABLE FILE",
-    .help = "Serve a table file under a name",
-    .more = "FILE is a path below the daemon's import_dir.\n",
+    .operands = "TABLE FILE | --group NAME=FILE...",
+    .help = "Serve a table file under a name, or several at once",
+    .more = "FILE is a path below the daemon's import_dir. With --group all of them are loaded or "
+            "none,\n"
+            "and no lookup sees some tables before and some after the switch.\n",
     .remote = true,
-    .operands_least = 2,
-    .operands_most = 2,
+    .operands_least = 1,
+    .operands_most = OPERANDS_ANY,
     .options = options,
     .option_count = sizeof options / sizeof *options,
     .run = run,

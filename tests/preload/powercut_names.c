@@ -107,13 +107,23 @@ OURS int renameat2(int from, const char *old, int to, const char *new, unsigned 
     return do_rename(from, old, to, new, flags);
 }
 
+/* One name more for a file that is followed already: what is on disk of it is known by its inode. */
 OURS int linkat(int from, const char *old, int to, const char *new, int flags)
 {
-    struct place place;
+    struct place place, source;
+    struct stat st;
+    int failed;
 
-    if (shadow_place(&place, to, new))
-        shadow_die("linkat() is not understood");
-    return REAL(linkat)(from, old, to, new, flags);
+    if (!shadow_place(&place, to, new))
+        return REAL(linkat)(from, old, to, new, flags);
+    if (flags || !shadow_place(&source, from, old))
+        shadow_die("a link that is not understood");
+    shadow_begin();
+    failed = REAL(linkat)(from, old, to, new, flags);
+    if (!failed && !fstatat(to, new, &st, AT_SYMLINK_NOFOLLOW))
+        shadow_event("create", place.folder, st.st_ino, place.name);
+    shadow_end();
+    return failed;
 }
 OURS int link(const char *old, const char *new)
 {

@@ -19,7 +19,7 @@ SEED = int(os.environ.get("EMBD_SEED", 1))
 @unittest.skipIf(SANITIZED, "sanitizers want to be loaded first")
 class PowerCuts(unittest.TestCase):
     def test_nothing_is_lost_or_doubled(self):
-        with Campaign(SEED, power=True) as campaign:
+        with Campaign(SEED, power=True, operator=True) as campaign:
             for _ in range(CUTS):
                 campaign.round()
                 if campaign.problems:

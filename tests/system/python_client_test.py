@@ -265,7 +265,7 @@ class Readme(Base):
     def test_example(self):
         """That of the README, as it stands."""
         text = (SOURCE / "client/python/README.md").read_text()
-        code, = re.findall(r"^```python\n(.*?)^```$", text, re.M | re.S)
+        code, *_ = re.findall(r"^```python\n(.*?)^```$", text, re.M | re.S)
         self.assertLessEqual(len(code.splitlines()), 12)
         zeros = self.write("zeros", full(np.zeros((5000, DIM), f32)))
         with Daemon(tables={"words": f"{zeros},{RATE_1}", "ads": zeros}) as daemon:
@@ -332,6 +332,22 @@ class Tables(Base):
             np.testing.assert_array_equal(f32(told.values), client.lookup(embd.Lookup("c", [130])).results[0].values[0])
             self.assertEqual(client.explain("f", 70).field, 1)
             self.assertFalse(client.explain("k", 6).known)
+
+    def test_counts(self):
+        with Daemon(config="max_ids = 100\n") as daemon, embd.Client(daemon.address) as client:
+            client.create("c", "full", 250, DIM, options={"optimizer": "sgd", "count": "pushes"})
+            wanted = np.zeros(250, np.int64)
+            for ids in ([3, 249, 3], [120, 3]):
+                client.push(embd.Push("c", ids, np.ones((len(ids), DIM), np.float32)))
+                np.add.at(wanted, ids, 1)
+            np.testing.assert_array_equal(client.counts("c"), wanted)  # three slices
+            told = client.describe("c")
+            self.assertEqual((told.count, told.accesses), ("pushes", 5))
+            client.create("g", "mgqe", 250, DIM, settings={"parts": 2, "k_high": 8, "k_low": 2},
+                          frequency=client.counts("c"))
+            client.create("n", "full", 5, DIM)
+            self.refused(embd.FailedPrecondition, "", client.counts, "n")
+            self.refused(embd.NotFound, "x", client.counts, "x")
 
 
 def abort(code, words="because"):

@@ -232,7 +232,8 @@ MESSAGES = {tables.TableInfo: "TableInfo", tables.TensorInfo: "TensorInfo", tabl
             tables.Fact: "Fact", tables.Explained: "ExplainResponse", tables.TableRequest: "SaveRequest",
             tables.FlagRequest: "UnloadRequest", tables.RestoreRequest: "RestoreRequest",
             tables.ExplainRequest: "ExplainRequest", tables.Option: "TableOption", tables.LoadRequest: "LoadRequest",
-            tables.CreateRequest: "CreateRequest"}
+            tables.CreateRequest: "CreateRequest", tables.CountsRequest: "CountsRequest",
+            tables.CountsSlice: "CountsResponse"}
 
 
 def random_value(rng, kind, message):

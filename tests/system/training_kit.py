@@ -27,6 +27,11 @@ CALLS = {"lookup": ("Embedding/Lookup", pb.LookupRequest, pb.LookupResponse),
          "unload": ("Tables/Unload", pb.UnloadRequest, pb.UnloadResponse),
          "save": ("Tables/Save", pb.SaveRequest, pb.SaveResponse),
          "restore": ("Tables/Restore", pb.RestoreRequest, pb.RestoreResponse),
+         "save_group": ("Tables/SaveGroup", pb.SaveGroupRequest, pb.SaveGroupResponse),
+         "restore_group": ("Tables/RestoreGroup", pb.RestoreGroupRequest, pb.RestoreGroupResponse),
+         "load_group": ("Tables/LoadGroup", pb.LoadGroupRequest, pb.LoadGroupResponse),
+         "groups": ("Tables/Groups", pb.GroupsRequest, pb.GroupsResponse),
+         "drop_group": ("Tables/DropGroup", pb.DropGroupRequest, pb.DropGroupResponse),
          "counts": ("Tables/Counts", pb.CountsRequest, pb.CountsResponse)}
 
 

@@ -12,6 +12,7 @@ from embd.connection import Later
 from embd.errors import (Aborted, AlreadyExists, Cancelled, DataLoss, DeadlineExceeded, Error, FailedPrecondition,
                          Internal, InvalidArgument, NotFound, OutOfRange, PermissionDenied, ResourceExhausted,
                          Unavailable, Unimplemented)
+from embd.groups import GroupInfo, GroupTable
 from embd.lookups import Found, Lookup, Rows
 from embd.pusher import Pusher
 from embd.pushes import Push, Pushed
@@ -19,6 +20,7 @@ from embd.tables import Description, Explained, SnapshotInfo, TableInfo, TensorI
 from embd.version import __version__
 
 __all__ = ["Aborted", "AlreadyExists", "Cancelled", "Client", "DataLoss", "DeadlineExceeded", "Description", "Error",
-           "Explained", "FailedPrecondition", "Found", "Internal", "InvalidArgument", "Later", "Lookup", "NotFound",
-           "OutOfRange", "PermissionDenied", "Push", "Pushed", "Pusher", "ResourceExhausted", "Rows", "SnapshotInfo",
-           "TableInfo", "TensorInfo", "Unavailable", "Unimplemented", "__version__"]
+           "Explained", "FailedPrecondition", "Found", "GroupInfo", "GroupTable", "Internal", "InvalidArgument",
+           "Later", "Lookup", "NotFound", "OutOfRange", "PermissionDenied", "Push", "Pushed", "Pusher",
+           "ResourceExhausted", "Rows", "SnapshotInfo", "TableInfo", "TensorInfo", "Unavailable", "Unimplemented",
+           "__version__"]

@@ -13,16 +13,16 @@ import grpc
 from embd import lookups as looking, pushes as pushing, wire
 from embd.connection import AWAY, Connection, Later, duration
 from embd.errors import Cancelled, Internal
+from embd.groups import Groups
 from embd.lookups import Found, Lookup
 from embd.pusher import Pusher
 from embd.pushes import Push, Pushed
-from embd.tables import Tables
 
 LOOKUP, PUSH = "/embd.v1.Embedding/Lookup", "/embd.v1.Embedding/Push"
 POSITION, FORGET = "/embd.v1.Embedding/Position", "/embd.v1.Embedding/Forget"
 
 
-class Client(Tables):
+class Client(Groups):
     """Calls of one embd daemon.
 
     address    "host:port", "[v6]:port" or "unix:/path"; None: the environment's EMBD_SERVER, else 127.0.0.1:3623

@@ -3,6 +3,7 @@
 threads; it belongs to the process that made it."""
 from __future__ import annotations
 
+import logging
 import os
 import random
 import time
@@ -12,6 +13,7 @@ import grpc
 
 from embd.errors import Error, error_of
 
+log = logging.getLogger("embd")
 DEFAULT_ADDRESS = "127.0.0.1:3623"
 # What gRPC says when the connection goes. embd itself never says UNKNOWN, and nobody but the peer cancels these calls.
 AWAY = frozenset(("UNAVAILABLE", "UNKNOWN", "CANCELLED"))
@@ -57,6 +59,19 @@ class Connection:
         self.closed = False
         self._channel = grpc.insecure_channel(address, _options(max_reply_bytes))
         self._calls: dict[str, Any] = {}
+        self._away = False  # somebody was told so; threads may tell it twice
+
+    def away(self, error: Error) -> None:
+        """It will be tried again after this error: one warning, until back()."""
+        if not self._away:
+            self._away = True
+            log.warning("embd at %s is away, trying again for %g s: %s", self.address, self.patience, error)
+
+    def back(self) -> None:
+        """It has answered."""
+        if self._away:
+            self._away = False
+            log.warning("embd at %s answers again", self.address)
 
     def close(self) -> None:
         """Calls that are under way are cancelled."""
@@ -125,6 +140,7 @@ class Connection:
             try:
                 ready = self.patience > 0 and (wait or not first)
                 reply: Optional[bytes] = self._unary(path)(request, timeout=left, wait_for_ready=ready)
+                self.back()
                 return reply
             except grpc.RpcError as error:
                 found = self.error(error, left)
@@ -137,6 +153,7 @@ class Connection:
                 tried = f" (tried for {time.monotonic() - began:.1f} s)"
                 raise why if first else why.again(why.details + tried)
             first = False
+            self.away(why)
             time.sleep(pause)
             self.check()
 

@@ -189,6 +189,7 @@ class Pusher:
                 # When patience cut it short, what was heard before is the reason.
                 why = error if why is None or error.status != "DEADLINE_EXCEEDED" else why
                 if error.status in AGAIN and now + pause - self._away < self._patience:
+                    self._connection.away(why)
                     self._changed.wait_for(lambda: self._failure is not None, pause)
                     continue
                 away = now - self._away
@@ -253,6 +254,7 @@ class Pusher:
                 raise wire.Broken(f"{self._connection.address} answers a push that it has not got")
             parcel = self._waiting[0]
         parcel.settle(pushing.decode(reply, parcel.count))
+        self._connection.back()
         with self._changed:
             if not self._failure:
                 self._waiting.popleft()

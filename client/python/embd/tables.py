@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Iterable, Mapping, Optional, Sequence, Type, Union
 
-from numpy.typing import ArrayLike
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from embd import arrays
 from embd.connection import Connection
@@ -82,6 +83,8 @@ class Description(Message):
     lsn: int = single(11, "uint")  # log position of the load
     snapshots: list[SnapshotInfo] = several(12, SnapshotInfo)  # newest first
     durability: str = single(13, "string")  # "always" or "interval", if trainable
+    count: str = single(14, "string")  # "no", "pushes" or "both": what is counted, if trainable
+    accesses: int = single(15, "uint")  # counted so far, if trainable
 
 
 @dataclass
@@ -248,6 +251,27 @@ class CreateRequest(Message):
     frequency: Sequence[int] = several(14, "sfixed64")
 
 
+@dataclass
+class CountsRequest(Message):
+    """Counts."""
+
+    table: str = single(1, "string")
+    first: int = single(2, "uint")
+    rows: int = single(3, "uint")
+
+
+@dataclass
+class CountsSlice(Message):
+    """How often rows were named; the keys of these rows where ids are keys; rows of the table, its version, and the log
+    position."""
+
+    counts: list[int] = several(1, "fixed64")
+    keys: list[int] = several(2, "sfixed64")
+    rows: int = single(3, "uint")
+    version: int = single(4, "uint")
+    lsn: int = single(5, "uint")
+
+
 Options = Mapping[str, Union[str, int, float, bool]]
 
 
@@ -299,6 +323,16 @@ class Tables:
     def explain(self, name: str, id: int, *, timeout: Optional[float] = None) -> Explained:
         """How an id is answered: what the method reads for it, and who shares that."""
         return self._ask("Explain", ExplainRequest(name, id), Explained, timeout, again=True)
+
+    def counts(self, name: str, *, timeout: Optional[float] = None) -> NDArray[np.int64]:
+        """How often each row was named, [rows], of a table with the option count, or whose file has counts: what create()
+        takes as `frequency`. Asked for in slices, each with the deadline. Raises FailedPrecondition."""
+        out: list[int] = []
+        while True:
+            part = self._ask("Counts", CountsRequest(name, len(out)), CountsSlice, timeout, again=True)
+            out += part.counts
+            if len(out) >= part.rows or not part.counts:
+                return np.array(out, np.int64)
 
     def create(self, name: str, method: str, rows: int, dim: int, *, ratio: Optional[float] = None,
                budget: Optional[int] = None, fields: Iterable[int] = (), settings: Optional[Options] = None,

@@ -47,6 +47,7 @@ class Failpoints(Campaign):
         self.count["rounds"] += 1
         for trainer in self.trainers:
             trainer.patient = {grpc.StatusCode.RESOURCE_EXHAUSTED}
+        self.operator.looks = action == "kill"
         if action != "kill":
             self.saver.saved.clear()  # a snapshot that could not be read is not the newest one any more
         try:

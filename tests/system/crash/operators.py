@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Loads, saves, restores, replaces, unloads and forgets a table of its own, and a trainer, again and again, so that the
-daemon also dies in the midst of these. It only counts its calls that the log may know."""
+"""Loads, saves, restores, replaces, unloads and forgets a table of its own, and a trainer, again and again, alone and as
+a group, and saves all tables together, so that the daemon also dies in the midst of these. It only counts its calls that
+the log may know."""
 import random
 import threading
 
@@ -17,6 +18,8 @@ class Operator:
     def __init__(self, folder, seed=1):
         self.random, self.count, self.file = random.Random(seed), 0, "full.safetensors"
         self.refusals, self.problems = [], []
+        self.looks = True  # reading checkpoints does not fail on purpose
+        self.kept = {}  # label -> lsn of the checkpoint that was answered last, and not dropped
         self.cycle = self.steps()  # goes on from life to life
         self.stop = threading.Event()
         assert (folder / self.file).exists()
@@ -35,6 +38,8 @@ class Operator:
     def live(self, address):
         channel = grpc.insecure_channel(address, CHANNEL)
         try:
+            if self.looks:
+                self.look(channel)
             for step in self.cycle:
                 if self.stop.wait(self.random.random() * 0.01):
                     break
@@ -44,8 +49,19 @@ class Operator:
                 except grpc.RpcError as error:
                     if error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED):
                         return
+        except grpc.RpcError:
+            pass  # it died while it was asked
         finally:
             channel.close()
+
+    def look(self, channel):
+        """The checkpoints that were answered are there: those, or later ones of their labels."""
+        groups = {group.label: group for group in self.call(channel, "Groups", admin.GroupsRequest()).groups}
+        for label, lsn in self.kept.items():
+            group = groups.get(label)
+            if not group or group.trouble or group.lsn < lsn:
+                self.problems.append(f"checkpoint {label} was saved at lsn {lsn}, and now there is {group or 'none'}")
+        self.problems += [f"checkpoint {group.label}: {group.trouble}" for group in groups.values() if group.trouble]
 
     def steps(self):
         load = lambda replace: lambda channel: self.call(  # noqa: E731
@@ -55,20 +71,41 @@ class Operator:
         restore = lambda channel: self.call(channel, "Restore", admin.RestoreRequest(table=TABLE))  # noqa: E731
         unload = lambda forget: lambda channel: self.call(  # noqa: E731
             channel, "Unload", admin.UnloadRequest(table=TABLE, forget=forget))
+        save_group = lambda label, *tables: lambda channel: self.save_group(channel, label, tables)  # noqa: E731
+        restore_group = lambda channel: self.call(channel, "RestoreGroup",  # noqa: E731
+                                                  admin.RestoreGroupRequest(label=TABLE))
+        load_group = lambda channel: self.call(channel, "LoadGroup", admin.LoadGroupRequest(loads=[  # noqa: E731
+            admin.LoadRequest(table=TABLE, file=self.file, replace=True,
+                              options=[admin.TableOption(key="optimizer", value="sgd")])]))
+        drop_group = lambda label: lambda channel: self.drop_group(channel, label)  # noqa: E731
         while True:
             yield load(False)
             yield self.push
             yield save
             yield self.push
-            yield self.random.choice((restore, load(True), save))
+            yield save_group(TABLE, TABLE)
+            yield self.random.choice((restore, load(True), save, restore_group, load_group))
             yield self.push
+            yield save_group("all")
             yield self.forget_trainer
+            yield unload(self.random.random() < 0.7)
+            yield restore_group
+            yield self.push
+            yield drop_group(self.random.choice((TABLE, "all")))
             yield unload(self.random.random() < 0.7)
 
     def call(self, channel, name, request):
         call = channel.unary_unary(f"/embd.v1.Tables/{name}", type(request).SerializeToString,
                                    getattr(admin, f"{name}Response").FromString)
         return call(request, timeout=20)
+
+    def save_group(self, channel, label, tables):
+        self.kept[label] = self.call(channel, "SaveGroup", admin.SaveGroupRequest(label=label, tables=tables,
+                                                                                  replace=True)).lsn
+
+    def drop_group(self, channel, label):
+        self.kept.pop(label, None)
+        self.call(channel, "DropGroup", admin.DropGroupRequest(label=label))
 
     def push(self, channel):
         request = pb.PushRequest.FromString(Pushes("operator").message(self.random.randrange(1000)))
