@@ -41,6 +41,8 @@ class TableInfo(Message):
     trainable: bool = single(16, "bool")
     snapshot_version: int = single(17, "uint")
     optimizer_bytes: int = single(18, "uint")
+    grows: bool = single(19, "bool")
+    used_rows: int = single(20, "uint")
 
 
 @dataclass
@@ -249,6 +251,7 @@ class CreateRequest(Message):
     ids: str = single(12, IDS)
     keys: Sequence[int] = several(13, "sfixed64")
     frequency: Sequence[int] = several(14, "sfixed64")
+    grows: bool = single(15, "bool")
 
 
 @dataclass
@@ -263,13 +266,14 @@ class CountsRequest(Message):
 @dataclass
 class CountsSlice(Message):
     """How often rows were named; the keys of these rows where ids are keys; rows of the table, its version, and the log
-    position."""
+    position; places of rows that have no key."""
 
     counts: list[int] = several(1, "fixed64")
     keys: list[int] = several(2, "sfixed64")
     rows: int = single(3, "uint")
     version: int = single(4, "uint")
     lsn: int = single(5, "uint")
+    spare: list[int] = several(6, "uint")
 
 
 Options = Mapping[str, Union[str, int, float, bool]]
@@ -337,7 +341,7 @@ class Tables:
     def create(self, name: str, method: str, rows: int, dim: int, *, ratio: Optional[float] = None,
                budget: Optional[int] = None, fields: Iterable[int] = (), settings: Optional[Options] = None,
                options: Optional[Options] = None, seed: int = 0, deviation: float = 0.0, ids: str = "rows",
-               keys: Optional[ArrayLike] = None, frequency: Optional[ArrayLike] = None,
+               keys: Optional[ArrayLike] = None, frequency: Optional[ArrayLike] = None, grows: bool = False,
                timeout: Optional[float] = None) -> Created:
         """Make a trainable table of random parameters; it never exists uncompressed.
 
@@ -347,7 +351,9 @@ class Tables:
         options        of the table, such as {"optimizer": "adam", "learning_rate": 0.001}
         seed           the same one gives the same parameters
         deviation      wanted standard deviation of a row's elements; 0: the method's own
-        ids            "rows", "keys" (with `keys`: [rows] whole numbers) or "hash"
+        ids            "rows", "keys" (with `keys`: at most [rows] whole numbers) or "hash"
+        grows          with ids "keys": new ids get spare rows, under missing="admit"; so it does, too, if there are fewer
+                       keys than rows
         frequency      [rows] whole numbers: how often each row is used, for methods that ask
 
         Raises AlreadyExists, InvalidArgument, ResourceExhausted."""
@@ -355,7 +361,7 @@ class Tables:
             raise ValueError("ratio and budget: only one of them can be said")
         request = CreateRequest(name, method, rows, dim, ratio, budget, list(fields), _settings(settings),
                                 _options(options), seed, deviation, ids, _list("keys", keys),
-                                _list("frequency", frequency))
+                                _list("frequency", frequency), grows)
         return self._ask("Create", request, Created, timeout, slow=True)
 
     def load(self, name: str, file: str, *, replace: bool = False, options: Optional[Options] = None,
