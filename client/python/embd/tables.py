@@ -41,6 +41,8 @@ class TableInfo(Message):
     trainable: bool = single(16, "bool")
     snapshot_version: int = single(17, "uint")
     optimizer_bytes: int = single(18, "uint")
+    grows: bool = single(19, "bool")  # new ids get spare rows
+    used_rows: int = single(20, "uint")  # if it grows: rows that are not spare
 
 
 @dataclass
