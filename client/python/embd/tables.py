@@ -251,6 +251,7 @@ class CreateRequest(Message):
     ids: str = single(12, IDS)
     keys: Sequence[int] = several(13, "sfixed64")
     frequency: Sequence[int] = several(14, "sfixed64")
+    grows: bool = single(15, "bool")
 
 
 @dataclass
@@ -264,14 +265,15 @@ class CountsRequest(Message):
 
 @dataclass
 class CountsSlice(Message):
-    """How often rows were named; the keys of these rows where ids are keys; rows of the table, its version, and the log
-    position."""
+    """How often rows were named; the keys of these rows where ids are keys, and places of rows that have none; rows of
+    the table, its version, and the log position."""
 
     counts: list[int] = several(1, "fixed64")
     keys: list[int] = several(2, "sfixed64")
     rows: int = single(3, "uint")
     version: int = single(4, "uint")
     lsn: int = single(5, "uint")
+    spare: list[int] = several(6, "fixed32")
 
 
 Options = Mapping[str, Union[str, int, float, bool]]
@@ -327,8 +329,8 @@ class Tables:
         return self._ask("Explain", ExplainRequest(name, id), Explained, timeout, again=True)
 
     def counts(self, name: str, *, timeout: Optional[float] = None) -> NDArray[np.int64]:
-        """How often each row was named, [rows], of a table with the option count, or whose file has counts: what create()
-        takes as `frequency`. Asked for in slices, each with the deadline. Raises FailedPrecondition."""
+        """How often each row was named, [rows], of a table with the option count, or whose file has counts: what
+        create() takes as `frequency`. Asked for in slices, each with the deadline. Raises FailedPrecondition."""
         out: list[int] = []
         while True:
             part = self._ask("Counts", CountsRequest(name, len(out)), CountsSlice, timeout, again=True)
@@ -339,7 +341,7 @@ class Tables:
     def create(self, name: str, method: str, rows: int, dim: int, *, ratio: Optional[float] = None,
                budget: Optional[int] = None, fields: Iterable[int] = (), settings: Optional[Options] = None,
                options: Optional[Options] = None, seed: int = 0, deviation: float = 0.0, ids: str = "rows",
-               keys: Optional[ArrayLike] = None, frequency: Optional[ArrayLike] = None,
+               keys: Optional[ArrayLike] = None, frequency: Optional[ArrayLike] = None, grows: bool = False,
                timeout: Optional[float] = None) -> Created:
         """Make a trainable table of random parameters; it never exists uncompressed.
 
@@ -349,7 +351,9 @@ class Tables:
         options        of the table, such as {"optimizer": "adam", "learning_rate": 0.001}
         seed           the same one gives the same parameters
         deviation      wanted standard deviation of a row's elements; 0: the method's own
-        ids            "rows", "keys" (with `keys`: [rows] whole numbers) or "hash"
+        ids            "rows", "keys" (with `keys`: at most `rows` whole numbers) or "hash"
+        grows          with "keys": new ids get spare rows, in pushes with missing="admit"; so they do if there are
+                       fewer keys than rows
         frequency      [rows] whole numbers: how often each row is used, for methods that ask
 
         Raises AlreadyExists, InvalidArgument, ResourceExhausted."""
@@ -357,7 +361,7 @@ class Tables:
             raise ValueError("ratio and budget: only one of them can be said")
         request = CreateRequest(name, method, rows, dim, ratio, budget, list(fields), _settings(settings),
                                 _options(options), seed, deviation, ids, _list("keys", keys),
-                                _list("frequency", frequency))
+                                _list("frequency", frequency), grows)
         return self._ask("Create", request, Created, timeout, slow=True)
 
     def load(self, name: str, file: str, *, replace: bool = False, options: Optional[Options] = None,
