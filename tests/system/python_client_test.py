@@ -333,6 +333,22 @@ class Tables(Base):
             self.assertEqual(client.explain("f", 70).field, 1)
             self.assertFalse(client.explain("k", 6).known)
 
+    def test_growth(self):
+        with Daemon() as daemon, embd.Client(daemon.address) as client:
+            made = client.create("g", "full", 3, DIM, ids="keys", keys=[7],
+                                 options={"optimizer": "sgd", "admit_after": 2})
+            self.assertEqual((made.table.grows, made.table.used_rows), (True, 1))
+            push = embd.Push("g", [7, 99], np.ones((2, DIM), np.float32))
+            self.refused(embd.OutOfRange, "99", client.push, push)
+            first, second = client.push(push, missing="admit"), client.push(push, missing="admit")
+            self.assertEqual((first.admitted, first.skipped), (0, 1))
+            self.assertEqual((second.admitted, second.skipped), (1, 0))
+            self.assertEqual(client.lookup(embd.Lookup("g", [7, 99, 100])).results[0].missing.tolist(), [2])
+            self.assertEqual(client.tables()[0].used_rows, 2)
+            client.create("r", "full", 3, DIM)
+            unknown = embd.Push("r", [3], np.ones((1, DIM), np.float32))
+            self.refused(embd.FailedPrecondition, "grow", client.push, unknown, missing="admit")
+
     def test_counts(self):
         with Daemon(config="max_ids = 100\n") as daemon, embd.Client(daemon.address) as client:
             client.create("c", "full", 250, DIM, options={"optimizer": "sgd", "count": "pushes"})

@@ -246,7 +246,7 @@ def random_value(rng, kind, message):
             "int": lambda: rng.randint(-(1 << 63), (1 << 63) - 1),
             "sint": lambda: rng.choice([0, -1, 1, -(1 << 63), (1 << 63) - 1]),
             "fixed64": lambda: rng.choice([0, (1 << 64) - 1]), "sfixed64": lambda: rng.choice([0, -(1 << 63), 5]),
-            "double": lambda: rng.choice([0.0, -0.0, 0.1, -1e300]),
+            "fixed32": lambda: rng.choice([0, (1 << 32) - 1]), "double": lambda: rng.choice([0.0, -0.0, 0.1, -1e300]),
             "float": lambda: rng.choice([0.0, 0.5, -2.0])}[kind]()
 
 

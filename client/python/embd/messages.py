@@ -10,8 +10,8 @@ from typing import Any, Callable, Iterable, Optional, Type, TypeVar, Union
 from embd import arrays, wire
 from embd.wire import Broken
 
-# A kind is "string", "bool", "uint" (uint32, uint64), "int" (int64), "sint", "double", "fixed64", "sfixed64", "float",
-# a dict of an enum's words, or the class of a message.
+# A kind is "string", "bool", "uint" (uint32, uint64), "int" (int64), "sint", "double", "fixed64", "sfixed64", "fixed32",
+# "float", a dict of an enum's words, or the class of a message.
 Kind = Union[str, dict[str, int], type]
 M = TypeVar("M", bound="Message")
 
@@ -61,9 +61,9 @@ def _specs(kind: Type[Message]) -> list[tuple[str, Spec]]:
 
 # ---- Writing ----
 
-_FIXED = {"double": "<d", "float": "<f", "fixed64": "<Q", "sfixed64": "<q"}
+_FIXED = {"double": "<d", "float": "<f", "fixed64": "<Q", "sfixed64": "<q", "fixed32": "<I"}
 _TYPES = {"string": wire.BYTES, "double": wire.FIXED64, "float": wire.FIXED32, "fixed64": wire.FIXED64,
-          "sfixed64": wire.FIXED64}
+          "sfixed64": wire.FIXED64, "fixed32": wire.FIXED32}
 
 
 def _plain(what: str, kind: Kind, value: Any) -> bytes:

@@ -41,8 +41,8 @@ class TableInfo(Message):
     trainable: bool = single(16, "bool")
     snapshot_version: int = single(17, "uint")
     optimizer_bytes: int = single(18, "uint")
-    grows: bool = single(19, "bool")
-    used_rows: int = single(20, "uint")
+    grows: bool = single(19, "bool")  # new ids get spare rows
+    used_rows: int = single(20, "uint")  # if it grows: rows that are not spare
 
 
 @dataclass
@@ -265,15 +265,15 @@ class CountsRequest(Message):
 
 @dataclass
 class CountsSlice(Message):
-    """How often rows were named; the keys of these rows where ids are keys; rows of the table, its version, and the log
-    position; places of rows that have no key."""
+    """How often rows were named; the keys of these rows where ids are keys, and places of rows that have none; rows of
+    the table, its version, and the log position."""
 
     counts: list[int] = several(1, "fixed64")
     keys: list[int] = several(2, "sfixed64")
     rows: int = single(3, "uint")
     version: int = single(4, "uint")
     lsn: int = single(5, "uint")
-    spare: list[int] = several(6, "uint")
+    spare: list[int] = several(6, "fixed32")
 
 
 Options = Mapping[str, Union[str, int, float, bool]]
@@ -329,8 +329,8 @@ class Tables:
         return self._ask("Explain", ExplainRequest(name, id), Explained, timeout, again=True)
 
     def counts(self, name: str, *, timeout: Optional[float] = None) -> NDArray[np.int64]:
-        """How often each row was named, [rows], of a table with the option count, or whose file has counts: what create()
-        takes as `frequency`. Asked for in slices, each with the deadline. Raises FailedPrecondition."""
+        """How often each row was named, [rows], of a table with the option count, or whose file has counts: what
+        create() takes as `frequency`. Asked for in slices, each with the deadline. Raises FailedPrecondition."""
         out: list[int] = []
         while True:
             part = self._ask("Counts", CountsRequest(name, len(out)), CountsSlice, timeout, again=True)
@@ -351,9 +351,9 @@ class Tables:
         options        of the table, such as {"optimizer": "adam", "learning_rate": 0.001}
         seed           the same one gives the same parameters
         deviation      wanted standard deviation of a row's elements; 0: the method's own
-        ids            "rows", "keys" (with `keys`: at most [rows] whole numbers) or "hash"
-        grows          with ids "keys": new ids get spare rows, under missing="admit"; so it does, too, if there are fewer
-                       keys than rows
+        ids            "rows", "keys" (with `keys`: at most `rows` whole numbers) or "hash"
+        grows          with "keys": new ids get spare rows, in pushes with missing="admit"; so they do if there are
+                       fewer keys than rows
         frequency      [rows] whole numbers: how often each row is used, for methods that ask
 
         Raises AlreadyExists, InvalidArgument, ResourceExhausted."""
