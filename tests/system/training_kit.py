@@ -149,6 +149,7 @@ def run(tests):
     assert set(sys.argv[1:]) <= set(tests), sys.argv
     for name, test in sorted(tests.items()):
         if name.startswith("test_") and name in (sys.argv[1:] or [name]):
+            began = time.monotonic()
             with tempfile.TemporaryDirectory() as folder:
                 test(pathlib.Path(folder))
-            print(f"ok {name}", flush=True)
+            print(f"ok {time.monotonic() - began:6.2f} s  {name}", flush=True)
