@@ -57,7 +57,7 @@ def same(results):
 
 
 def methods(results):
-    out = []
+    out = ["![AUC against bytes](training.svg)", ""] if ran(results) else []
     for (data, model), own in group(results, "data", "model").items():
         out += [f"### {TITLES.get(data, data)}, {model}", ""]
         for (ratio,), some in sorted(group(own, "ratio").items(), key=lambda item: -(item[0][0] or 1e9)):
