@@ -177,5 +177,6 @@ def test_another_file_system(folder):
         assert rows(c) == before
         assert not isinstance(c.drop_group(label="s"), tuple) and not any(pathlib.Path(other).iterdir())
 
+
 if __name__ == "__main__":
     training_kit.run(globals())

@@ -215,5 +215,6 @@ class Later(threading.Thread):
         self.join()
         return self.result
 
+
 if __name__ == "__main__":
     training_kit.run(globals())

@@ -386,5 +386,6 @@ def test_all_are_of_one_place_of_the_log(folder):
             for trainer in trainers:  # they go on where they stood, whatever the tables do
                 assert c.position(trainer=trainer.name).sequence == trainer.answered
 
+
 if __name__ == "__main__":
     training_kit.run(globals())
