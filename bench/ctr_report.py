@@ -6,7 +6,8 @@ import sys
 
 import numpy as np
 
-MARKS = "<!-- {}: begin -->", "<!-- {}: end -->"
+import pages
+
 TITLES = {"kuairand": "KuaiRand", "flights": "Flights"}
 SERVER = {"Lookup": "lookup", "Push": "push", "PushStream": "push"}
 
@@ -103,51 +104,38 @@ def steps(results):
 
 
 def plot(results, path):
-    import matplotlib
-    matplotlib.use("svg")
-    matplotlib.rcParams.update({"svg.hashsalt": "embd", "svg.fonttype": "none", "font.size": 9})
-    import matplotlib.pyplot as plt
     sets = group(ran(results), "data", "model")
-    figure, axes = plt.subplots(1, len(sets), figsize=(6.2 * len(sets), 4.6), squeeze=False)
-    marks = "osD^v<>Ph*Xd"
     names = sorted({r["method"] for r in ran(results)} - {"full"})
-    for axis, ((data, model), own) in zip(axes[0], sets.items()):
-        full = [r["test"]["auc"] for r in own if r["method"] == "full"]
-        if full:
-            axis.axhspan(min(full), max(full), color="#888888", alpha=0.4, linewidth=0.8)
-        for i, method in enumerate(names):
-            points = []
-            for lines in group([r for r in own if r["method"] == method], "ratio").values():
-                aucs = [r["test"]["auc"] for r in lines]
-                mean = np.mean(aucs)
-                points.append((lines[0]["table"]["bytes"], mean, mean - min(aucs), max(aucs) - mean))
-            if points:
-                x, y, below, above = np.array(sorted(points)).T
-                axis.errorbar(x, y, [below, above], label=method, color=plt.cm.tab20(i % 20),
-                              marker=marks[i % len(marks)], markersize=4, linewidth=1, elinewidth=0.8)
-        axis.set_xscale("log")
-        axis.set_xlabel("bytes of the table")
-        axis.set_title(f"{TITLES.get(data, data)}, {model}", fontsize=9)
-        axis.grid(alpha=0.25)
-    axes[0][0].set_ylabel("AUC on the test rows (grey: uncompressed)")
-    handles = {label: handle for axis in axes[0] for handle, label in zip(*axis.get_legend_handles_labels())}
-    axes[0][-1].legend(handles.values(), handles.keys(), loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
-    figure.tight_layout()
-    figure.savefig(path, metadata={"Date": None})
+    with pages.plot(path, len(sets)) as (_, axes):
+        for axis, ((data, model), own) in zip(axes[0], sets.items()):
+            full = [r["test"]["auc"] for r in own if r["method"] == "full"]
+            if full:
+                axis.axhspan(min(full), max(full), color="#888888", alpha=0.4, linewidth=0.8)
+            for i, method in enumerate(names):
+                points = []
+                for lines in group([r for r in own if r["method"] == method], "ratio").values():
+                    aucs = [r["test"]["auc"] for r in lines]
+                    mean = np.mean(aucs)
+                    points.append((lines[0]["table"]["bytes"], mean, mean - min(aucs), max(aucs) - mean))
+                if points:
+                    x, y, below, above = np.array(sorted(points)).T
+                    axis.errorbar(x, y, [below, above], label=method, elinewidth=0.8, **pages.style(i))
+            axis.set_xscale("log")
+            axis.set_xlabel("bytes of the table")
+            axis.set_title(f"{TITLES.get(data, data)}, {model}", fontsize=9)
+            axis.grid(alpha=0.25)
+        axes[0][0].set_ylabel("AUC on the test rows (grey: uncompressed)")
+        pages.legend(axes[0])
 
 
 def main(lines, page, picture):
     newest = {}
     for r in map(json.loads, lines.read_text().splitlines()):
         newest[tuple(r[k] for k in ("part", "data", "model", "method", "ratio", "seed", "how"))] = r
-    text = page.read_text()
     for part, table in (("same", same), ("methods", methods), ("steps", steps)):
         own = [r for r in newest.values() if r["part"] == part]
         if own:
-            begin, end = (m.format(part) for m in MARKS)
-            head, rest = text.split(begin)
-            text = head + begin + "\n\n" + "\n".join(table(own)).rstrip() + "\n\n" + end + rest.split(end)[1]
-    page.write_text(text)
+            pages.replace(page, part, table(own))
     own = [r for r in newest.values() if r["part"] == "methods"]
     if ran(own):
         plot(own, picture)

@@ -4,7 +4,8 @@ import json
 import pathlib
 import sys
 
-BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
+import pages
+
 NAMES = {"100k": "the first 100,000 words", "full": "all 341,479 words"}
 
 
@@ -50,29 +51,21 @@ def table(results, name):
 
 
 def plot(results, path):
-    import matplotlib
-    matplotlib.use("svg")
-    matplotlib.rcParams.update({"svg.hashsalt": "embd", "svg.fonttype": "none", "font.size": 9})
-    import matplotlib.pyplot as plt
     names = [n for n in ("100k", "full") if any(r["table"] == n and "analogy" in r for r in results)]
-    figure, axes = plt.subplots(1, len(names), figsize=(6.2 * len(names), 4.6), squeeze=False, sharey=True)
-    marks = "osD^v<>Ph*Xd"
-    for axis, name in zip(axes[0], names):
-        own = [r for r in results if r["table"] == name and "analogy" in r]
-        full = next(r for r in own if r["method"] == "full")
-        axis.axhline(full["analogy"], color="#888888", linewidth=0.8, linestyle=":")
-        for i, method in enumerate(sorted({r["method"] for r in own} - {"full"})):
-            points = sorted((r["bytes"] / full["bytes"], r["analogy"]) for r in own if r["method"] == method)
-            axis.plot(*zip(*points), label=method, color=plt.cm.tab20(i % 20), marker=marks[i % len(marks)],
-                      markersize=4, linewidth=1)
-        axis.set_xscale("log")
-        axis.set_xlabel("bytes / bytes of the float32 table")
-        axis.set_title(f"GloVe 6B 100d, {NAMES[name]}", fontsize=9)
-        axis.grid(alpha=0.25)
-    axes[0][0].set_ylabel("analogies answered (3CosAdd)")
-    axes[0][-1].legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
-    figure.tight_layout()
-    figure.savefig(path, metadata={"Date": None})
+    with pages.plot(path, len(names), sharey=True) as (_, axes):
+        for axis, name in zip(axes[0], names):
+            own = [r for r in results if r["table"] == name and "analogy" in r]
+            full = next(r for r in own if r["method"] == "full")
+            axis.axhline(full["analogy"], color="#888888", linewidth=0.8, linestyle=":")
+            for i, method in enumerate(sorted({r["method"] for r in own} - {"full"})):
+                points = sorted((r["bytes"] / full["bytes"], r["analogy"]) for r in own if r["method"] == method)
+                axis.plot(*zip(*points), label=method, **pages.style(i))
+            axis.set_xscale("log")
+            axis.set_xlabel("bytes / bytes of the float32 table")
+            axis.set_title(f"GloVe 6B 100d, {NAMES[name]}", fontsize=9)
+            axis.grid(alpha=0.25)
+        axes[0][0].set_ylabel("analogies answered (3CosAdd)")
+        pages.legend(axes[0])
 
 
 def main(lines, page, picture):
@@ -85,9 +78,7 @@ def main(lines, page, picture):
         own = [r for r in results if r["table"] == name]
         if own:
             out += table(own, name) + [""]
-    text = page.read_text()
-    head, rest = text.split(BEGIN)
-    page.write_text(head + BEGIN + "\n\n" + "\n".join(out) + "\n" + END + rest.split(END)[1])
+    pages.replace(page, "measured", out)
     plot(results, picture)
 
 
