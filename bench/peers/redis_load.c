@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A load for Redis that asks as `embctl bench` asks embd: CONNECTIONS with DEPTH requests in flight on each (by
-   pipelining), fresh uniform ids in every request, each request one MGET. A row is the value of its number in
-   decimal digits. It speaks RESP itself, so that the load is no heavier than embctl's.
+/* A load for Redis that asks as `embctl bench` asks embd: CONNECTIONS with DEPTH requests in flight
+   on each (by pipelining), fresh uniform ids in every request, each request one MGET. A row is the
+   value of its number in decimal digits. It speaks RESP itself, so that the load is no heavier than
+   embctl's.
 
        redis_load load PORT TABLE ROWS DIM         put the rows of the table's file there
-       redis_load check PORT TABLE ROWS DIM        compare every 97th row with the file, byte by byte
-       redis_load run PORT PID ROWS DIM IDS CONNECTIONS DEPTH SECONDS WARMUP
+       redis_load check PORT TABLE ROWS DIM        compare every 97th row with the file, byte by
+   byte redis_load run PORT PID ROWS DIM IDS CONNECTIONS DEPTH SECONDS WARMUP
 
-   `run` prints calls a second, the 99th percentile of the latencies in microseconds, and the processor time of
-   process PID for each call in microseconds. It checks the form and the length of every reply, as embctl does, and
-   ends with status 1 at the first that is wrong, a missing key's too. bench/wire.sh builds and starts it. */
+   `run` prints calls a second, the 99th percentile of the latencies in microseconds, and the
+   processor time of process PID for each call in microseconds. It checks the form and the length of
+   every reply, as embctl does, and ends with status 1 at the first that is wrong, a missing key's
+   too. bench/wire.sh builds and starts it. */
 #include <arpa/inet.h>
 #include <endian.h>
 #include <errno.h>
@@ -30,7 +32,8 @@
 #define CONNECTIONS_MAX 64
 #define INPUT ((size_t)128 << 10) /* a read, as large as embctl's */
 #define BATCH 256                 /* rows in flight while loading */
-#define CHECK_STEP 97
+#define CALLS_MAX ((size_t)1 << 24)
+#define CHECK_STEP 97 /* so many rows for one that is compared */
 
 static void die(const char *what)
 {
@@ -59,9 +62,7 @@ static uint64_t clock_ns(clockid_t clock)
 
 static int connect_to(uint64_t port)
 {
-    struct sockaddr_in to = {.sin_family = AF_INET,
-                             .sin_port = htons((uint16_t)port),
-                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in to = {AF_INET, htons((uint16_t)port), {htonl(INADDR_LOOPBACK)}, {0}};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
 
     if (fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof to) < 0 ||
@@ -79,7 +80,7 @@ static uint64_t draw(uint64_t *state, uint64_t below)
     return (uint64_t)(((unsigned __int128)(*state * UINT64_C(0x2545F4914F6CDD1D)) * below) >> 64);
 }
 
-/* The digits of `n` at `out`; returns how many. */
+/* Returns how many. */
 static size_t digits(char *out, uint64_t n)
 {
     char back[20];
@@ -112,27 +113,16 @@ static char *put_key(char *p, uint64_t id)
 
 /* ---- Loading and checking: blocking, one connection ---- */
 
-static void send_all(int fd, const char *data, size_t n)
+/* All of it, out or in. */
+static void move(int fd, char *data, size_t n, bool out)
 {
     while (n) {
-        ssize_t sent = send(fd, data, n, MSG_NOSIGNAL);
+        ssize_t moved = out ? send(fd, data, n, MSG_NOSIGNAL) : recv(fd, data, n, 0);
 
-        if (sent < 0)
-            die("send");
-        data += sent;
-        n -= (size_t)sent;
-    }
-}
-
-static void receive_all(int fd, char *data, size_t n)
-{
-    while (n) {
-        ssize_t got = recv(fd, data, n, 0);
-
-        if (got <= 0)
-            die("receive");
-        data += got;
-        n -= (size_t)got;
+        if (moved <= 0)
+            die(out ? "send" : "receive");
+        data += moved;
+        n -= (size_t)moved;
     }
 }
 
@@ -170,13 +160,12 @@ static void load(int fd, const unsigned char *row, uint64_t rows, size_t row_byt
             *p++ = '\r';
             *p++ = '\n';
         }
-        send_all(fd, out, (size_t)(p - out));
-        receive_all(fd, ok, n * 5);
+        move(fd, out, (size_t)(p - out), true);
+        move(fd, ok, n * 5, false);
         for (uint64_t i = 0; i < n; i++)
             if (memcmp(ok + i * 5, "+OK\r\n", 5) != 0)
                 die("a SET was refused");
     }
-    free(out);
 }
 
 static void check(int fd, const unsigned char *row, uint64_t rows, size_t row_bytes)
@@ -189,12 +178,12 @@ static void check(int fd, const unsigned char *row, uint64_t rows, size_t row_by
     for (uint64_t i = 0; i < rows; i += CHECK_STEP) {
         p = ask + sprintf(ask, "*2\r\n$4\r\nMGET\r\n");
         p = put_key(p, i);
-        send_all(fd, ask, (size_t)(p - ask));
-        receive_all(fd, got, head_bytes + row_bytes + 2);
-        if (memcmp(got, head, head_bytes) != 0 || memcmp(got + head_bytes, row + i * row_bytes, row_bytes) != 0)
+        move(fd, ask, (size_t)(p - ask), true);
+        move(fd, got, head_bytes + row_bytes + 2, false);
+        if (memcmp(got, head, head_bytes) != 0 ||
+            memcmp(got + head_bytes, row + i * row_bytes, row_bytes) != 0)
             die("a row is not the file's");
     }
-    free(got);
 }
 
 /* ---- The load ---- */
@@ -210,7 +199,8 @@ struct connection {
     size_t out_at, out_end;
     uint64_t *due_ns; /* [depth], a ring: of the requests in flight, oldest first */
     size_t oldest, in_flight;
-    size_t values, at; /* of the reply that comes: complete values, and bytes of the piece at hand */
+    size_t values,
+        at; /* of the reply that comes: complete values, and bytes of the piece at hand */
     bool in_head;
 };
 
@@ -218,8 +208,8 @@ struct run {
     uint64_t rows, ids, depth, random;
     struct form form;
     uint64_t begin_ns, end_ns;
-    uint64_t finished;    /* answered since begin_ns */
-    uint64_t calls, room; /* those of them that were asked since then, too */
+    uint64_t finished; /* answered since begin_ns */
+    uint64_t calls;    /* those of them that were asked since then, too */
     float *took_us;
 };
 
@@ -253,12 +243,8 @@ static void answered(struct run *r, struct connection *c)
     r->finished++;
     if (due_ns < r->begin_ns)
         return;
-    if (r->calls == r->room) {
-        r->room = r->room ? 2 * r->room : 65536;
-        r->took_us = realloc(r->took_us, r->room * sizeof *r->took_us);
-        if (!r->took_us)
-            die("memory");
-    }
+    if (r->calls == CALLS_MAX)
+        die("too many calls");
     r->took_us[r->calls++] = (float)(now_ns - due_ns) / 1000;
 }
 
@@ -324,7 +310,8 @@ static int compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static void run(struct run *r, uint64_t port, clockid_t server, size_t connections, double seconds, double warmup)
+static void run(struct run *r, uint64_t port, clockid_t server, size_t connections, double seconds,
+                double warmup)
 {
     struct connection connection[CONNECTIONS_MAX] = {0};
     struct pollfd wait[CONNECTIONS_MAX];
@@ -374,13 +361,14 @@ static void run(struct run *r, uint64_t port, clockid_t server, size_t connectio
 
 int main(int argc, char **argv)
 {
-    bool loads = argc == 6 && strcmp(argv[1], "load") == 0;
+    bool loads = argc == 6 && !strcmp(argv[1], "load");
 
-    if (loads || (argc == 6 && strcmp(argv[1], "check") == 0)) {
+    if (loads || (argc == 6 && !strcmp(argv[1], "check"))) {
         uint64_t rows = number(argv[4]);
         size_t row_bytes = number(argv[5]) * sizeof(float);
 
-        (loads ? load : check)(connect_to(number(argv[2])), map_rows(argv[3], rows, row_bytes), rows, row_bytes);
+        (loads ? load : check)(connect_to(number(argv[2])), map_rows(argv[3], rows, row_bytes),
+                               rows, row_bytes);
     } else if (argc == 11 && strcmp(argv[1], "run") == 0) {
         struct run r = {.rows = number(argv[4]), .ids = number(argv[6]), .depth = number(argv[8])};
         size_t connections = number(argv[7]);
@@ -388,15 +376,17 @@ int main(int argc, char **argv)
         clockid_t server;
 
         r.random = clock_ns(CLOCK_REALTIME) | 1;
+        r.took_us = malloc(CALLS_MAX * sizeof *r.took_us); /* touched as they are needed */
         f->value_bytes = number(argv[5]) * sizeof(float);
         f->ids = r.ids;
         f->head_bytes = (size_t)snprintf(f->head, sizeof f->head, "*%zu\r\n", f->ids);
         f->before_bytes = (size_t)snprintf(f->before, sizeof f->before, "$%zu\r\n", f->value_bytes);
-        if (!r.ids || !r.depth || !connections || connections > CONNECTIONS_MAX)
+        if (!r.took_us || !r.ids || !r.depth || !connections || connections > CONNECTIONS_MAX)
             die("nothing to do, or too much");
         if (clock_getcpuclockid((pid_t)number(argv[3]), &server))
             die("no such process");
-        run(&r, number(argv[2]), server, connections, strtod(argv[9], NULL), strtod(argv[10], NULL));
+        run(&r, number(argv[2]), server, connections, strtod(argv[9], NULL),
+            strtod(argv[10], NULL));
     } else {
         fprintf(stderr, "see the top of redis_load.c\n");
         return 2;
