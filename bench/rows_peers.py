@@ -3,13 +3,13 @@
 
     rows_peers.py torch|faiss IDS
 
-Reads a line for each thing to do and answers it with a line, as bench/rows.c does:
+Says that it is ready, then reads a line for each thing to do and answers it with a line, as bench/rows.c does:
 
     SUBJECT time SECONDS      nanoseconds a row, in batches of fresh random ids
     SUBJECT rows FILE         nothing; rows of the ids 0, 977, 1954, ... below IDS go to FILE
 
-SUBJECT is METHOD:TABLE, a table file of embd, whose tensors are computed with as its method says. METHOD is the name of
-a function below, which returns a function from ids to rows."""
+SUBJECT is NAME:TABLE, a table file of embd, whose tensors are computed with as its method says. NAME is that of a function
+below, which returns a function from ids to rows; or two, of which the first is done before the clock starts."""
 import json
 import sys
 import time
@@ -59,12 +59,31 @@ def torch_compo(t):
 
 # ---- faiss ----
 
-def faiss_dpq(t):
-    """Decoding alone: the codes of the batch lie together before the clock starts."""
+def faiss_codes(t):
+    """From ids to rows: the codes of a batch, taken by NumPy, and their decoding."""
+    take, decode = faiss_decode(t)
+    return lambda ids: decode(take(ids))
+
+
+def faiss_decode(t):
+    """Decoding alone: the codes of a batch lie together before the clock starts. Of mgqe's packed codes, which are of two
+    lengths, those of the rare rows stand for all."""
+    c = t.config
+    if "codes" in t.tensor:
+        return product_codes(t, c.get("k", c.get("k_high")), t.tensor["codes"])
+    codes = t.tensor["codes.low"]
+    rows = -(-t.rows // len(codes))
+    return product_codes(t, c["k_high"], np.tile(codes, (rows, 1)), (c["k_low"] - 1).bit_length())
+
+
+def product_codes(t, k, codes, bits=0):
     import faiss
-    parts, k = t.config["parts"], t.config["k"]
-    codes, book = t.tensor["codes"], t.tensor["codebook"].reshape(parts, k, t.dim // parts)
-    bits = (k - 1).bit_length() if t.config["packing"] == "bits" else 8 * codes.itemsize
+    parts = t.config["parts"]
+    book = t.tensor["codebook"].reshape(parts, k, t.dim // parts)
+    if not bits:
+        bits = (k - 1).bit_length() if t.config["packing"] == "bits" else 8 * codes.itemsize
+    k = min(k, 1 << bits)
+    book = book[:, :k]
     pq = faiss.ProductQuantizer(t.dim, parts, bits)
     padded = np.zeros((parts, 1 << bits, t.dim // parts), "<f4")
     padded[:, :k] = book
@@ -119,6 +138,7 @@ def main():
         import faiss
         faiss.omp_set_num_threads(1)
     worker = Worker(library, count)
+    print("ready", flush=True)
     for line in sys.stdin:
         name, what, value = line.split()
         print(getattr(worker, what)(name, value), flush=True)
