@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Bytes as a configuration file: taken or refused with the line where it is wrong, and what was
-   taken holds to the bounds of the options. */
+/* Bytes as a configuration file: taken or refused with the line where it is wrong, and what was taken
+   holds to the bounds of the options. */
 #include <string.h>
 
 #include "base/memory.h"
@@ -30,8 +30,9 @@ static void check_bounds(struct config *config)
     for (size_t i = 0; i < option_count; i++) {
         const struct option_info *o = &options[i];
         uint64_t least, most, value;
-        bool known = o->type == OPTION_COUNT ? parse_u64(o->least, strlen(o->least), &least) &&
-                                                   parse_u64(o->most, strlen(o->most), &most)
+        bool known = o->type == OPTION_COUNT
+                         ? parse_u64(o->least, strlen(o->least), &least) &&
+                               parse_u64(o->most, strlen(o->most), &most)
                      : o->type == OPTION_BYTES
                          ? parse_bytes(o->least, &least) && parse_bytes(o->most, &most)
                      : o->type == OPTION_DURATION

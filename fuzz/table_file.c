@@ -14,7 +14,7 @@
 #include "table/explain.h"
 #include "table/lookup.h"
 
-#define ROWS_MOST 300     /* of the first and of the last rows each */
+#define ROWS_MOST 300 /* of the first and of the last rows each */
 #define WORK_MOST 4000000 /* multiply-adds for them: a costly method decodes fewer */
 #define FLOATS_MOST ((size_t)1 << 22)
 
@@ -131,8 +131,7 @@ static void explain(const struct table *t)
     }
 }
 
-/* The same tensors and metadata by our writer. The checksums go, since tensors may change places.
- */
+/* The same tensors and metadata by our writer. The checksums go, since tensors may change places. */
 static void write_again(const struct table *t, const char *path)
 {
     size_t count = t->header.tensor_count, metadatas = 0;

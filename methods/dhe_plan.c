@@ -4,6 +4,7 @@
    Fields share one k and one width, and a field that is no larger than its network stays full. */
 #include "methods/dhe.h"
 
+
 #define THICK 16       /* hash values for each column of a hidden layer, at most */
 #define QUARTER 4      /* without a budget: the share of the table that the authors show, */
 #define WIDTH_OWN 1800 /* up to their width */

@@ -13,9 +13,9 @@
 #include "proto/embd.pb-c.h"
 #include "table/explain.h"
 
-#define WIDTH 10                      /* of the labels, at least */
-#define VALUES_MOST 8                 /* of the row, for people */
-#define LIST_MOST 32                  /* numbers of a fact, for people */
+#define WIDTH 10      /* of the labels, at least */
+#define VALUES_MOST 8 /* of the row, for people */
+#define LIST_MOST 32  /* numbers of a fact, for people */
 #define SCAN_MOST ((uint64_t)1 << 30) /* elements read to count who shares: seconds */
 #define SAME_KINDS "the daemon's answer has a fact of a kind that this embctl does not know"
 

@@ -107,8 +107,7 @@ OURS int renameat2(int from, const char *old, int to, const char *new, unsigned 
     return do_rename(from, old, to, new, flags);
 }
 
-/* One name more for a file that is followed already: what is on disk of it is known by its inode.
- */
+/* One name more for a file that is followed already: what is on disk of it is known by its inode. */
 OURS int linkat(int from, const char *old, int to, const char *new, int flags)
 {
     struct place place, source;
