@@ -97,6 +97,9 @@ struct kernels {
        number by adding the upper half to the lower one. */
     float (*f32_dot)(const float *a, const float *b, size_t n);
 
+    /* Whether none of the elements is infinite or NaN. */
+    int (*f32_finite)(const void *in, size_t n);
+
     /* To IEEE half, nearest even, overflow to infinity; to bfloat16, nearest even; NaN stays NaN.
      */
     void (*f32_to_f16)(void *out, const void *in, size_t n);

@@ -29,6 +29,7 @@ static const struct database_format stats_format = {
     .file = "stats.db",
     .application_id = 0x656d6273, /* "embs" */
     .mode = 0640,
+    .page_bytes = 4096,
     .journal = "truncate",
     .settings = "PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON",
     /* A person's query may hold the lock; the caller keeps its counts and comes again. */
