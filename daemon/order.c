@@ -151,7 +151,7 @@ void order_load(struct order *o)
     o->opened = st == ST_OK;
     if (st == ST_OK && o->folder)
         st = order_train(o);
-    if (st == ST_OK)
+    if (st == ST_OK && !o->opening) /* the start does so afterwards, see fetch.c */
         table_touch(o->table);
     o->status = st;
 }
