@@ -189,8 +189,8 @@ out:
     return st;
 }
 
-/* In pieces: the others can map and unmap nothing while the pages of one munmap() go, which for 1 GB
-   of a file takes tens of milliseconds. */
+/* In pieces: the others can map and unmap nothing while the pages of one munmap() go, which for 1
+   GB of a file takes tens of milliseconds. */
 static void unmap(unsigned char *base, size_t size)
 {
     for (size_t at = 0; size - at > UNMAP_STEP; at += UNMAP_STEP)

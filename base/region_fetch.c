@@ -30,8 +30,7 @@ static bool fetch_borrowed(struct region *r, unsigned char *at, size_t n)
     unsigned char *copy = r->spare + r->fetched;
 
     memcpy(copy, at, n);
-    if (region_damaged(r) ||
-        mremap(copy, n, n, MREMAP_MAYMOVE | MREMAP_FIXED, at) == MAP_FAILED)
+    if (region_damaged(r) || mremap(copy, n, n, MREMAP_MAYMOVE | MREMAP_FIXED, at) == MAP_FAILED)
         return false;
     return true;
 }

@@ -9,7 +9,8 @@
 #include "base/memory.h"
 #include "tests/unit/unit.h"
 
-#define OFFSET ((size_t)4096 + 192) /* where the data begin: aligned as headers are, not to a page */
+#define OFFSET                                                                                     \
+    ((size_t)4096 + 192) /* where the data begin: aligned as headers are, not to a page */
 #define SIZE (5 * REGION_CHUNK + 100)
 
 struct fixture {
@@ -207,8 +208,12 @@ static void test_under_readers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(test_becomes_memory_of_its_own), CASE(test_freed_halfway), CASE(test_cut_halfway),
-        CASE(test_mapping),                   CASE(test_nothing_to_fetch), CASE(test_under_readers),
+        CASE(test_becomes_memory_of_its_own),
+        CASE(test_freed_halfway),
+        CASE(test_cut_halfway),
+        CASE(test_mapping),
+        CASE(test_nothing_to_fetch),
+        CASE(test_under_readers),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
