@@ -94,9 +94,9 @@ def entries(a):
                         yield {**line, "model": model, "seed": seed, "how": "embd"}, []
                         yield {**line, "model": model, "seed": seed, "how": "local"}, ["--local"]
             elif part == "methods":
-                for method in methods_of(a):
-                    for ratio in [None] if method == "full" else map(float, a.ratios.split()):
-                        for seed in seeds:
+                for seed in seeds:  # all methods with one seed first: it takes hours
+                    for method in methods_of(a):
+                        for ratio in [None] if method == "full" else map(float, a.ratios.split()):
                             yield {**line, "method": method, "ratio": ratio, "seed": seed}, []
             elif part == "steps":
                 for how, more in WAYS.items():
