@@ -160,6 +160,7 @@ static void *run_loader(void *order)
 {
     struct order *o = order;
 
+    thread_works();
     order_load(o);
     mailbox_send(o->back, &o->mail);
     return NULL;

@@ -146,6 +146,7 @@ static void *run(void *saving)
 {
     struct saving *s = saving;
 
+    thread_works();
     saving_run(s);
     mailbox_send(s->back, &s->mail);
     return NULL;
