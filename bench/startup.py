@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Starts, loads, and lookups beside loads; called by startup.sh."""
 import argparse
+import contextlib
 import os
 import pathlib
 import statistics
@@ -131,6 +132,20 @@ def load(d, name, file, **options):
         + b"".join(field(4, field(1, k.encode()) + field(2, v.encode())) for k, v in options.items()))
 
 
+@contextlib.contextmanager
+def awake(*cores):
+    """Keep processors busy with what gives way to everything: one that sleeps is slow to wake up on a virtual machine,
+    milliseconds now and then, which would be all that is seen."""
+    spinning = [subprocess.Popen(["taskset", "-c", core, "chrt", "--idle", "0", sys.executable, "-c", "while True: pass"])
+                for core in cores]
+    try:
+        yield
+    finally:
+        for process in spinning:
+            process.kill()
+            process.wait()
+
+
 class Beside(threading.Thread):
     """Does something again and again until it is told to stop; counts how often."""
 
@@ -158,7 +173,8 @@ def beside(o, big):
         cached(path)
     runs = {"alone": [], "loads": [], "saves": []}
     with Served(o.build, o.work, "--table", f"other={other}", "--table", f"trained={trained},optimizer=adagrad",
-                "--import-dir", o.work, "--snapshot-interval", "1d", core=o.server_core, data="beside") as d:
+                "--import-dir", o.work, "--snapshot-interval", "1d", core=o.server_core, data="beside") as d, \
+            awake(o.server_core, o.client_core):
         load(d, "big", files[0])
         def write(i):  # a first snapshot of 1 GB, and the same in the other lineage
             if i % 2 == 0:
