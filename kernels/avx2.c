@@ -46,4 +46,48 @@ static inline void floats_to_halves(void *out, const void *in, size_t n)
     }
 }
 
+/* Eight codes at a time, in at most sixteen bytes: each lane gets the four bytes in which its code
+   begins, and shifts them. */
+struct unpacker {
+    __m256i byte, shift, mask, place, next;
+    unsigned bits;
+};
+
+static inline struct unpacker unpacker_of(unsigned bits, uint32_t step)
+{
+    const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    __m256i at = _mm256_mullo_epi32(lane, _mm256_set1_epi32((int)bits));
+    __m256i byte = _mm256_mullo_epi32(_mm256_srli_epi32(at, 3), _mm256_set1_epi32(0x01010101));
+
+    return (struct unpacker){
+        .byte = _mm256_add_epi32(byte, _mm256_set1_epi32(0x03020100)),
+        .shift = _mm256_and_si256(at, _mm256_set1_epi32(7)),
+        .mask = _mm256_set1_epi32((int)((1u << bits) - 1)),
+        .place = _mm256_mullo_epi32(lane, _mm256_set1_epi32((int)step)),
+        .next = _mm256_set1_epi32((int)(8 * step)),
+        .bits = bits,
+    };
+}
+
+static inline void row_unpack(uint32_t *out, const unsigned char *codes, size_t n,
+                              const struct unpacker *u)
+{
+    size_t left = (n * u->bits + 7) / 8;
+    __m256i place = u->place;
+
+    for (size_t j = 0; j < n; j += 8, codes += u->bits) {
+        unsigned char last[16] = {0};
+        __m256i v;
+
+        if (left < 16)
+            memcpy(last, codes, left);
+        v = _mm256_broadcastsi128_si256(_mm_loadu_si128((const void *)(left < 16 ? last : codes)));
+        v = _mm256_srlv_epi32(_mm256_shuffle_epi8(v, u->byte), u->shift);
+        v = _mm256_add_epi32(_mm256_and_si256(v, u->mask), place);
+        _mm256_storeu_si256((void *)(out + j), v);
+        place = _mm256_add_epi32(place, u->next);
+        left -= left < u->bits ? left : u->bits;
+    }
+}
+
 #include "kernels/kernels.inc"

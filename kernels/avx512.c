@@ -43,4 +43,85 @@ static inline void floats_to_halves(void *out, const void *in, size_t n)
     }
 }
 
+/* Sixteen codes at a time, in at most 32 bytes: each lane gets the two words in which its code
+   begins, and shifts them. */
+struct unpacker {
+    __m512i word, shift, mask, place, next;
+    unsigned bits;
+};
+
+static inline struct unpacker unpacker_of(unsigned bits, uint32_t step)
+{
+    const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    __m512i at = _mm512_mullo_epi32(lane, _mm512_set1_epi32((int)bits));
+    __m512i word = _mm512_srli_epi32(at, 4), behind = _mm512_slli_epi32(word, 16);
+
+    return (struct unpacker){
+        .word = _mm512_add_epi32(_mm512_or_epi32(word, behind), _mm512_set1_epi32(1 << 16)),
+        .shift = _mm512_and_epi32(at, _mm512_set1_epi32(15)),
+        .mask = _mm512_set1_epi32((int)((1u << bits) - 1)),
+        .place = _mm512_mullo_epi32(lane, _mm512_set1_epi32((int)step)),
+        .next = _mm512_set1_epi32((int)(16 * step)),
+        .bits = bits,
+    };
+}
+
+/* The next sixteen, of codes in `left` bytes. */
+static inline __m512i codes_sixteen(const unsigned char *codes, size_t left,
+                                    const struct unpacker *u)
+{
+    __mmask32 bytes = left < 32 ? (__mmask32)((1u << left) - 1) : (__mmask32)-1;
+    __m512i v = _mm512_zextsi256_si512(_mm256_maskz_loadu_epi8(bytes, codes));
+
+    v = _mm512_srlv_epi32(_mm512_permutexvar_epi16(u->word, v), u->shift);
+    return _mm512_and_epi32(v, u->mask);
+}
+
+static inline void row_unpack(uint32_t *out, const unsigned char *codes, size_t n,
+                              const struct unpacker *u)
+{
+    size_t left = (n * u->bits + 7) / 8;
+    __m512i place = u->place;
+
+    for (size_t j = 0; j < n; j += 16, codes += 2 * u->bits) {
+        _mm512_storeu_si512(out + j, _mm512_add_epi32(codes_sixteen(codes, left, u), place));
+        place = _mm512_add_epi32(place, u->next);
+        left -= left < 2 * u->bits ? left : 2 * u->bits;
+    }
+}
+
+/* The vectors of a row, of 1 or 2 columns: gathered, twice as fast as one by one. Wider ones are
+   not. Numbers of vectors are below 2^31. */
+#define GATHER_MOST 2
+static inline __attribute__((always_inline)) void row_gather(unsigned char *to, const float *book,
+                                                             size_t width,
+                                                             const unsigned char *codes, size_t n,
+                                                             const struct unpacker *u)
+{
+    size_t left = (n * u->bits + 7) / 8;
+    __m512i place = u->place;
+
+    for (size_t j = 0; j < n; j += 16, codes += 2 * u->bits, to += 64 * width) {
+        __mmask16 some = n - j < 16 ? (__mmask16)((1u << (n - j)) - 1) : (__mmask16)-1;
+        __m512i v = _mm512_add_epi32(codes_sixteen(codes, left, u), place);
+
+        if (width == 1) {
+            __m512 x = _mm512_mask_i32gather_ps(_mm512_setzero_ps(), some, v, book, 4);
+
+            _mm512_mask_storeu_ps(to, some, x);
+        } else {
+            __m256i low = _mm512_castsi512_si256(v), high = _mm512_extracti64x4_epi64(v, 1);
+            __mmask8 more = (__mmask8)(some >> 8);
+
+            _mm512_mask_storeu_pd(
+                to, (__mmask8)some,
+                _mm512_mask_i32gather_pd(_mm512_setzero_pd(), (__mmask8)some, low, book, 8));
+            _mm512_mask_storeu_pd(
+                to + 64, more, _mm512_mask_i32gather_pd(_mm512_setzero_pd(), more, high, book, 8));
+        }
+        place = _mm512_add_epi32(place, u->next);
+        left -= left < 2 * u->bits ? left : 2 * u->bits;
+    }
+}
+
 #include "kernels/kernels.inc"

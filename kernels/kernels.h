@@ -17,8 +17,20 @@
 /* Bytes of a row in the INT8 wire format for `dim` columns: dim codes, then scale and bias. */
 #define FUSED8_BYTES(dim) ((size_t)(dim) + 8)
 
+/* f32_signs() goes on by so many steps at a time. */
+#define SIGNS_TURN 64
+
 /* Vectors that f32_nearest() chooses from lie in tiles of so many. */
 #define NEAREST_TILE 16
+
+#define CODE_BITS_MOST 16
+
+/* Codes of `bits` bits (0 to CODE_BITS_MOST), one after the other, the least significant bit first, at any
+   address: n of them in (n * bits + 7) / 8 bytes. */
+struct code_row {
+    const unsigned char *at;
+    unsigned bits;
+};
 
 struct kernels {
     const char *isa; /* "scalar", "avx2", "avx512" */
@@ -27,6 +39,12 @@ struct kernels {
     void (*f32_rows)(void *out, const float *table, size_t dim, const uint64_t *row, size_t n);
     void (*f16_rows)(void *out, const uint16_t *table, size_t dim, const uint64_t *row, size_t n);
     void (*bf16_rows)(void *out, const uint16_t *table, size_t dim, const uint64_t *row, size_t n);
+
+    /* out[i][j] = a[a_row[i]][j] * b[b_row[i]][j], or their sum */
+    void (*f32_rows_times)(void *out, const float *a, const uint64_t *a_row, const float *b,
+                           const uint64_t *b_row, size_t dim, size_t n);
+    void (*f32_rows_plus)(void *out, const float *a, const uint64_t *a_row, const float *b,
+                          const uint64_t *b_row, size_t dim, size_t n);
 
     /* out[i][j] = (float)q[row[i]][j] * scale + bias */
     void (*u8_rows)(void *out, const uint8_t *q, size_t dim, const uint64_t *row, size_t n,
@@ -59,8 +77,9 @@ struct kernels {
     void (*f32_mul)(void *acc, const void *in, size_t n);                 /* acc *= in */
     void (*f32_div)(void *acc, float divisor, size_t n);                  /* acc /= divisor */
     /* acc[j] is negated where (term + j * step) mod modulus is even; term and step are below the
-       modulus, which is at most 2^31 */
-    void (*f32_signs)(void *acc, size_t n, uint32_t term, uint32_t step, uint32_t modulus);
+       modulus, which is at most 2^31, and multiple[j] is j * step mod modulus */
+    void (*f32_signs)(void *acc, size_t n, uint32_t term, const uint32_t multiple[SIGNS_TURN + 1],
+                      uint32_t modulus);
 
     /* out[i] = table[row[i]] times matrix [width][dim], each sum in the order of the width;
        width >= 1. */
@@ -104,11 +123,13 @@ struct kernels {
                        size_t n);                                /* acc = acc * scale + shift */
     void (*f32_mish)(void *acc, size_t n);                       /* y tanh(ln(1 + e^y)) for y */
     void (*f32_mish_back)(void *acc, const float *in, size_t n); /* acc *= mish'(in) */
-    /* out[i] = i * step + the i-th of n codes of `bits` bits (0 to 16), which lie one after the
-       other, the least significant bit first, in (n * bits + 7) / 8 bytes at any address. */
-    void (*codes_unpack)(uint32_t *out, const void *codes, unsigned bits, uint32_t step, size_t n);
-    /* out[i][j] = table[place[i]][j], for rows of `width` columns that are many and short. */
-    void (*f32_parts)(void *out, const float *table, size_t width, const uint32_t *place, size_t n);
+    /* out[i][t] = t * step + the t-th of `parts` codes of row i, of n rows. */
+    void (*codes_unpack)(uint32_t *out, const struct code_row *row, size_t n, size_t parts,
+                         uint32_t step);
+    /* out[i] = the vectors book[t * step + the t-th of `parts` codes of row i], of `width` columns
+       each, one after the other. */
+    void (*codes_rows)(void *out, const float *book, size_t width, const struct code_row *row,
+                       size_t n, size_t parts, uint32_t step);
     /* index[i] = the k with the smallest distance[i] = sum over j of (x[i][j] - c[k][j])^2, added
        up in the order of j; of equal ones the lowest k, and 0 where none is below infinity. The
        c lie in tiles: c[k][j] is tiles[k / NEAREST_TILE][j][k % NEAREST_TILE], and what the last

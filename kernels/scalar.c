@@ -35,4 +35,42 @@ static inline void floats_to_halves(void *out, const void *in, size_t n)
     }
 }
 
+/* The bits from bit `at` on, in the low end of a word: at least 25 of them, or all up to the end.
+   Nothing at or beyond `bytes` is read. */
+static inline uint32_t bits_at(const unsigned char *from, size_t bytes, size_t at)
+{
+    size_t byte = at / 8;
+    uint32_t word = 0;
+
+    if (bytes - byte >= 4)
+        memcpy(&word, from + byte, 4);
+    else
+        for (size_t i = 0; byte + i < bytes; i++)
+            word |= (uint32_t)from[byte + i] << (8 * i);
+    return word >> at % 8;
+}
+
+struct unpacker {
+    unsigned bits;
+    uint32_t step;
+};
+
+static inline struct unpacker unpacker_of(unsigned bits, uint32_t step)
+{
+    return (struct unpacker){bits, step};
+}
+
+static inline void row_unpack(uint32_t *out, const unsigned char *codes, size_t n,
+                              const struct unpacker *u)
+{
+    uint32_t mask = ((uint32_t)1 << u->bits) - 1;
+    size_t end = (n * u->bits + 7) / 8;
+
+    for (size_t i = 0; i < n; i++) {
+        uint32_t code = u->bits ? bits_at(codes, end, i * u->bits) & mask : 0;
+
+        out[i] = (uint32_t)i * u->step + code;
+    }
+}
+
 #include "kernels/kernels.inc"

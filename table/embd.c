@@ -13,7 +13,7 @@
 #include "table/decode.h"
 #include "table/lookup.h"
 
-#define IDS_BLOCK 512 /* ids resolved at a time, on the stack */
+#define IDS_BLOCK 4096 /* ids resolved at a time, on the stack */
 
 _Static_assert(EMBD_ERROR_MAX == sizeof(((struct error *)0)->text), "sentences fit");
 _Static_assert((int)EMBD_DATA_LOSS == (int)ST_DATA_LOSS, "codes are our own");

@@ -159,6 +159,7 @@ static void test_fused8_edges(void **state)
 static void test_signs_formula(void **state)
 {
     static const uint32_t moduli[] = {1, 2, 3, 17, 2038074743, 2147483647, (uint32_t)1 << 31};
+    uint32_t multiple[SIGNS_TURN + 1];
     struct random r = {4};
     float x[DIM_MAX];
 
@@ -171,7 +172,9 @@ static void test_signs_formula(void **state)
 
         for (size_t j = 0; j < n; j++)
             x[j] = (float)j;
-        kernels_levels[0]->f32_signs(x, n, term, step, modulus);
+        for (size_t j = 0; j <= SIGNS_TURN; j++)
+            multiple[j] = (uint32_t)((uint64_t)j * step % modulus);
+        kernels_levels[0]->f32_signs(x, n, term, multiple, modulus);
         for (size_t j = 0; j < n; j++) {
             int odd = (term + (uint64_t)j * step) % modulus % 2;
 
