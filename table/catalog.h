@@ -63,6 +63,7 @@ struct entry {
     uint64_t checksum; /* of the file's data area */
     uint64_t lsn;      /* of the change that put it there */
     int64_t loaded_us; /* when, since 1970 */
+    bool fetched;      /* the writer's own: the table is in memory, or was */
     bool reported;     /* the writer's own: that the table is damaged has been logged */
     struct gate gate;
 };

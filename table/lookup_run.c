@@ -125,15 +125,28 @@ static void add_rows(const struct run *r, void *acc, const float *rows, size_t n
     }
 }
 
+/* Rows that were decoded before their bag's turn, so that short bags do not keep rows() from asking
+   for many at a time. */
+struct ahead {
+    size_t at, end; /* the ids of the block's rows */
+    size_t last;    /* ids from here on are not ours */
+};
+
 /* The usual bag: ids [first, end) in order. */
-static void sum_bag(const struct run *r, size_t first, size_t end, void *acc)
+static void sum_bag(const struct run *r, struct ahead *a, size_t first, size_t end, void *acc)
 {
     const unsigned char *weight = r->l->query.weight_count ? r->l->query.weights : NULL;
 
     for (size_t i = first, n; i < end; i += n) {
-        n = end - i < r->block_rows ? end - i : r->block_rows;
-        table_rows_or_default(r->t, r->l->row + i, n, r->block);
-        add_rows(r, acc, r->block, n, weight ? weight + i * sizeof(float) : NULL);
+        if (i == a->end) {
+            n = a->last - i < r->block_rows ? a->last - i : r->block_rows;
+            table_rows_or_default(r->t, r->l->row + i, n, r->block);
+            a->at = i;
+            a->end = i + n;
+        }
+        n = (end < a->end ? end : a->end) - i;
+        add_rows(r, acc, r->block + (i - a->at) * r->dim, n,
+                 weight ? weight + i * sizeof(float) : NULL);
     }
     if (r->l->query.pooling == POOLING_MEAN && end > first)
         kernels->f32_div(acc, (float)(end - first), r->dim);
@@ -214,6 +227,11 @@ static void run_bags(const struct run *r, size_t first, size_t n, unsigned char 
     const unsigned char *offsets = r->l->query.offsets;
     bool in_place = r->l->query.format == FORMAT_F32, pool_first = false;
     uint32_t bound[2];
+    struct ahead ahead;
+
+    memcpy(bound, offsets + first * sizeof *bound, sizeof *bound);
+    memcpy(bound + 1, offsets + (first + n) * sizeof *bound, sizeof *bound);
+    ahead = (struct ahead){bound[0], bound[0], bound[1]};
 
     for (size_t i = 0; i < r->t->part_count; i++)
         pool_first = pool_first || r->t->part[i].pool_first;
@@ -225,7 +243,7 @@ static void run_bags(const struct run *r, size_t first, size_t n, unsigned char 
         if (pool_first)
             pool_bag(r, bound[0], bound[1], acc);
         else
-            sum_bag(r, bound[0], bound[1], acc);
+            sum_bag(r, &ahead, bound[0], bound[1], acc);
         if (!in_place)
             put_rows(r, out, r->acc, 1);
     }

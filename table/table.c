@@ -87,12 +87,6 @@ static enum status check_contents(struct loading *l, struct error *e)
     return load_values(l, st, e);
 }
 
-static bool same_identity(const struct file_identity *a, const struct file_identity *b)
-{
-    return a->device == b->device && a->inode == b->inode && a->size == b->size &&
-           a->mtime_ns == b->mtime_ns && a->ctime_ns == b->ctime_ns;
-}
-
 /* Whatever else was found: in a file that changed meanwhile it means nothing. */
 static enum status check_unchanged(const struct loading *l, enum status st, struct error *e)
 {
@@ -104,7 +98,7 @@ static enum status check_unchanged(const struct loading *l, enum status st, stru
     if (fstat(l->fd, &file) < 0)
         return error_errno(e, errno, "cannot look at the file");
     file_identity_from(&now, &file);
-    if (!same_identity(&now, &l->t->identity) || (l->t->region && table_damaged(l->t)))
+    if (!file_same(&now, &l->t->identity) || (l->t->region && table_damaged(l->t)))
         return error_set(e, ST_DATA_LOSS, "the file changed while it was read");
     return st;
 }
@@ -182,7 +176,7 @@ enum status table_open_fd(struct table **out, int fd, const char *path,
     }
     l.t->memory = options->memory;
     file_identity_from(&l.t->identity, &file);
-    l.trusted = options->trusted && same_identity(&l.t->identity, &options->expected);
+    l.trusted = options->trusted && file_same(&l.t->identity, &options->expected);
     st = load(&l, e);
 out:
     mem_free(l.use);
@@ -244,6 +238,11 @@ void table_touch(const struct table *t)
     region_touch(t->region);
     if (t->private)
         region_touch(t->private);
+}
+
+bool table_fetch(struct table *t)
+{
+    return region_fetch(t->region);
 }
 
 bool table_damaged(const struct table *t)
