@@ -129,7 +129,7 @@ struct method {
     void (*release)(struct parameters *p); /* state made by check(); may be NULL */
 
     /* Write `n` rows of D float32 to `out` (any alignment), row[i] < N. Cannot fail; may use up to
-       512 KiB of stack. A row's bits do not depend on the others. */
+       1 MiB of stack. A row's bits do not depend on the others. */
     void (*rows)(const struct parameters *p, const uint64_t *row, size_t n, void *out);
     /* Only for parameters with pool_first: out = the bag of the n rows, pooled as the method
        defines, with weights (n float32 of any alignment, or NULL for 1) and each factor divided by

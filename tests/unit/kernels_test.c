@@ -126,24 +126,6 @@ static size_t run_f32_signs(const struct kernels *k, const struct input *i, void
     return i->n * i->dim * 4;
 }
 
-static size_t run_f32_rows_product(const struct kernels *k, const struct input *i, void *out)
-{
-    size_t width = i->dim < 9 ? 1 : i->dim % 9 + 1; /* of a narrow table, here the same numbers */
-
-    k->f32_rows_product(out, i->matrix, width, i->row, i->n, i->matrix, i->dim);
-    return i->n * i->dim * 4;
-}
-
-static size_t run_f32_add_products(const struct kernels *k, const struct input *i, void *out)
-{
-    float acc[ROWS_MAX];
-
-    memcpy(acc, out, i->n * 4);
-    k->f32_add_products(acc, i->matrix, i->n, i->dim, i->in);
-    memcpy(out, acc, i->n * 4);
-    return i->n * 4;
-}
-
 static size_t run_f32_to_f16(const struct kernels *k, const struct input *i, void *out)
 {
     k->f32_to_f16(out, i->in, i->n * i->dim);
@@ -227,8 +209,6 @@ static const struct {
     {"f32_mul", run_f32_mul, true},
     {"f32_div", run_f32_div, true},
     {"f32_signs", run_f32_signs, false},
-    {"f32_rows_product", run_f32_rows_product, true},
-    {"f32_add_products", run_f32_add_products, true},
     {"f32_to_f16", run_f32_to_f16, false},
     {"f32_to_bf16", run_f32_to_bf16, false},
     {"f32_to_fused8", run_f32_to_fused8, false},
