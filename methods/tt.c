@@ -204,6 +204,7 @@ const struct method method_tt = {
     .tensors = tensors,
     .tensors_count = sizeof tensors / sizeof tensors[0],
     .check = check,
+    .keep = tt_keep,
     .rows = tt_rows,
     .work = work,
     .gradient = tt_gradient,

@@ -82,7 +82,8 @@ static inline struct tt_tile tt_tile(const struct tt_shape *s)
     return t;
 }
 
-/* method->rows, gradient, gradient_scratch, plan, share, author_words, init, explain */
+/* method->keep, rows, gradient, gradient_scratch, plan, share, author_words, init, explain */
+void tt_keep(struct parameters *p, size_t most);
 void tt_rows(const struct parameters *p, const uint64_t *row, size_t n, void *out);
 void tt_gradient(const struct parameters *p, const uint64_t *row, size_t n, const float *grad,
                  struct gradients *out);

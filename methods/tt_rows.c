@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Lookups of tt. What costs is A B, the product of the first two slices. So the ids of a batch are
-   put into the order of the slices: ids with the same two share their product, and those with the
-   same slice of core 1, the large one, find it near. The bits are the same in any order. */
+/* Lookups of tt. What costs is A B, the product of the first two slices. Where nobody trains the
+   table and there is room for the products of all slices, they are kept. Else the ids of a batch
+   are put into the order of the slices: ids with the same two share their product, and those with
+   the same slice of core 1, the large one, find it near. The bits are the same either way. */
 #include "methods/tt.h"
 
 #include <string.h>
 
+#include "base/memory.h"
 #include "kernels/kernels.h"
 
 #define BATCH 4096 /* ids that are put into order at a time */
 #define LINE 64    /* of a cache: a vector that lies in two is fetched twice */
 #define FEW 16     /* ids that are not worth it */
-#define NEAR 16    /* products that stay in the first-level cache */
+#define GROUP 128  /* ids that are made at a time, at most; of products that are not kept so few */
+#define NEAR 16    /* that these stay in the first-level cache */
 
 /* An id of a batch: its first two digits as one number, the last one, and its place. */
 struct item {
@@ -154,6 +157,55 @@ static void group(const struct parameters *p, const struct tt_shape *s, const st
     finish(s, tile, c, n, 0, rows, p->dim, row);
 }
 
+/* Floats of a kept product, and how many there are; 0 where none are kept. */
+static size_t kept_floats(const struct tt_shape *s)
+{
+    return TURNED_FLOATS(s->d[0] * s->d[1], s->r[2]);
+}
+
+void tt_keep(struct parameters *p, size_t most)
+{
+    struct tt_shape s = tt_shape(p->value);
+    size_t floats = kept_floats(&s), rows = s.d[0] * s.d[1], columns = s.d[1] * s.r[2], pairs, all;
+    float room[TT_TILE] __attribute__((aligned(LINE))), *to;
+
+    if (rows * s.r[2] > TT_TILE || p->dim % s.d[2] ||
+        __builtin_mul_overflow(s.n[0], s.n[1], &pairs) ||
+        __builtin_mul_overflow(pairs, floats * sizeof *to, &all) || all > most ||
+        !(p->kept = to = mem_aligned(LINE, all)))
+        return;
+    p->kept_bytes = all;
+    for (uint64_t pair = 0; pair < pairs; pair++, to += floats) {
+        uint64_t digit[3] = {pair % s.n[0], pair / s.n[0], 0};
+        struct tt_slices x = tt_slices(p, &s, digit);
+
+        kernels->f32_product(room, x.a, x.b, columns, s.d[0], s.r[1], columns);
+        kernels->f32_turn(to, room, rows, s.r[2]);
+    }
+}
+
+static void from_kept(const struct parameters *p, const struct tt_shape *s, const uint64_t *row,
+                      size_t n, unsigned char *out)
+{
+    size_t floats = kept_floats(s), d2 = s->d[2], r2 = s->r[2], count = 0;
+    const float *kept = p->kept, *a[GROUP] = {NULL}, *c[GROUP] = {NULL};
+    void *to[GROUP] = {NULL};
+    uint64_t digit[3];
+
+    for (size_t i = 0; i < n; i++, out += p->dim * sizeof(float)) {
+        if (!copy_cached(p, row[i], out)) {
+            tt_digits(s, row[i], digit);
+            a[count] = kept + (digit[1] * s->n[0] + digit[0]) * floats;
+            c[count] = tt_slices(p, s, digit).c;
+            to[count++] = out;
+        }
+        if (count == GROUP || i + 1 == n) {
+            kernels->f32_turned_products(to, a, c, count, d2, p->dim / d2, r2, d2);
+            count = 0;
+        }
+    }
+}
+
 void tt_rows(const struct parameters *p, const uint64_t *row, size_t n, void *out)
 {
     struct tt_shape s = tt_shape(p->value);
@@ -164,6 +216,10 @@ void tt_rows(const struct parameters *p, const uint64_t *row, size_t n, void *ou
     struct item item[BATCH];
     float room[TT_TILE] __attribute__((aligned(LINE)));
 
+    if (p->kept) {
+        from_kept(p, &s, row, n, out);
+        return;
+    }
     most = most < NEAR ? most : NEAR;
     for (size_t m; n; n -= m, row += m, to += m * p->dim * sizeof(float)) {
         size_t count;
