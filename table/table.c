@@ -26,6 +26,19 @@ static enum status check_parts(struct table *t, struct error *e)
     return st;
 }
 
+/* A table without an optimizer is read-only, so its methods may keep what follows from its values.
+ */
+static void keep_parts(struct table *t)
+{
+    size_t most = t->optimizer ? 0 : TABLE_KEPT_MOST;
+
+    for (size_t i = 0; most && i < t->part_count; i++)
+        if (t->part[i].method->keep) {
+            t->part[i].method->keep(&t->part[i], most);
+            most -= t->part[i].kept_bytes;
+        }
+}
+
 static enum status check_touched(const struct table *t, const void *touched, struct error *e)
 {
     for (uint64_t i = 0; i < t->rows; i++) {
@@ -134,8 +147,10 @@ static enum status load(struct loading *l, struct error *e)
         st = load_memory(l, e);
     if (st == ST_OK)
         st = check_contents(l, e);
-    if (st == ST_OK)
+    if (st == ST_OK) {
         count(t);
+        keep_parts(t);
+    }
     return check_unchanged(l, st, e);
 }
 
@@ -274,4 +289,6 @@ void table_memory(const struct table *t, uint64_t *private_bytes, uint64_t *mapp
     *mapped_bytes = mapped ? t->region->size : 0;
     *private_bytes = (mapped ? 0 : t->region->size) + (t->private ? t->private->size : 0) +
                      key_index_bytes(t->keys) + t->header.memory_bytes;
+    for (size_t i = 0; i < t->part_count; i++)
+        *private_bytes += t->part[i].kept_bytes;
 }

@@ -13,6 +13,9 @@
 #include "methods/method.h"
 #include "table/safetensors.h"
 
+/* What a read-only table keeps, at most, that follows from its parameters (method->keep). */
+#define TABLE_KEPT_MOST ((size_t)16 << 20)
+
 enum id_mode { IDS_ROWS, IDS_KEYS, IDS_HASH }; /* embd.ids */
 
 struct key_index;
