@@ -45,9 +45,9 @@ void lookup_fail(struct lookup_call *c, size_t i, enum status st, struct error *
 
 static size_t slice_ids(const struct lookup *l, size_t floats)
 {
-    size_t a_row = l->table->dim + l->table->work / WORK_FLOATS;
+    size_t a_row = l->table->dim + l->table->work / WORK_FLOATS, least = l->table->work ? BATCH : 1;
 
-    return floats / a_row ? floats / a_row : 1;
+    return floats / a_row > least ? floats / a_row : least;
 }
 
 static size_t slice_floats(const struct lookup *l, size_t rows)
