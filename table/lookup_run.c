@@ -69,24 +69,24 @@ void table_rows_or_default(const struct table *t, const uint64_t *row, size_t n,
     }
 }
 
-/* `n` float32 rows into the format of the reply. */
-static void put_rows(const struct run *r, void *out, const float *in, size_t n)
+void lookup_put_rows(const struct lookup *l, void *out, const float *in, size_t n)
 {
+    size_t dim = l->table->dim;
     unsigned char *to = out;
 
-    switch (r->l->query.format) {
+    switch (l->query.format) {
     case FORMAT_F16:
-        kernels->f32_to_f16(out, in, n * r->dim);
+        kernels->f32_to_f16(out, in, n * dim);
         return;
     case FORMAT_BF16:
-        kernels->f32_to_bf16(out, in, n * r->dim);
+        kernels->f32_to_bf16(out, in, n * dim);
         return;
     case FORMAT_INT8:
         for (size_t i = 0; i < n; i++)
-            kernels->f32_to_fused8(to + i * r->l->row_bytes, in + i * r->dim, r->dim);
+            kernels->f32_to_fused8(to + i * l->row_bytes, in + i * dim, dim);
         return;
     default:
-        memcpy(out, in, n * r->dim * sizeof *in);
+        memcpy(out, in, n * dim * sizeof *in);
     }
 }
 
@@ -105,7 +105,7 @@ static void run_rows(const struct run *r, size_t first, size_t n, unsigned char 
     for (size_t i = 0; i < n; i += block) {
         block = n - i < r->block_rows ? n - i : r->block_rows;
         table_rows_or_default(r->t, row + i, block, r->block);
-        put_rows(r, out + i * r->l->row_bytes, r->block, block);
+        lookup_put_rows(r->l, out + i * r->l->row_bytes, r->block, block);
     }
 }
 
@@ -245,8 +245,16 @@ static void run_bags(const struct run *r, size_t first, size_t n, unsigned char 
         else
             sum_bag(r, &ahead, bound[0], bound[1], acc);
         if (!in_place)
-            put_rows(r, out, r->acc, 1);
+            lookup_put_rows(r->l, out, r->acc, 1);
     }
+}
+
+enum status lookup_whole(const struct lookup *l, struct error *e)
+{
+    if (!table_damaged(l->table))
+        return ST_OK;
+    return error_set(e, ST_DATA_LOSS, "the file %s was damaged while it was served",
+                     QUOTE(l->table->path));
 }
 
 enum status lookup_run(const struct lookup *l, size_t first, size_t n, void *out,
@@ -267,8 +275,5 @@ enum status lookup_run(const struct lookup *l, size_t first, size_t n, void *out
         run_rows(&r, first, n, out);
     else
         run_bags(&r, first, n, out);
-    if (table_damaged(l->table))
-        return error_set(e, ST_DATA_LOSS, "the file %s was damaged while it was served",
-                         QUOTE(l->table->path));
-    return ST_OK;
+    return lookup_whole(l, e);
 }
