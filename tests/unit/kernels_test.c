@@ -128,11 +128,12 @@ static size_t run_f32_signs(const struct kernels *k, const struct input *i, void
 
 static size_t run_f32_energy(const struct kernels *k, const struct input *i, void *out)
 {
-    float *energy = out;
+    for (size_t r = 0; r < i->n; r++) {
+        float energy = k->f32_energy(i->matrix + i->row[r] * i->dim, i->dim);
 
-    for (size_t r = 0; r < i->n; r++)
-        energy[r] = k->f32_energy(i->matrix + i->row[r] * i->dim, i->dim);
-    return i->n * sizeof *energy;
+        memcpy((unsigned char *)out + r * sizeof energy, &energy, sizeof energy);
+    }
+    return i->n * sizeof(float);
 }
 
 static size_t run_f32_finite(const struct kernels *k, const struct input *i, void *out)
