@@ -57,6 +57,38 @@ def torch_compo(t):
     return lambda ids: embedding(torch.div(ids, n, rounding_mode="floor"), q) * embedding(ids % n, r)
 
 
+def torch_tt(t):
+    """Slices of the cores, gathered and multiplied as batches of matrices."""
+    import torch
+    n, d, r = (t.config[name] for name in "ndr")
+    core = [torch_tensor(t.tensor[f"core.{k}"]) for k in range(3)]
+    core = [core[0].view(n[0], d[0], r[1]), core[1].view(n[1], r[1], d[1] * r[2]), core[2].view(n[2], r[2], d[2])]
+    little = t.config["digit_order"] == "little"
+
+    def rows(ids):
+        low = n[0] if little else n[2]
+        rest = torch.div(ids, low, rounding_mode="floor")
+        digit = [ids % low, rest % n[1], torch.div(rest, n[1], rounding_mode="floor")][:: 1 if little else -1]
+        pair = torch.bmm(core[0][digit[0]], core[1][digit[1]]).view(len(ids), d[0] * d[1], r[2])
+        return torch.bmm(pair, core[2][digit[2]]).view(len(ids), -1)[:, :t.dim]
+    return rows
+
+
+def torch_mde(t):
+    """A narrow row times the projection."""
+    from torch.nn.functional import embedding
+    emb, proj = torch_tensor(t.tensor["emb"]), torch_tensor(t.tensor["proj"])
+    return lambda ids: embedding(ids, emb) @ proj
+
+
+def torch_autodim(t):
+    """The same, and a bias."""
+    import torch
+    from torch.nn.functional import embedding
+    emb, proj, bias = (torch_tensor(t.tensor[name]) for name in ("emb", "proj", "bias"))
+    return lambda ids: torch.addmm(bias, embedding(ids, emb), proj)
+
+
 # ---- faiss ----
 
 def faiss_codes(t):

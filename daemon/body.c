@@ -221,6 +221,8 @@ void body_resume(struct stream *s)
         return;
     worker_discharge(s->call.worker, used);
     nghttp2_session_consume(s->connection->session, s->id, used);
+    if (used)
+        connection_dirty(s->connection); /* the peer may wait for the window that this opens */
     s->held_used += used;
     if (s->held_used < n) {
         /* Now and then, so that no more is kept than the window lets in and as much again. */

@@ -42,6 +42,7 @@ struct pushes {
     uint32_t *bucket;     /* [GROUP_BUCKETS] a trainer's newest push in the group: place + 1 */
     size_t members, rows;
     uint64_t number;     /* of the group: 1, 2, … */
+    uint64_t watched;    /* that of a second ago */
     size_t new_trainers; /* without a position before this group */
     bool sync;           /* some table of it is not durability=interval */
 

@@ -63,6 +63,7 @@ void watch_log(struct writer *w)
         return;
     if (registry_trouble(w->registry, &e) != ST_OK)
         writer_give_up(w, &e);
-    else
-        writer_checkpoint(w, !w->pushes.first);
+    else /* idle: no group in this second */
+        writer_checkpoint(w, w->pushes.number == w->pushes.watched);
+    w->pushes.watched = w->pushes.number;
 }

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Vectors of 256 bits (AVX2), with F16C. Halves are converted by its instructions, eight at a time:
-   the integer code takes several times as long and compilers do not see through it. */
+/* Vectors of 256 bits (AVX2, F16C, FMA). Halves are converted by instructions, eight at a time: the
+   integer code takes several times as long and compilers do not see through it. */
 #include <immintrin.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+
+#include "kernels/unroll.h"
 
 #define LEVEL kernels_avx2
 #define LEVEL_NAME "avx2"
@@ -44,6 +46,51 @@ static inline void floats_to_halves(void *out, const void *in, size_t n)
         h = _cvtss_sh(x, _MM_FROUND_TO_NEAREST_INT);
         memcpy(to + 2 * j, &h, sizeof h);
     }
+}
+
+/* What products of matrices are made of (tile.inc). */
+
+static inline __m256 lanes_of(float x)
+{
+    return _mm256_set1_ps(x);
+}
+
+#define LANES_FUSED(a, b, sum) _mm256_fmadd_ps(a, b, sum)
+#define DOUBLE_FUSED(a, b, sum) __builtin_fma(a, b, sum)
+
+static inline __m256i lanes_mask(size_t n)
+{
+    static const int32_t bits[16] = {-1, -1, -1, -1, -1, -1, -1, -1};
+
+    return _mm256_loadu_si256((const void *)(bits + 8 - n));
+}
+
+static inline __m256 lanes_load(const void *from, size_t n)
+{
+    return _mm256_maskload_ps(from, lanes_mask(n));
+}
+
+static inline void lanes_store(void *to, __m256 x, size_t n)
+{
+    _mm256_maskstore_ps(to, lanes_mask(n), x);
+}
+
+/* Four numbers of each of two rows. */
+INLINE __m256 lanes_pieces(const float *from, size_t lead)
+{
+    return _mm256_set_m128(_mm_loadu_ps(from + lead), _mm_loadu_ps(from));
+}
+
+/* Four by four within each half. */
+INLINE void lanes_quads(__m256 x[4])
+{
+    __m256 a = _mm256_unpacklo_ps(x[0], x[1]), b = _mm256_unpacklo_ps(x[2], x[3]);
+    __m256 c = _mm256_unpackhi_ps(x[0], x[1]), d = _mm256_unpackhi_ps(x[2], x[3]);
+
+    x[0] = _mm256_shuffle_ps(a, b, 0x44);
+    x[1] = _mm256_shuffle_ps(a, b, 0xee);
+    x[2] = _mm256_shuffle_ps(c, d, 0x44);
+    x[3] = _mm256_shuffle_ps(c, d, 0xee);
 }
 
 /* Eight codes at a time, in at most sixteen bytes: each lane gets the four bytes in which its code

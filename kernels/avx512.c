@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Vectors of 512 bits (AVX-512 F, BW, DQ, VL). Halves are converted sixteen at a time, the rest of
-   a row under a mask. */
+/* Vectors of 512 bits (AVX-512 F, BW, DQ, VL, and FMA). Halves are converted sixteen at a time, the
+   rest of a row under a mask. */
 #include <immintrin.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "kernels/unroll.h"
 
 #define LEVEL kernels_avx512
 #define LEVEL_NAME "avx512"
@@ -41,6 +43,55 @@ static inline void floats_to_halves(void *out, const void *in, size_t n)
             to + 2 * j, rest,
             _mm512_cvtps_ph(_mm512_maskz_loadu_ps(rest, from + 4 * j), _MM_FROUND_TO_NEAREST_INT));
     }
+}
+
+/* What products of matrices are made of (tile.inc). */
+
+static inline __m512 lanes_of(float x)
+{
+    return _mm512_set1_ps(x);
+}
+
+#define LANES_FUSED(a, b, sum) _mm512_fmadd_ps(a, b, sum)
+#define DOUBLE_FUSED(a, b, sum) __builtin_fma(a, b, sum)
+
+static inline __mmask16 lanes_mask(size_t n)
+{
+    return (__mmask16)((1u << n) - 1);
+}
+
+static inline __m512 lanes_load(const void *from, size_t n)
+{
+    return _mm512_maskz_loadu_ps(lanes_mask(n), from);
+}
+
+static inline void lanes_store(void *to, __m512 x, size_t n)
+{
+    _mm512_mask_storeu_ps(to, lanes_mask(n), x);
+}
+
+/* Four numbers of each of four rows. */
+INLINE __m512 lanes_pieces(const float *from, size_t lead)
+{
+    __m512 x = _mm512_castps128_ps512(_mm_loadu_ps(from));
+
+    x = _mm512_insertf32x4(x, _mm_loadu_ps(from + lead), 1);
+    x = _mm512_insertf32x4(x, _mm_loadu_ps(from + 2 * lead), 2);
+    return _mm512_insertf32x4(x, _mm_loadu_ps(from + 3 * lead), 3);
+}
+
+/* Four by four within each quarter. */
+INLINE void lanes_quads(__m512 x[4])
+{
+    __m512d a = _mm512_castps_pd(_mm512_unpacklo_ps(x[0], x[1]));
+    __m512d b = _mm512_castps_pd(_mm512_unpacklo_ps(x[2], x[3]));
+    __m512d c = _mm512_castps_pd(_mm512_unpackhi_ps(x[0], x[1]));
+    __m512d d = _mm512_castps_pd(_mm512_unpackhi_ps(x[2], x[3]));
+
+    x[0] = _mm512_castpd_ps(_mm512_unpacklo_pd(a, b));
+    x[1] = _mm512_castpd_ps(_mm512_unpackhi_pd(a, b));
+    x[2] = _mm512_castpd_ps(_mm512_unpacklo_pd(c, d));
+    x[3] = _mm512_castpd_ps(_mm512_unpackhi_pd(c, d));
 }
 
 /* Sixteen codes at a time, in at most 32 bytes: each lane gets the two words in which its code

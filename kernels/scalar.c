@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The level that every processor runs, and the truth that the others are tested against. */
 #include "kernels/half.h"
+#include "kernels/unroll.h"
 
 #include <stddef.h>
 
@@ -32,6 +33,50 @@ static inline void floats_to_halves(void *out, const void *in, size_t n)
         memcpy(&bits, from + 4 * j, sizeof bits);
         h = half_from_bits(bits);
         memcpy(to + 2 * j, &h, sizeof h);
+    }
+}
+
+/* What products of matrices are made of (tile.inc); nothing is fused here. */
+
+typedef float lanes __attribute__((vector_size(16)));
+
+static inline lanes lanes_of(float x)
+{
+    return (lanes){x, x, x, x};
+}
+
+#define LANES_FUSED(a, b, sum) ((sum) + (a) * (b))
+#define DOUBLE_FUSED(a, b, sum) ((a) * (b) + (sum))
+
+static inline lanes lanes_load(const void *from, size_t n)
+{
+    float x[4] = {0};
+
+    memcpy(x, from, n * sizeof *x);
+    return (lanes){x[0], x[1], x[2], x[3]};
+}
+
+static inline void lanes_store(void *to, lanes x, size_t n)
+{
+    memcpy(to, &x, n * sizeof(float));
+}
+
+INLINE lanes lanes_pieces(const float *from, size_t lead)
+{
+    (void)lead;
+    return lanes_load(from, 4);
+}
+
+INLINE void lanes_quads(lanes x[4])
+{
+    UNROLL
+    for (unsigned i = 0; i < 4; i++)
+        UNROLL
+    for (unsigned j = 0; j < i; j++) {
+        float t = x[i][j];
+
+        x[i][j] = x[j][i];
+        x[j][i] = t;
     }
 }
 

@@ -15,7 +15,7 @@ size_t adagrad_step(const struct optimizer_step *s, float *w, const float *gradi
         float next = step_from(s, from) - s->learning_rate * g / (sqrtf(total) + s->epsilon);
         uint32_t good = step_finite(next) & step_finite(total);
 
-        value[j] = step_choose(good, next, from);
+        value[j] = step_value(good, next, from);
         sum[j] = step_choose(good, total, before);
         finite += good;
     }

@@ -20,7 +20,7 @@ static size_t step(const struct optimizer_step *s, float *w, const float *gradie
         float next = step_from(s, from) - s->learning_rate * (m / s->correction1) / root;
         uint32_t good = step_finite(next) & step_finite(v); /* an infinite m makes next so */
 
-        value[j] = step_choose(good, next, from);
+        value[j] = step_value(good, next, from);
         first[j] = step_choose(good, m, m0);
         second[j] = step_choose(good, v, v0);
         finite += good;

@@ -14,7 +14,7 @@ void alpt_gradient(const struct parameters *p, const uint64_t *row, size_t n, co
                    struct gradients *out)
 {
     (void)p;
-    gradient_add(out, ALPT_Q, row, n, grad);
+    gradient_rows(out, ALPT_Q, row, n, grad);
 }
 
 enum status alpt_trainable(const struct parameters *p, struct error *e)

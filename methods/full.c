@@ -22,7 +22,7 @@ static void gradient(const struct parameters *p, const uint64_t *row, size_t n, 
                      struct gradients *out)
 {
     (void)p;
-    gradient_add(out, WEIGHT, row, n, grad);
+    gradient_rows(out, WEIGHT, row, n, grad);
 }
 
 static double author_words(const struct plan *plan)

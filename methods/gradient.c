@@ -80,6 +80,7 @@ enum status gradients_reserve(struct gradients *g, const struct parameters *p, s
         size_t units = parameters_touched(p, i, rows);
 
         g->tensor[i].count = g->tensor[i].capacity = 0;
+        g->tensor[i].rows_unit = NULL;
         if (units && p->method->tensors[i].flags & TENSOR_TRAINED &&
             !reserve(&g->tensor[i], units, unit_most(p, i)))
             return error_memory(e, "gradients");
@@ -108,7 +109,7 @@ float *gradient_at(struct gradients *g, unsigned tensor, uint64_t unit)
     size_t last = t->bucket_count - 1, at;
     float *value;
 
-    assert(t->capacity);
+    assert(t->capacity && !t->rows_unit);
     for (at = hash_number(&g->secret, unit) & last; t->bucket[at]; at = (at + 1) & last)
         if (t->unit[t->bucket[at] - 1] == unit)
             return t->value + (t->bucket[at] - 1) * t->width;
@@ -127,4 +128,15 @@ void gradient_add(struct gradients *g, unsigned tensor, const uint64_t *unit, si
 
     for (size_t i = 0; i < n; i++)
         kernels->f32_add(gradient_at(g, tensor, unit[i]), grad + i * width, width);
+}
+
+void gradient_rows(struct gradients *g, unsigned tensor, const uint64_t *unit, size_t n,
+                   const float *grad)
+{
+    struct gradient *t = &g->tensor[tensor];
+
+    assert(!t->count && n <= t->capacity);
+    t->rows_unit = unit;
+    t->rows_value = grad;
+    t->count = n;
 }

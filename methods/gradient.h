@@ -16,7 +16,9 @@ struct gradient {
     size_t width;   /* elements of a unit */
     uint64_t *unit; /* [count], in the order of first touch, all different */
     size_t count, capacity;
-    float *value;                              /* [count][width] */
+    float *value;              /* [count][width] */
+    const uint64_t *rows_unit; /* by gradient_rows(), in the place of the two; else NULL */
+    const float *rows_value;
     uint32_t *bucket;                          /* unit -> place + 1, open addressing */
     size_t bucket_count;                       /* a power of two */
     size_t unit_room, value_room, bucket_room; /* elements that there is memory for */
@@ -56,6 +58,11 @@ float *gradient_at(struct gradients *g, unsigned tensor, uint64_t unit);
 void gradient_add(struct gradients *g, unsigned tensor, const uint64_t *unit, size_t n,
                   const float *grad);
 
+/* The gradients of n units, each once, and of no others: those of different rows that have a unit
+   each. They stay where they are until the step is over. */
+void gradient_rows(struct gradients *g, unsigned tensor, const uint64_t *unit, size_t n,
+                   const float *grad);
+
 /* New bytes for places in memory, collected before any of them is written. */
 struct patch_piece {
     unsigned char *to;
@@ -94,6 +101,10 @@ struct rounding rounding_of(const char *tensor, uint64_t seed, uint64_t version)
 /* The draws of `n` elements from `first` on: uniform in [0, 1), multiples of 2^-24. An element is
    counted within its tensor. */
 void rounding_draws(const struct rounding *r, uint64_t first, size_t n, float *out);
+
+/* Whether the units of a tensor lie there as float32, one behind the other, and are stored as the
+   optimizer leaves them. */
+bool unit_is_floats(const struct parameters *p, unsigned tensor);
 
 /* What the new values of one unit are made from; for method->unit_store. */
 struct unit_change {

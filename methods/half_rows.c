@@ -8,7 +8,7 @@ void half_gradient(const struct parameters *p, const uint64_t *row, size_t n, co
                    struct gradients *out)
 {
     (void)p;
-    gradient_add(out, 0, row, n, grad);
+    gradient_rows(out, 0, row, n, grad);
 }
 
 double half_author_words(const struct plan *plan)

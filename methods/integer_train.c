@@ -35,7 +35,7 @@ static struct grid grid_of(const struct parameters *p, float scale, float bias)
 void integer_gradient(const struct parameters *p, const uint64_t *row, size_t n, const float *grad,
                       struct gradients *out)
 {
-    gradient_add(out, (unsigned)data_tensor(p), row, n, grad);
+    gradient_rows(out, (unsigned)data_tensor(p), row, n, grad);
 }
 
 void integer_unit_load(const struct parameters *p, unsigned tensor, uint64_t unit, float *out)

@@ -53,8 +53,9 @@ struct optimizer {
     bool scalar;                         /* one state value a unit, unless element_wise */
     bool full_only;                      /* refused for integers and halves (methods.md 21.4) */
     /* Step `n` elements of a unit in place: w, and state[i] of n elements (of 1 if scalar and not
-       element_wise). An element whose new value or state would not be finite keeps both; returns
-       how many (n if a scalar state would not be finite). The order of all sums is fixed. */
+       element_wise). An element whose value the step does not change keeps its bits, and one whose
+       new value or state would not be finite keeps both; returns how many of these (n if a scalar
+       state would not be finite). The order of all sums is fixed. */
     size_t (*step)(const struct optimizer_step *s, float *w, const float *gradient,
                    float *const state[OPTIMIZER_STATES], size_t n);
 };

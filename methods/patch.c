@@ -40,8 +40,15 @@ void *patch_add(struct patch *p, void *to, size_t bytes)
     return p->data + piece->from;
 }
 
+/* Pieces are asked for this many pieces before their turn. */
+#define AHEAD 8
+
 void patch_write(const struct patch *p)
 {
-    for (size_t i = 0; i < p->count; i++)
+    for (size_t i = 0; i < p->count; i++) {
+        if (i + AHEAD < p->count)
+            for (size_t at = 0; at < p->piece[i + AHEAD].bytes && at < 512; at += 64)
+                __builtin_prefetch(p->piece[i + AHEAD].to + at, 1);
         memcpy(p->piece[i].to, p->data + p->piece[i].from, p->piece[i].bytes);
+    }
 }

@@ -47,7 +47,7 @@ static size_t step(const struct optimizer_step *s, float *w, const float *gradie
         float next = step_from(s, value[j]) - s->learning_rate * g / root;
         uint32_t good = step_finite(next);
 
-        value[j] = step_choose(good, next, value[j]);
+        value[j] = step_value(good, next, value[j]);
         finite += good;
     }
     return n - finite;

@@ -40,6 +40,13 @@ static inline float step_choose(uint32_t good, float next, float from)
     return next;
 }
 
+/* The element's new value: if that is finite and another one, since a step of 0 would turn -0 into
+   0. */
+static inline float step_value(uint32_t good, float next, float from)
+{
+    return step_choose(good & (next != from), next, from);
+}
+
 /* adagrad's step, and rowwise_adagrad's where it goes by element. */
 size_t adagrad_step(const struct optimizer_step *s, float *w, const float *gradient,
                     float *const state[OPTIMIZER_STATES], size_t n);

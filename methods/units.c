@@ -116,8 +116,14 @@ static void write_floats(const struct parameters *p, const struct unit_change *c
     unit_place(p, c->tensor, c->unit, &first, &width);
     old = (float *)t->data + first;
     out = patch_add(patch, old, width * sizeof *out);
-    for (size_t j = 0; j < width; j++) /* a step of 0 turns -0 into 0 */
-        out[j] = c->after[j] == c->before[j] ? c->before[j] : c->after[j];
+    memcpy(out, c->after, width * sizeof *out);
+}
+
+bool unit_is_floats(const struct parameters *p, unsigned tensor)
+{
+    const struct method *m = p->method;
+
+    return !m->unit_place && !m->unit_load && !m->unit_store && p->tensor[tensor].dtype == DT_F32;
 }
 
 void unit_store(const struct parameters *p, const struct unit_change *c, struct patch *patch)

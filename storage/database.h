@@ -14,7 +14,8 @@
 struct database_format {
     const char *file;             /* its name in the folder */
     uint32_t application_id;      /* in SQLite's header: whose file it is */
-    mode_t mode;                  /* permissions of a new file */
+    mode_t mode;                  /* permissions of a new file … */
+    unsigned page_bytes;          /* … and its pages; one that is there keeps its own */
     const char *journal;          /* journal_mode, in SQLite's small letters */
     const char *settings;         /* PRAGMAs for each time it is opened */
     int busy_ms;                  /* how long to wait for the lock of another process */
@@ -28,6 +29,7 @@ struct database {
     const struct database_format *format;
     sqlite3 *db;
     char *path;
+    unsigned page_bytes;
     bool failed;  /* a read or write of the file failed: nothing written is sure any more */
     bool full;    /* the last failure was a full disk: nothing has happened */
     bool created; /* by this database_open() */

@@ -107,8 +107,9 @@ static enum status fill(const char *path, const struct database_format *format, 
 
     /* No journal: a file that is not finished is thrown away. */
     snprintf(identity, sizeof identity,
-             "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA application_id = %d",
-             (int)format->application_id);
+             "PRAGMA page_size = %u; PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; "
+             "PRAGMA application_id = %d",
+             format->page_bytes, (int)format->application_id);
     code = sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
     if (code == SQLITE_OK)
         code = sqlite3_exec(db, identity, NULL, NULL, NULL);

@@ -97,6 +97,16 @@ static enum status set_journal(struct database *d, struct error *e)
     return st;
 }
 
+static enum status find_page_size(struct database *d, struct error *e)
+{
+    char text[32];
+    int number = 0;
+    enum status st = ask(d, "PRAGMA page_size", &number, text, sizeof text, e);
+
+    d->page_bytes = (unsigned)number;
+    return st;
+}
+
 static enum status prepare(struct database *d, struct error *e)
 {
     for (unsigned i = 0; i < d->format->statements; i++) {
@@ -125,7 +135,8 @@ static enum status open_examined(struct database *d, struct error *e)
         return error_set(e, ST_PERMISSION, "%s cannot be written", QUOTE(d->path));
     if ((st = set_up(d, e)) != ST_OK || (st = check_version(d, &version, e)) != ST_OK ||
         (st = check_content(d, e)) != ST_OK || (st = set_journal(d, e)) != ST_OK ||
-        (st = database_migrate(d->db, d->format, version, e)) != ST_OK)
+        (st = database_migrate(d->db, d->format, version, e)) != ST_OK ||
+        (st = find_page_size(d, e)) != ST_OK)
         return st;
     return prepare(d, e);
 }

@@ -19,7 +19,7 @@
 #include "base/text.h"
 #include "storage/registry_parts.h"
 
-#define WAL_PAGES_MOST 16384 /* 64 MiB; to move them takes about a tenth of a second */
+#define WAL_MOST ((uint64_t)64 << 20) /* bytes; to move them takes about a tenth of a second */
 
 enum status log_failed(struct registry *r, struct error *e)
 {
@@ -142,7 +142,7 @@ enum status registry_checkpoint(struct registry *r, bool idle, struct error *e)
 
     if (!e)
         e = &local;
-    if (!r->unmoved || (!idle && r->wal_pages < WAL_PAGES_MOST))
+    if (!r->unmoved || (!idle && r->wal_pages * r->db->page_bytes < WAL_MOST))
         return ST_OK;
     if ((st = registry_trouble(r, e)) != ST_OK)
         return st;

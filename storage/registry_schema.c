@@ -27,10 +27,12 @@ static const char *const statements[LOG_STATEMENTS] = {
     [LOG_ROWS] = "SELECT " ROW " FROM log ORDER BY lsn",
     [LOG_REPLAY] = "SELECT " ROW " FROM log WHERE lsn > ? ORDER BY lsn",
     [LOG_ADD] = "INSERT INTO log (" ROW ") VALUES (?, ?, ?, ?, ?, ?, ?)",
-    /* Of a text, length() would count the characters. */
+    /* Of a text, length() would count the characters; of a BLOB in its column it need not read it.
+     */
     [LOG_OLDEST] =
         "SELECT lsn, checksum, "
-        "length(iif(kind IN (6, 8, 9, 10), body, CAST(body AS BLOB))), kind, trainer, sequence, "
+        "iif(kind IN (6, 8, 9, 10), length(body), length(CAST(body AS BLOB))), kind, trainer, "
+        "sequence, "
         "CASE kind WHEN 1 THEN body ->> '$.name' END, "
         "CASE kind WHEN 1 THEN body ->> '$.generation' END FROM log "
         "WHERE lsn > ? AND lsn <= ? ORDER BY lsn LIMIT ?",
@@ -95,6 +97,7 @@ const struct database_format log_format = {
     .file = "log.db",
     .application_id = 0x656d6264, /* "embd" */
     .mode = 0600,
+    .page_bytes = 16384, /* a large push is fewer pages, a small one few bytes more */
     .journal = "wal",
     .settings = "PRAGMA locking_mode = EXCLUSIVE; PRAGMA synchronous = FULL; "
                 "PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = 67108864",

@@ -102,8 +102,8 @@ static enum status make_room(struct training *t, struct error *e)
         return error_memory(e, "training");
     t->before = t->room;
     t->after = t->before + widest;
-    t->clipped = t->after + widest;
-    t->scratch = t->clipped + dim;
+    t->bag = t->after + widest;
+    t->scratch = t->bag + dim;
     return ST_OK;
 }
 
@@ -164,6 +164,7 @@ void training_free(struct training *t)
     blocks_free(t->blocks);
     mem_free(t->part);
     mem_free(t->room);
+    mem_free(t->clipped);
     mem_free(t);
 }
 
@@ -223,18 +224,11 @@ bool state_is_scalar(const struct training *t, const struct parameters *p, unsig
 }
 
 /* Add what a tensor may put into the patch for so many units. */
-static bool add_room(const struct training *t, const struct parameters *p, unsigned tensor,
-                     size_t units, size_t *pieces, size_t *bytes)
+static bool add_room(const struct parameters *p, unsigned tensor, size_t units, size_t *pieces,
+                     size_t *bytes)
 {
-    size_t most = unit_most(p, tensor), each = most * dtype_size(p->tensor[tensor].dtype), all;
+    size_t each = unit_most(p, tensor) * dtype_size(p->tensor[tensor].dtype), all;
 
-    for (unsigned i = 0; tensor_trained(p, tensor) && i < OPTIMIZER_STATES; i++) {
-        if (!t->settings.optimizer->state[i])
-            continue;
-        if (!size_add(*pieces, units, pieces))
-            return false;
-        each += (state_is_scalar(t, p, tensor) ? 1 : most) * sizeof(float);
-    }
     return size_add(*pieces, units, pieces) && size_mul(units, each, &all) &&
            size_add(*bytes, all, bytes);
 }
@@ -251,8 +245,12 @@ enum status training_reserve(struct training *t, const struct update *u, struct 
         st = gradients_reserve(&t->part[u->part[i].part].gradients, p, rows, e);
         if (st != ST_OK)
             return st;
+        if (t->settings.clip_norm > 0 &&
+            !(t->clipped = mem_room(t->clipped, &t->clipped_room, u->part[i].rows,
+                                    t->table->dim * sizeof *t->clipped)))
+            return error_memory(e, "push");
         for (unsigned k = 0; k < p->method->tensors_count; k++)
-            if (!add_room(t, p, k, parameters_touched(p, k, rows), &pieces, &bytes))
+            if (!add_room(p, k, parameters_touched(p, k, rows), &pieces, &bytes))
                 return error_memory(e, "push");
     }
     /* When each row was named. */
@@ -270,9 +268,10 @@ void training_counts(const struct training *t, struct training_counts *out)
 
 uint64_t training_bytes(const struct training *t)
 {
-    uint64_t bytes = sizeof *t + t->table->part_count * sizeof *t->part +
-                     t->room_floats * sizeof *t->room + blocks_bytes(t->blocks) + t->patch.room +
-                     t->patch.capacity * sizeof *t->patch.piece;
+    uint64_t bytes =
+        sizeof *t + t->table->part_count * sizeof *t->part + t->room_floats * sizeof *t->room +
+        t->clipped_room * t->table->dim * sizeof *t->clipped + blocks_bytes(t->blocks) +
+        t->patch.room + t->patch.capacity * sizeof *t->patch.piece;
 
     for (size_t i = 0; i < t->table->part_count; i++)
         for (unsigned k = 0; k < METHOD_TENSORS_MAX; k++) {

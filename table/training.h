@@ -35,7 +35,8 @@ MUST_CHECK enum status training_set(struct training *t, const struct optimizer_s
    training_write(). */
 MUST_CHECK enum status training_reserve(struct training *t, const struct update *u,
                                         struct error *e);
-/* Compute gradients, steps and new bytes; writes nothing that anybody else reads. `rate` is the
+/* Compute gradients, steps and new bytes. Writes states, of which an open image gets the old blocks
+   before, and nothing else that anybody else reads. `rate` is the
    learning rate of the push (training_settings()->learning_rate if it brought none), `version` the
    one that the push produces. */
 void training_step(struct training *t, const struct update *u, float rate, uint64_t version);

@@ -25,10 +25,12 @@ struct training {
     struct training_counts counts, push; /* up to now; of the push in hand */
     /* Room for one unit and for one row. */
     float *before, *after; /* [the widest unit] */
-    float *clipped;        /* [D] */
+    float *bag;            /* [D] a gradient that is clipped */
     float *scratch;        /* [2 D] for method->pool_gradient */
     float *room;           /* holds these four */
     size_t room_floats;
+    float *clipped; /* [rows of a part][D] with clip_norm */
+    size_t clipped_room;
 };
 
 /* Rows that a part of an update touches at most. */

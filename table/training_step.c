@@ -7,8 +7,8 @@
 #include "base/failpoint.h"
 #include "table/training_state.h"
 
-/* The gradient of one row or bag, no longer than clip_norm. */
-static const float *clip(struct training *t, const float *gradient)
+/* The gradient of one row or bag, no longer than clip_norm: as it is, or shortened in `room`. */
+static const float *clip(struct training *t, const float *gradient, float *room)
 {
     double limit = t->settings.clip_norm, norm;
     float factor;
@@ -20,29 +20,36 @@ static const float *clip(struct training *t, const float *gradient)
         return gradient;
     factor = (float)(limit / norm);
     for (size_t j = 0; j < t->table->dim; j++)
-        t->clipped[j] = gradient[j] * factor;
+        room[j] = gradient[j] * factor + 0.0f; /* no -0: sums have none */
     t->push.clipped++;
+    return room;
+}
+
+/* The gradients of all rows, in t->clipped. */
+static const float *clip_rows(struct training *t, const struct update_part *u)
+{
+    size_t dim = t->table->dim;
+
+    for (size_t i = 0; i < u->rows; i++) {
+        float *room = t->clipped + i * dim;
+        const float *gradient = clip(t, u->gradient + i * dim, room);
+
+        if (gradient != room)
+            memcpy(room, gradient, dim * sizeof *room);
+    }
     return t->clipped;
 }
 
 static void collect_rows(struct training *t, const struct parameters *p,
                          const struct update_part *u, struct gradients *g)
 {
-    size_t dim = t->table->dim, first = 0;
+    const float *gradient = u->gradient;
 
-    /* In runs of rows that need no clipping. */
-    for (size_t i = 0; t->settings.clip_norm > 0 && i < u->rows; i++) {
-        const float *gradient = clip(t, u->gradient + i * dim);
-
-        if (gradient != t->clipped)
-            continue;
-        if (i > first)
-            p->method->gradient(p, u->row + first, i - first, u->gradient + first * dim, g);
-        p->method->gradient(p, u->row + i, 1, gradient, g);
-        first = i + 1;
-    }
-    if (u->rows > first)
-        p->method->gradient(p, u->row + first, u->rows - first, u->gradient + first * dim, g);
+    if (!u->rows)
+        return;
+    if (t->settings.clip_norm > 0)
+        gradient = clip_rows(t, u);
+    p->method->gradient(p, u->row, u->rows, gradient, g);
 }
 
 static void collect_bags(struct training *t, const struct parameters *p,
@@ -52,26 +59,81 @@ static void collect_bags(struct training *t, const struct parameters *p,
         const struct update_bag *bag = &u->bag[i];
 
         p->method->pool_gradient(p, bag->row, bag->weight, bag->n, bag->divisor,
-                                 clip(t, bag->gradient), g, t->scratch);
+                                 clip(t, bag->gradient, t->bag), g, t->scratch);
     }
 }
 
-/* New values of a unit's states, in the patch. */
-static void copy_states(struct training *t, size_t part, unsigned k, uint64_t unit, uint64_t first,
+/* A unit's states. Only snapshots read them, and those have what they want before it changes: so
+   they are written where they lie. */
+static void open_states(struct training *t, size_t part, unsigned k, uint64_t unit, uint64_t first,
                         size_t n, float *state[OPTIMIZER_STATES])
 {
     bool scalar = state_is_scalar(t, &t->table->part[part], k);
 
     for (unsigned i = 0; i < OPTIMIZER_STATES; i++) {
         float *at = t->part[part].state[k][i];
+        size_t bytes = (scalar ? 1 : n) * sizeof *at;
 
         state[i] = NULL;
         if (!t->settings.optimizer->state[i])
             continue;
-        at += scalar ? unit : first;
-        state[i] = patch_add(&t->patch, at, (scalar ? 1 : n) * sizeof *at);
-        memcpy(state[i], at, (scalar ? 1 : n) * sizeof *at);
+        state[i] = at + (scalar ? unit : first);
+        blocks_keep(t->blocks, (const unsigned char *)state[i], bytes);
+        t->push.changed_bytes += bytes;
     }
+}
+
+/* Units are asked for this many units before their turn, with their states. */
+#define AHEAD 8
+
+static void ask_for(const void *data, size_t bytes)
+{
+    for (size_t at = 0; at < bytes && at < 512; at += 64)
+        __builtin_prefetch((const unsigned char *)data + at);
+}
+
+static void ask_for_unit(const struct training *t, size_t part, unsigned k, uint64_t unit)
+{
+    const struct tensor *tensor = &t->table->part[part].tensor[k];
+    bool scalar = state_is_scalar(t, &t->table->part[part], k);
+    size_t width = unit_width(tensor), bytes = width * dtype_size(tensor->dtype);
+
+    ask_for((const unsigned char *)tensor->data + unit * bytes, bytes);
+    for (unsigned i = 0; i < OPTIMIZER_STATES; i++)
+        if (t->part[part].state[k][i])
+            ask_for(t->part[part].state[k][i] + unit * (scalar ? 1 : width),
+                    (scalar ? 1 : width) * sizeof(float));
+}
+
+/* A unit of any method: its values are floats for as long as the step takes. */
+static void step_unit(struct training *t, size_t part, struct unit_change *c,
+                      const struct optimizer_step *step)
+{
+    const struct parameters *p = &t->table->part[part];
+    float *state[OPTIMIZER_STATES];
+    uint64_t first;
+
+    unit_place(p, c->tensor, c->unit, &first, &c->n);
+    if (!c->n)
+        return;
+    unit_load(p, c->tensor, c->unit, t->before);
+    memcpy(t->after, t->before, c->n * sizeof *t->after);
+    open_states(t, part, c->tensor, c->unit, first, c->n, state);
+    t->patch.kept += t->settings.optimizer->step(step, t->after, c->gradient, state, c->n);
+    unit_store(p, c, &t->patch);
+}
+
+/* A unit of floats, which takes its step where the patch has it. */
+static void step_floats(struct training *t, size_t part, const struct unit_change *c, size_t width,
+                        const struct optimizer_step *step)
+{
+    float *data = (float *)t->table->part[part].tensor[c->tensor].data + c->unit * width, *next;
+    float *state[OPTIMIZER_STATES];
+
+    open_states(t, part, c->tensor, c->unit, c->unit * width, width, state);
+    next = patch_add(&t->patch, data, width * sizeof *next);
+    memcpy(next, data, width * sizeof *next);
+    t->patch.kept += t->settings.optimizer->step(step, next, c->gradient, state, width);
 }
 
 /* One tensor's units, in the order of first touch. */
@@ -80,6 +142,8 @@ static void step_tensor(struct training *t, const struct update *u, size_t part,
 {
     const struct parameters *p = &t->table->part[part];
     const struct gradient *g = &t->part[part].gradients.tensor[k];
+    const uint64_t *unit = g->rows_unit ? g->rows_unit : g->unit;
+    const float *value = g->rows_unit ? g->rows_value : g->value;
     const char *name = p->tensor[k].name;
     const struct rounding rounding = rounding_of(name, t->table->seed, version);
     struct unit_change change = {.tensor = k,
@@ -88,25 +152,20 @@ static void step_tensor(struct training *t, const struct update *u, size_t part,
                                  .rounding = &rounding,
                                  .ids = u->ids,
                                  .scale_lr = (float)t->settings.scale_lr};
+    bool equal = !p->method->unit_place, floats = unit_is_floats(p, k);
     struct optimizer_step step;
 
     optimizer_step_make(&step, &t->settings, name, tensor_element_wise(p, k), (double)rate,
                         t->settings.step + 1);
     for (size_t j = 0; j < g->count; j++) {
-        float *state[OPTIMIZER_STATES];
-        uint64_t first;
-
-        change.unit = g->unit[j];
-        change.gradient = g->value + j * g->width;
-        unit_place(p, k, change.unit, &first, &change.n);
-        if (!change.n)
-            continue;
-        unit_load(p, k, change.unit, t->before);
-        memcpy(t->after, t->before, change.n * sizeof *t->after);
-        copy_states(t, part, k, change.unit, first, change.n, state);
-        t->patch.kept +=
-            t->settings.optimizer->step(&step, t->after, change.gradient, state, change.n);
-        unit_store(p, &change, &t->patch);
+        if (equal && j + AHEAD < g->count)
+            ask_for_unit(t, part, k, unit[j + AHEAD]);
+        change.unit = unit[j];
+        change.gradient = value + j * g->width;
+        if (floats)
+            step_floats(t, part, &change, g->width, &step);
+        else
+            step_unit(t, part, &change, &step);
     }
 }
 

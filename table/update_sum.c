@@ -2,6 +2,7 @@
 /* Summing the gradients of an update. See update_sum.h. */
 #include "table/update_sum.h"
 
+#include <float.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -12,19 +13,6 @@
 /* ---- Finite or not ---- */
 
 #define SCAN 1024 /* elements looked at before one asks whether any was bad */
-
-static bool finite_f32(const unsigned char *from, size_t n)
-{
-    uint32_t bad = 0;
-
-    for (size_t i = 0; i < n; i++) {
-        uint32_t bits;
-
-        memcpy(&bits, from + i * sizeof bits, sizeof bits);
-        bad |= (bits & 0x7f800000) == 0x7f800000;
-    }
-    return !bad;
-}
 
 static bool finite_half(const unsigned char *from, size_t n, uint16_t exponent)
 {
@@ -42,7 +30,7 @@ static bool finite_half(const unsigned char *from, size_t n, uint16_t exponent)
 static bool all_finite(const unsigned char *from, size_t n, enum vector_format format)
 {
     if (format == FORMAT_F32)
-        return finite_f32(from, n);
+        return kernels->f32_finite(from, n);
     return finite_half(from, n, format == FORMAT_F16 ? 0x7c00 : 0x7f80);
 }
 
@@ -111,8 +99,19 @@ static const void *widen(const struct summing *s, const struct source *from, siz
     return room;
 }
 
-static void sum_source(const struct summing *s, const struct source *from, float *room,
-                       uint16_t *halves)
+/* The sum of a row, which begins when the row is met first: in the order of the places. */
+static float *sum_of(struct summing *s, uint64_t place)
+{
+    float *sum = s->sum + (size_t)s->slot[place] * s->dim;
+
+    if (place == s->begun) {
+        memset(sum, 0, s->dim * sizeof *sum);
+        s->begun++;
+    }
+    return sum;
+}
+
+static void sum_source(struct summing *s, const struct source *from, float *room, uint16_t *halves)
 {
     const struct bags *b = &from->bags;
     bool pooled = b->pooling != POOLING_NONE;
@@ -135,7 +134,7 @@ static void sum_source(const struct summing *s, const struct source *from, float
 
             if (from->row[i] == ROW_UNKNOWN)
                 continue;
-            sum = s->sum + (size_t)s->slot[from->row[i]] * s->dim;
+            sum = sum_of(s, from->row[i]);
             if (b->weight_count)
                 kernels->f32_add_scaled(sum, gradient, bags_weight(b, i), s->dim);
             else
@@ -179,7 +178,7 @@ bool sum_all(struct summing *s)
     float *room = arena_alloc(s->arena, s->dim, sizeof *room);
     uint16_t *halves = arena_alloc(s->arena, s->dim, sizeof *halves);
 
-    s->sum = arena_zero(s->arena, s->rows, s->dim * sizeof *s->sum);
+    s->sum = arena_alloc(s->arena, s->rows, s->dim * sizeof *s->sum);
     s->bag = arena_alloc(s->arena, bags, sizeof *s->bag);
     if (!next || !room || !halves || !s->sum || !s->bag)
         return false;
@@ -197,6 +196,16 @@ bool sum_all(struct summing *s)
 static bool within(double norm, float max_norm)
 {
     return isfinite(norm) && !(max_norm > 0 && norm > (double)max_norm);
+}
+
+/* Nearly all are far within, which float32 tells faster: of limits whose square it can hold. */
+static bool clearly_within(const float *gradient, size_t n, float max_norm)
+{
+    float most = max_norm > 0 ? 0.5f * max_norm * max_norm : FLT_MAX;
+
+    if (max_norm > 0 && max_norm < 1e-9f)
+        return false;
+    return kernels->f32_energy(gradient, n) < (most < FLT_MAX ? most : FLT_MAX);
 }
 
 static enum status refuse_norm(const char *what, double norm, float max_norm, struct error *e)
@@ -255,7 +264,8 @@ enum status sum_check(const struct summing *s, float max_norm, size_t *at, struc
     enum status st;
 
     for (size_t i = 0; i < s->rows; i++) {
-        double norm = gradient_norm(s->sum + i * s->dim, s->dim);
+        const float *sum = s->sum + i * s->dim;
+        double norm = clearly_within(sum, s->dim, max_norm) ? 0 : gradient_norm(sum, s->dim);
 
         if (!within(norm, max_norm))
             return refuse_row(s, i, norm, max_norm, at, e);

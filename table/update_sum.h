@@ -42,6 +42,7 @@ struct summing {
     uint32_t *slot_times;  /* [rows] of a slot; with `times` */
     const uint64_t *local; /* [rows] number of the slot's row within its part */
     float *sum;            /* [rows][dim] */
+    size_t begun;          /* sums of the places before it are begun */
     struct update_bag *bag;
     size_t *row_start, *bag_start; /* [parts + 1] first slot, and first bag, of each part */
 };

@@ -15,6 +15,7 @@ import grpc
 import numpy as np
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import h2raw  # noqa: E402
 import tablefile  # noqa: E402
 from daemon import BUILD, Daemon, messages  # noqa: E402
 
@@ -22,6 +23,7 @@ Code = grpc.StatusCode
 pb = messages("embd")
 DEVELOPER = "#define EMBD_DEVELOPER" in (BUILD / "config.h").read_text()
 ROWS, DIM = 64, 16
+WINDOW = 1 << 20  # of a stream, the daemon's
 SMALL = "max_queued_push_bytes = 1MiB\n"
 
 
@@ -91,6 +93,25 @@ class Streams(Base):
             self.assertEqual(lsns, list(range(lsns[0], lsns[0] + 500)))
             self.assertEqual(self.value(), (-500, 500))
             self.assertEqual(self.answers([]), ([], Code.OK, ""))
+
+    def test_longer_than_its_window(self):
+        """The second of two pushes is held back while the first one waits for the log; then its window opens, though the
+        peer, who waits for that, says nothing more."""
+        push = one(rows=20000).SerializeToString()
+        both = h2raw.message(push) * 2
+        self.assertGreater(len(push), WINDOW)
+        with self.daemon("max_queued_push_bytes = 16MiB\ncommit_delay = 100ms\n") as daemon, \
+                h2raw.Peer(daemon.address) as peer:
+            peer.send(h2raw.headers(1, h2raw.request("/embd.v1.Embedding/PushStream")))
+            sent = 0
+            while sent < len(both):
+                while peer.windows[1] + WINDOW - sent == 0 or peer.windows[0] + 65535 - sent <= 0:
+                    peer.read()
+                n = min(len(both) - sent, 16384, peer.windows[1] + WINDOW - sent, peer.windows[0] + 65535 - sent)
+                peer.send(h2raw.data(1, both[sent:sent + n], h2raw.END_STREAM if sent + n == len(both) else 0))
+                sent += n
+            answer = peer.answer(1)
+            self.assertEqual((answer.status, len(answer.messages)), (0, 2))
 
     def test_repeated_from_the_middle(self):
         with self.daemon() as daemon:

@@ -25,6 +25,7 @@ static struct database_format format_of(const char *const *sql, int versions)
         .file = "test.db",
         .application_id = 0x12345678,
         .mode = 0604,
+        .page_bytes = 4096,
         .journal = "wal",
         .settings = "PRAGMA synchronous = FULL",
         .busy_ms = 1,

@@ -126,22 +126,22 @@ static size_t run_f32_signs(const struct kernels *k, const struct input *i, void
     return i->n * i->dim * 4;
 }
 
-static size_t run_f32_rows_product(const struct kernels *k, const struct input *i, void *out)
+static size_t run_f32_energy(const struct kernels *k, const struct input *i, void *out)
 {
-    size_t width = i->dim < 9 ? 1 : i->dim % 9 + 1; /* of a narrow table, here the same numbers */
+    float *energy = out;
 
-    k->f32_rows_product(out, i->matrix, width, i->row, i->n, i->matrix, i->dim);
-    return i->n * i->dim * 4;
+    for (size_t r = 0; r < i->n; r++)
+        energy[r] = k->f32_energy(i->matrix + i->row[r] * i->dim, i->dim);
+    return i->n * sizeof *energy;
 }
 
-static size_t run_f32_add_products(const struct kernels *k, const struct input *i, void *out)
+static size_t run_f32_finite(const struct kernels *k, const struct input *i, void *out)
 {
-    float acc[ROWS_MAX];
+    unsigned char *finite = out;
 
-    memcpy(acc, out, i->n * 4);
-    k->f32_add_products(acc, i->matrix, i->n, i->dim, i->in);
-    memcpy(out, acc, i->n * 4);
-    return i->n * 4;
+    for (size_t r = 0; r < i->n; r++)
+        finite[r] = k->f32_finite(i->in + r * i->dim * 4, i->dim) != 0;
+    return i->n;
 }
 
 static size_t run_f32_to_f16(const struct kernels *k, const struct input *i, void *out)
@@ -227,11 +227,11 @@ static const struct {
     {"f32_mul", run_f32_mul, true},
     {"f32_div", run_f32_div, true},
     {"f32_signs", run_f32_signs, false},
-    {"f32_rows_product", run_f32_rows_product, true},
-    {"f32_add_products", run_f32_add_products, true},
     {"f32_to_f16", run_f32_to_f16, false},
     {"f32_to_bf16", run_f32_to_bf16, false},
     {"f32_to_fused8", run_f32_to_fused8, false},
+    {"f32_energy", run_f32_energy, true},
+    {"f32_finite", run_f32_finite, false},
     {"codes_unpack", run_codes_unpack, false},
     {"codes_rows", run_codes_rows, false},
     {"f32_nearest", run_f32_nearest, false},
