@@ -181,7 +181,11 @@ def beside(o, big):
                 load(d, "trained", "trained.safetensors", optimizer="adagrad")
             else:
                 ask(d, "Save", field(1, b"trained"))
-        act = {"loads": lambda i: load(d, "big", files[(i + 1) % 2]), "saves": write}
+        def swap(_):  # the file that is not served, with a new time: it is not known any more, and read whole
+            files.reverse()
+            os.utime(f"{o.work}/{files[0]}")
+            load(d, "big", files[0])
+        act = {"loads": swap, "saves": write}
         acts = dict.fromkeys(act, 0)
         for _ in range(o.runs):
             os.sync()
