@@ -54,6 +54,12 @@ enum status file_identify(struct file_identity *id, const char *path, struct err
     return ST_OK;
 }
 
+bool file_same(const struct file_identity *a, const struct file_identity *b)
+{
+    return a->device == b->device && a->inode == b->inode && a->size == b->size &&
+           a->mtime_ns == b->mtime_ns && a->ctime_ns == b->ctime_ns;
+}
+
 /* The end of both ways to open: keep `fd` if it is a regular file, close it if not. */
 static enum status take_regular(int *out, int fd, const char *path, struct stat *st,
                                 struct error *e)

@@ -2,6 +2,7 @@
 /* Files that appear whole or not at all, and files that are read with a bound. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/stat.h>
@@ -16,6 +17,8 @@ struct file_identity {
 
 void file_identity_from(struct file_identity *id, const struct stat *st);
 MUST_CHECK enum status file_identify(struct file_identity *id, const char *path, struct error *e);
+
+bool file_same(const struct file_identity *a, const struct file_identity *b);
 
 /* Open a regular file for reading; directories, FIFOs, devices and sockets are refused by name
    without blocking. The descriptor is yours. */

@@ -15,6 +15,7 @@
 #include "base/text.h"
 
 #define PAGE_LEAST 4096 /* no Linux has smaller pages */
+#define UNMAP_STEP (8 * REGION_CHUNK)
 
 static unsigned char nothing[1]; /* where an empty region points */
 
@@ -94,6 +95,49 @@ static void *map_aligned(size_t size)
     return base + before;
 }
 
+enum status region_borrow(struct region **out, int fd, uint64_t offset, size_t size,
+                          struct error *e)
+{
+    size_t page = page_size(), before = (size_t)(offset % page), whole;
+    struct region *r;
+    enum status st;
+    void *base;
+
+    if (!size_add(size, before + page - 1, &whole))
+        return error_memory(e, "region");
+    whole &= ~(page - 1);
+    r = region_new(size, REGION_COPY);
+    if (!r)
+        return error_memory(e, "region");
+    if (size) {
+        base = map_aligned(whole);
+        if (base == MAP_FAILED)
+            goto failed;
+        r->base = base;
+        r->base_size = whole;
+        if (mmap(base, whole, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, fd,
+                 (off_t)(offset - before)) == MAP_FAILED)
+            goto failed;
+        r->data = (unsigned char *)r->base + before;
+        base = map_aligned(whole);
+        if (base == MAP_FAILED)
+            goto failed;
+        r->spare = base;
+        madvise(base, whole, MADV_HUGEPAGE);
+        r->slot = region_fault_add(r);
+        if (r->slot < 0) {
+            region_free(r);
+            return error_set(e, ST_EXHAUSTED, "more than %d files are mapped", REGION_SLOTS);
+        }
+    }
+    *out = r;
+    return ST_OK;
+failed:
+    st = error_errno(e, errno, "cannot take %zu bytes of memory", size);
+    region_free(r);
+    return st;
+}
+
 static enum status lock_error(struct error *e, int error_number, size_t size)
 {
     struct rlimit limit;
@@ -145,6 +189,15 @@ out:
     return st;
 }
 
+/* In pieces: the others can map and unmap nothing while the pages of one munmap() go, which for 1
+   GB of a file takes tens of milliseconds. */
+static void unmap(unsigned char *base, size_t size)
+{
+    for (size_t at = 0; size - at > UNMAP_STEP; at += UNMAP_STEP)
+        madvise(base + at, UNMAP_STEP, MADV_DONTNEED);
+    munmap(base, size);
+}
+
 void region_free(struct region *r)
 {
     if (!r)
@@ -152,7 +205,9 @@ void region_free(struct region *r)
     if (r->slot >= 0)
         region_fault_remove(r->slot);
     if (r->base)
-        munmap(r->base, r->base_size);
+        unmap(r->base, r->base_size);
+    if (r->spare) /* what went over is not there any more */
+        munmap(r->spare + r->fetched, r->base_size - r->fetched);
     mem_free(r);
 }
 
@@ -196,7 +251,9 @@ size_t region_resident(const struct region *r)
 
     for (size_t i = 0; i < region_chunks(r); i++) {
         region_chunk(r, i, &offset, &n);
-        if (mincore(r->data + offset, n, in_memory) < 0)
+        /* What is borrowed does not begin with a page: the one before it says as much. */
+        if (mincore((void *)((uintptr_t)(r->data + offset) & ~(uintptr_t)(page - 1)), n,
+                    in_memory) < 0)
             continue;
         for (size_t at = 0; at < n; at += page)
             if (in_memory[at / page] & 1)

@@ -35,6 +35,9 @@ struct region {
     int slot;   /* place in the handler's list of mappings, -1 if none */
     void *base; /* what munmap() gets */
     size_t base_size;
+    /* The fetching thread's; see region_fetch(). */
+    size_t fetched;       /* bytes from `base` on that are in memory */
+    unsigned char *spare; /* room that memory is made in, NULL: nothing is borrowed */
 };
 
 /* Install the SIGBUS handler; once per process, before the first region_map(), and again when
@@ -47,6 +50,12 @@ MUST_CHECK enum status region_map(struct region **out, int fd, size_t size, stru
 /* Zeroed private memory of `size` bytes, aligned to a chunk; locked for REGION_LOCK. */
 MUST_CHECK enum status region_private(struct region **out, size_t size, enum region_mode mode,
                                       struct error *e);
+/* Private memory that begins as `size` bytes of the open file from `offset` on, and so is there at
+   once; it may be written. region_fetch() makes it memory of its own, aligned to 64 bytes if
+   `offset` is. Until then the file's content must not be changed by others; if it is shorter all of
+   a sudden the region is damaged, as a mapped one would be. */
+MUST_CHECK enum status region_borrow(struct region **out, int fd, uint64_t offset, size_t size,
+                                     struct error *e);
 void region_free(struct region *r);
 
 size_t region_chunks(const struct region *r); /* number of chunks, the last may be short */
@@ -54,6 +63,10 @@ size_t region_chunks(const struct region *r); /* number of chunks, the last may 
 void region_chunk(const struct region *r, size_t i, size_t *offset, size_t *n);
 /* Read one byte of each page so that the region is in memory; chunk by chunk. */
 void region_touch(const struct region *r);
+/* Bring the next few megabytes into memory: of a mapping its pages, of what is borrowed a copy on
+   huge pages in their place. True if there are more. By the one thread that may write to the
+   region; others may read meanwhile. */
+bool region_fetch(struct region *r);
 bool region_damaged(const struct region *r);
 void region_mark_damaged(struct region *r);
 /* Bytes of the region that are in memory now (mincore); for statistics. */

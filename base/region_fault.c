@@ -54,8 +54,9 @@ static bool cover_hole(const struct region *r, uintptr_t address)
 {
     uintptr_t from = address & ~(uintptr_t)(page - 1);
     size_t n = (uintptr_t)r->base + r->base_size - from;
+    int access = r->mode == REGION_MAP ? PROT_READ : PROT_READ | PROT_WRITE;
 
-    return mmap((void *)from, n, PROT_READ, MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) !=
+    return mmap((void *)from, n, access, MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) !=
            MAP_FAILED;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The SIGBUS handler of the process and its list of mappings; for region.c alone. */
+/* The SIGBUS handler of the process and its list of mappings; for the files of region.h alone. */
 #pragma once
 
 #include "base/region.h"

@@ -57,7 +57,18 @@ def same(results):
     return out
 
 
-def methods(results):
+def tuned(results):
+    out = ["| log | model | `train.py` | AUC | log loss | seeds |", "|---|---|---|--:|--:|--:|"]
+    for (data, model, how), lines in group(ran(results), "data", "model", "how").items():
+        test = [r["test"] for r in lines]
+        out.append(f"| {data} | {model} | `{how}` | {spread([t['auc'] for t in test])} | "
+                   f"{spread([t['log_loss'] for t in test])} | {len(lines)} |")
+    return out
+
+
+def methods(results, rates=()):
+    """Steps a second are those of short runs alone on the machine, where they were made."""
+    alone = group(ran(rates), "data", "model", "method", "ratio")
     out = ["![AUC against bytes](training.svg)", ""] if ran(results) else []
     for (data, model), own in group(results, "data", "model").items():
         out += [f"### {TITLES.get(data, data)}, {model}", ""]
@@ -69,7 +80,8 @@ def methods(results):
                     "|---|---|--:|--:|--:|--:|--:|"]
             out += [f"| {ls[0]['method']} | {ls[0]['optimizer']} | {size(ls[0]['table']['bytes'])} | "
                     f"{spread([r['test']['auc'] for r in ls])} | {spread([r['test']['log_loss'] for r in ls])} | "
-                    f"{len(ls)} | {rate(ls)} |" for ls in rows]
+                    f"{len(ls)} | {rate(alone.get((data, model, ls[0]['method'], ratio), [] if alone else ls))} |"
+                    for ls in rows]
             told = [f"* {r['method']}: {r['refused']}" for r in some if "refused" in r]
             out += ["", *(["Not trained:", "", *told, ""] if told else [])]
     return out
@@ -132,13 +144,15 @@ def main(lines, page, picture):
     newest = {}
     for r in map(json.loads, lines.read_text().splitlines()):
         newest[tuple(r[k] for k in ("part", "data", "model", "method", "ratio", "seed", "how"))] = r
-    for part, table in (("same", same), ("methods", methods), ("steps", steps)):
-        own = [r for r in newest.values() if r["part"] == part]
-        if own:
-            pages.replace(page, part, table(own))
-    own = [r for r in newest.values() if r["part"] == "methods"]
-    if ran(own):
-        plot(own, picture)
+    def of(part):
+        return [r for r in newest.values() if r["part"] == part]
+
+    for part, table in (("same", same), ("tuned", tuned), ("methods", lambda own: methods(own, of("rates"))),
+                        ("steps", steps)):
+        if of(part):
+            pages.replace(page, part, table(of(part)))
+    if ran(of("methods")):
+        plot(of("methods"), picture)
 
 
 main(*map(pathlib.Path, sys.argv[1:4]))

@@ -90,6 +90,8 @@ enum status change_build(struct changes *all, struct change *c, const struct ord
     if (!c->entry->file)
         return error_memory(e, "table entry");
     st = build_training(c->entry, o, e);
+    if (st == ST_OK && table)
+        st = entry_cache(c->entry, &o->settings.cache, &w->server->caches, e);
     if (st == ST_OK)
         st = catalog_with(&next, all->catalog ? all->catalog : w->catalog, c->entry,
                           w->catalog->lsn, e);

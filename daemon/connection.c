@@ -12,6 +12,9 @@
 
 /* Input goes to nghttp2 in pieces of this size, so that a verdict comes soon after the offence. */
 #define PIECE ((size_t)16 << 10)
+/* So many bytes of answers go out before more input is looked at: they are still in the cache, and
+   the memory that they leave is, too, when the next answer takes it. */
+#define SEND_AT ((size_t)256 << 10)
 /* How much input a closing connection throws away before it is cut off for good. */
 #define LINGER_BYTES ((size_t)1 << 20)
 /* Frames that may wait in nghttp2 besides a few for each stream. */
@@ -87,6 +90,8 @@ void connection_receive(struct connection *c, const unsigned char *data, size_t 
         n -= (size_t)used;
         if (nghttp2_session_get_outbound_queue_size(c->session) > queue_max)
             connection_condemn(c, "frames pile up that it makes us send");
+        if (c->queued >= SEND_AT && !c->blocked && !c->verdict && !connection_flush(c))
+            return;
     }
     /* Most calls are over by now; only the others need a timer. The new ones come first. */
     for (struct stream *s = c->streams; s && !s->looked_after; s = s->next)

@@ -70,10 +70,8 @@ static void open_doors(struct control *c, const struct catalog *catalog)
         _exit(1);
     }
     c->open = true;
-    atomic_store(&server->ready, true);
     for (size_t i = 0; i < c->listener_count; i++)
         listener_start(c->listener[i]);
-    say_ready(c);
 }
 
 void control_take_tables(struct mail *mail, void *control)
@@ -92,6 +90,18 @@ void control_take_tables(struct mail *mail, void *control)
             log_error("cannot start error=%s", opened->error.text);
         event_base_loopbreak(c->base);
     }
+}
+
+void control_take_fetched(struct mail *mail, void *control)
+{
+    struct control *c = control;
+
+    (void)mail;
+    if (c->stop_signals)
+        return;
+    atomic_store(&c->server->ready, true);
+    health_changed(c->server);
+    say_ready(c);
 }
 
 /* ---- Word from the writer ---- */
@@ -224,7 +234,7 @@ static void on_tick(evutil_socket_t fd, short what, void *control)
     struct control *c = control;
 
     (void)fd, (void)what;
-    if (!c->open && !c->stop_signals)
+    if (!atomic_load(&c->server->ready) && !c->stop_signals)
         tell_opening(c);
     recorder_tick(c->recorder);
 }

@@ -2,7 +2,8 @@
 /* The main thread while the daemon runs: signals, listeners, statistics, HTTP. Its mailbox is
    server->main, whose mail is delivered to the one struct control.
 
-     start: tables are opened, HTTP answers → ready → SIGTERM or SIGINT: draining
+     start: tables are opened, HTTP answers → open: lookups are answered while tables are brought
+       into memory → ready → SIGTERM or SIGINT: draining
        → workers have left → writer has stopped → end
 
    A signal during the start ends it as soon as may be. A second signal ends the grace time of calls
@@ -56,6 +57,7 @@ void control_close_listeners(struct control *c);
 
 /* Mail for the main thread. */
 void control_take_tables(struct mail *mail, void *control);  /* a struct writer_opened */
+void control_take_fetched(struct mail *mail, void *control); /* they are in memory, too */
 void control_take_catalog(struct mail *mail, void *control); /* a struct catalog_view */
 void control_take_trouble(struct mail *mail, void *control); /* a struct writer_trouble */
 

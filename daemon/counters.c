@@ -11,7 +11,7 @@
 /* struct call_counts, word for word. The padding keeps those of two workers off one cache line. */
 struct tally {
     _Alignas(64) atomic_uint_fast64_t count;
-    atomic_uint_fast64_t ids, missing;
+    atomic_uint_fast64_t ids, missing, hits, misses;
     atomic_uint_fast64_t errors[ST_COUNT];
     atomic_uint_fast64_t latency_count, latency_sum_us, latency_max_us;
     atomic_uint_fast64_t bucket[HISTOGRAM_BUCKETS];
@@ -121,6 +121,17 @@ void counters_record(struct counters *c, unsigned slot, unsigned call, enum stat
     add(&t->count, 1);
 }
 
+void counters_cache(struct counters *c, unsigned slot, unsigned call, uint64_t hits,
+                    uint64_t misses)
+{
+    struct tally *t = tally_of(c, slot, call);
+
+    if (!t)
+        return;
+    add(&t->hits, hits);
+    add(&t->misses, misses);
+}
+
 /* The cast takes const away, which C11's atomic_load does not allow for. */
 static struct tally *seen_tally(const struct counters *c, unsigned slot, unsigned call)
 {
@@ -146,6 +157,8 @@ bool counters_read(const struct counters *c, unsigned slot, unsigned call, struc
     out->count = READ(count);
     out->ids = READ(ids);
     out->missing = READ(missing);
+    out->hits = READ(hits);
+    out->misses = READ(misses);
     for (unsigned i = 0; i < ST_COUNT; i++)
         out->errors[i] = READ(errors[i]);
     out->latency.count = READ(latency_count);
@@ -162,6 +175,8 @@ void counts_merge(struct call_counts *into, const struct call_counts *from)
     into->count += from->count;
     into->ids += from->ids;
     into->missing += from->missing;
+    into->hits += from->hits;
+    into->misses += from->misses;
     for (unsigned i = 0; i < ST_COUNT; i++)
         into->errors[i] += from->errors[i];
     histogram_merge(&into->latency, &from->latency);
@@ -175,6 +190,8 @@ void counts_subtract(struct call_counts *counts, const struct call_counts *from)
     counts->count -= from->count;
     counts->ids -= from->ids;
     counts->missing -= from->missing;
+    counts->hits -= from->hits;
+    counts->misses -= from->misses;
     for (unsigned i = 0; i < ST_COUNT; i++)
         counts->errors[i] -= from->errors[i];
     h->count -= from->latency.count;

@@ -53,6 +53,9 @@ void counters_free(struct counters *c);
 /* By the owner: one finished call. Never fails; without memory for a block it is left out. */
 void counters_record(struct counters *c, unsigned slot, unsigned call, enum status st, uint64_t ids,
                      uint64_t missing, uint64_t latency_us);
+/* By the owner, before counters_record(): ids of that call whose row a cache had or had not. */
+void counters_cache(struct counters *c, unsigned slot, unsigned call, uint64_t hits,
+                    uint64_t misses);
 /* By any thread: the totals since start; false if nothing was ever recorded there. */
 bool counters_read(const struct counters *c, unsigned slot, unsigned call, struct call_counts *out);
 /* By any thread: how many calls were recorded there, without reading the rest. */

@@ -15,6 +15,8 @@ struct part {
     struct lookup lookup; /* if `ready` */
     struct entry *entry;  /* NULL: no such table */
     unsigned slot;        /* for the counters; outlives the entry */
+    size_t cached;        /* ids of rows that came through a cache, … */
+    size_t decoded;       /* … and how many had to be decoded */
     uint32_t first;       /* place of the first part of the same table, which enters for all */
     bool shared;          /* there are others of the same table */
     bool ready;           /* prepared for that entry */

@@ -176,6 +176,7 @@ static int run(const struct command_line *command, const struct config *config)
                                   .rpcs = services_rpcs(config),
                                   .unknown = &rpc_unknown,
                                   .main.fd = -1,
+                                  .caches.most = config->max_cache_bytes,
                                   .start_us = clock_now_us()},
                        .control = {.server = &d.server, .command_line = command}};
     struct error e;

@@ -140,7 +140,8 @@ enum table_metric {
     METRIC_ROWS,
     METRIC_PARAMETERS,
     METRIC_PRIVATE,
-    METRIC_MAPPED
+    METRIC_MAPPED,
+    METRIC_CACHE
 };
 
 static const struct {
@@ -154,6 +155,7 @@ static const struct {
                            "Bytes of the parameters of the table's method."},
     [METRIC_PRIVATE] = {"table_private_bytes", "Memory that the table has of its own."},
     [METRIC_MAPPED] = {"table_mapped_bytes", "Bytes of the table's file that are mapped."},
+    [METRIC_CACHE] = {"table_cache_bytes", "Memory of the table's caches of decoded rows."},
 };
 
 static uint64_t table_value(const struct entry *entry, enum table_metric metric)
@@ -164,6 +166,8 @@ static uint64_t table_value(const struct entry *entry, enum table_metric metric)
         return entry_trouble(entry) != NULL;
     if (metric == METRIC_VERSION)
         return entry->version;
+    if (metric == METRIC_CACHE)
+        return entry_cache_bytes(entry);
     if (!entry->table)
         return 0;
     table_memory(entry->table, &private_bytes, &mapped_bytes);

@@ -62,6 +62,25 @@ static void write_missing(struct evbuffer *out, const char *table, unsigned call
                             c->missing);
 }
 
+/* Only of tables that have had a cache. */
+static void write_hits(struct evbuffer *out, const char *table, unsigned call,
+                       const struct call_counts *c)
+{
+    if (c->hits + c->misses)
+        evbuffer_add_printf(out, "embd_cache_hits_total{table=\"%s\"} %" PRIu64 "\n", table,
+                            c->hits);
+    (void)call;
+}
+
+static void write_misses(struct evbuffer *out, const char *table, unsigned call,
+                         const struct call_counts *c)
+{
+    if (c->hits + c->misses)
+        evbuffer_add_printf(out, "embd_cache_misses_total{table=\"%s\"} %" PRIu64 "\n", table,
+                            c->misses);
+    (void)call;
+}
+
 static void write_latency(struct evbuffer *out, const char *table, unsigned call,
                           const struct call_counts *c)
 {
@@ -106,6 +125,12 @@ void metrics_calls(struct evbuffer *out, const struct control *control)
     metrics_family(out, "lookup_missing_total", "counter",
                    "Ids that were looked up and are not in the table.");
     for_each(out, r, write_missing);
+    metrics_family(out, "cache_hits_total", "counter",
+                   "Ids that were looked up whose row the table's cache had.");
+    for_each(out, r, write_hits);
+    metrics_family(out, "cache_misses_total", "counter",
+                   "Ids that were looked up whose row had to be decoded, with a cache there.");
+    for_each(out, r, write_misses);
     metrics_family(out, "call_duration_seconds", "histogram",
                    "Time from a call's headers to its end.");
     for_each(out, r, write_latency);

@@ -27,6 +27,9 @@ const char *opening_text(const struct opening *o, char *out, size_t size)
         snprintf(out, size, "replaying the log: %.0f %%, %" PRIu64 " of %" PRIu64 " rows",
                  total ? 100.0 * (double)done / (double)total : 100.0, done, total);
         break;
+    case OPENING_FETCH:
+        snprintf(out, size, "bringing tables into memory: %" PRIu64 " of %" PRIu64, done, total);
+        break;
     case OPENING_DONE:
         snprintf(out, size, "all tables are open");
         break;

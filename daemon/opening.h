@@ -9,7 +9,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum opening_phase { OPENING_LOG, OPENING_TABLES, OPENING_REPLAY, OPENING_DONE };
+enum opening_phase {
+    OPENING_LOG,
+    OPENING_TABLES,
+    OPENING_REPLAY,
+    OPENING_FETCH, /* lookups are answered from here on */
+    OPENING_DONE
+};
 
 struct opening {
     atomic_int phase;                 /* enum opening_phase */

@@ -151,7 +151,7 @@ void order_load(struct order *o)
     o->opened = st == ST_OK;
     if (st == ST_OK && o->folder)
         st = order_train(o);
-    if (st == ST_OK)
+    if (st == ST_OK && !o->opening) /* the start does so afterwards, see fetch.c */
         table_touch(o->table);
     o->status = st;
 }
@@ -160,6 +160,7 @@ static void *run_loader(void *order)
 {
     struct order *o = order;
 
+    thread_works();
     order_load(o);
     mailbox_send(o->back, &o->mail);
     return NULL;

@@ -11,7 +11,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 
-#define OUTPUT_MAX ((size_t)256 << 10)
+#define OUTPUT_MAX ((size_t)1 << 20)
 #define COPY_MAX 2048 /* copying so little is cheaper than a reference of its own */
 #define SPARE_MESSAGES 1024
 /* How often one connection fills the socket before others have their turn. */
@@ -155,7 +155,7 @@ static bool write_some(struct connection *c)
     return n >= 0 || errno == EAGAIN || errno == EINTR;
 }
 
-void connection_flush(struct connection *c)
+bool connection_flush(struct connection *c)
 {
     bool more = true;
 
@@ -164,33 +164,34 @@ void connection_flush(struct connection *c)
 
         if (rv != 0) {
             connection_failed(c, rv);
-            return;
+            return false;
         }
         more = evbuffer_get_length(c->output) > 0;
         if (more && !write_some(c)) {
             connection_close(c);
-            return;
+            return false;
         }
         if (evbuffer_get_length(c->output))
             break;
     }
     if (c->verdict && c->session) {
         connection_cut(c, c->verdict);
-        return;
+        return false;
     }
     if (c->held_back)
         resume_bodies(c);
     if (more && event_add(c->write_event, NULL) < 0) {
         connection_close(c);
-        return;
+        return false;
     }
     c->blocked = more;
     connection_update_reading(c);
     if (more)
-        return;
+        return true;
     if (c->session && !nghttp2_session_want_read(c->session) &&
         !nghttp2_session_want_write(c->session))
         connection_linger(c);
     if (!c->session && !c->shut)
         c->shut = shutdown(c->fd, SHUT_WR) == 0;
+    return c->session;
 }

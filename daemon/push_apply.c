@@ -83,6 +83,13 @@ static void shut(struct gate *g)
     wait_until(gate_empty, g);
 }
 
+/* The same to change rows: what is kept of them is no good any more. */
+static void shut_to_change(struct entry *entry)
+{
+    shut(&entry->gate);
+    atomic_fetch_add_explicit(&entry->moment, 1, memory_order_relaxed);
+}
+
 void counts_apply(struct entry *entry, const struct counted *counted, size_t n)
 {
     struct training *t = entry->training;
@@ -106,7 +113,7 @@ void push_apply(struct entry *entry, const struct update *u, float rate, uint64_
     training_step(t, u, rate, version);
     training_mark(t);
     (void)FAILPOINT("push.apply.before");
-    shut(&entry->gate);
+    shut_to_change(entry);
     (void)FAILPOINT("push.apply.gate");
     if (u->admitted)
         growth_show(training_growth(t), t, u->admitted_key, u->admitted_row, u->admitted,
@@ -123,7 +130,7 @@ void push_admit(struct entry *entry, const struct growth_row *row)
     struct training *t = entry->training;
 
     growth_begin(training_growth(t), t, row->rows, row->count);
-    shut(&entry->gate);
+    shut_to_change(entry);
     growth_show(training_growth(t), t, row->keys, row->rows, row->count,
                 push_seconds(row->time_us));
     gate_lower(&entry->gate);
@@ -135,7 +142,7 @@ void push_evict(struct entry *entry, const struct growth_row *row)
     struct training *t = entry->training;
 
     growth_mark(training_growth(t), t, row->rows, row->count);
-    shut(&entry->gate);
+    shut_to_change(entry);
     growth_hide(training_growth(t), t, row->keys, row->rows, row->count);
     atomic_store(&entry->version, row->version);
     gate_lower(&entry->gate);

@@ -61,6 +61,9 @@ static enum status check_table(const struct entry *entry, struct error *e)
         return error_set(e, ST_NOT_FOUND, "no such table");
     if (!entry->table)
         return error_set(e, ST_DATA_LOSS, "%s", entry->trouble);
+    if (table_damaged(entry->table))
+        return error_set(e, ST_DATA_LOSS, "the file %s was damaged while it was opened",
+                         QUOTE(entry->table->path));
     if (!entry->training)
         return error_set(e, ST_PRECONDITION,
                          "the table is read-only: it was registered without an optimizer");

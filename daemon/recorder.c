@@ -42,6 +42,7 @@ struct recorder {
     size_t pending_count, pending_room;
     int64_t memory_minute;  /* whose memory rows are written, 0: none */
     uint64_t memory_number; /* the catalog that they are of */
+    uint64_t cache_bytes;   /* of all caches, when they were written */
     bool failing, folding;
     uint64_t warned_us;
 };
@@ -265,9 +266,11 @@ static enum status write_calls(struct recorder *r, int64_t now, struct error *e)
     return st;
 }
 
+/* Every minute, with a new catalog, and when workers have made caches or given them up. */
 static bool memory_due(const struct recorder *r, int64_t now)
 {
-    return r->catalog && (r->memory_minute != now / 60 || r->memory_number != r->catalog->number);
+    return r->catalog && (r->memory_minute != now / 60 || r->memory_number != r->catalog->number ||
+                          r->cache_bytes != atomic_load(&r->server->caches.bytes));
 }
 
 /* What a table is, when it is another one than before. */
@@ -289,7 +292,7 @@ static enum status write_content(struct recorder *r, const struct entry *entry, 
 /* The rows of the minute: all once, and those of tables that are new in it. */
 static enum status write_memory(struct recorder *r, int64_t now, struct error *e)
 {
-    bool all = r->memory_minute != now / 60;
+    bool all = r->memory_minute != now / 60 || r->memory_number == r->catalog->number;
     struct memory_counts m = {0};
     struct process_usage usage;
     enum status st;
@@ -301,7 +304,9 @@ static enum status write_memory(struct recorder *r, int64_t now, struct error *e
 
         if (entry->table)
             table_memory(entry->table, &t.private_bytes, &t.mapped_bytes);
+        t.cache_bytes = entry_cache_bytes(entry);
         m.mapped_bytes += t.mapped_bytes;
+        m.cache_bytes += t.cache_bytes;
         if (!all && r->record[entry->slot].loaded_us == entry->loaded_us)
             continue;
         st = statistics_memory(r->db, now, entry->name, &t, e);
@@ -330,6 +335,7 @@ static void settle(struct recorder *r, int64_t now, bool memory)
         r->record[r->catalog->entry[i]->slot].loaded_us = r->catalog->entry[i]->loaded_us;
     r->memory_minute = now / 60;
     r->memory_number = r->catalog->number;
+    r->cache_bytes = atomic_load(&r->server->caches.bytes);
 }
 
 /* Room for what settle() will remember. */

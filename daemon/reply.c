@@ -11,6 +11,9 @@
 /* Peers allow frames of up to 16 MiB. Beyond this size nothing is gained, and the answers of other
    calls, which take turns frame by frame, wait longer. */
 #define FRAME_MAX ((size_t)256 << 10)
+/* What is left behind such a frame goes into it rather than into one of its own, if it is so
+   little. */
+#define FRAME_REST ((size_t)4 << 10)
 
 #define STATIC_FIELD(name, value)                                                                  \
     {                                                                                              \
@@ -261,7 +264,7 @@ ssize_t reply_read_length(nghttp2_session *session, uint8_t type, int32_t id,
     size_t n = m ? m->block->size - m->offset : 1;
 
     (void)type, (void)user;
-    if (n > FRAME_MAX)
+    if (n > FRAME_MAX + FRAME_REST)
         n = FRAME_MAX;
     if (n > frame_max)
         n = frame_max;

@@ -21,14 +21,39 @@ struct candidates {
     uint64_t since; /* older versions are of another content */
 };
 
-static enum status open_one(struct order *o, const struct snapshot *s, struct error *e)
+/* What log.db has of files that were read before. Without a log everything is read. */
+struct memory {
+    struct writer *writer;
+    const char *table;
+};
+
+static bool is_known(void *context, const struct file_identity *file)
 {
+    const struct memory *m = context;
+
+    return m->writer->registry && registry_file_known(m->writer->registry, file, &(uint64_t){0});
+}
+
+static void was_read(void *context, const struct file_identity *file, uint64_t checksum)
+{
+    const struct memory *m = context;
+
+    if (m->writer->registry && !m->writer->troubled)
+        writer_remember(m->writer, m->table, file, checksum);
+}
+
+static enum status open_one(struct writer *w, struct order *o, const struct snapshot *s,
+                            struct error *e)
+{
+    struct memory memory = {w, o->name};
+    const struct snapshot_memory files = {is_known, was_read, &memory};
     struct table_options options = {.memory = o->settings.memory == REGION_LOCK ? REGION_LOCK
                                                                                 : REGION_COPY,
                                     .limits = o->limits,
+                                    .borrow = true,
                                     .progress = order_goes_on,
                                     .context = o};
-    enum status st = snapshot_open(&o->table, s, &options, e);
+    enum status st = snapshot_open_known(&o->table, s, &options, &files, e);
 
     if (st == ST_OK && o->folder)
         st = training_new(&o->training, o->table, e);
@@ -47,7 +72,8 @@ static bool is_ours(enum status st)
 
 /* Open the newest one that is good. ST_DATA_LOSS with what is wrong with the newest if none is;
    other failures end the start. */
-static enum status open_newest(struct order *o, struct candidates *c, struct error *e)
+static enum status open_newest(struct writer *w, struct order *o, struct candidates *c,
+                               struct error *e)
 {
     struct error first, why;
     enum status st;
@@ -59,7 +85,7 @@ static enum status open_newest(struct order *o, struct candidates *c, struct err
 
         if (s->version < c->since)
             continue;
-        st = open_one(o, s, &why);
+        st = open_one(w, o, s, &why);
         if (st == ST_OK) {
             c->opened = i;
             return ST_OK;
@@ -183,7 +209,7 @@ enum status revive_table(struct writer *w, const char *name, struct error *e)
         st = error_prefix(e, st, "table %s", name);
         goto out;
     }
-    st = open_newest(o, &c, &trouble);
+    st = open_newest(w, o, &c, &trouble);
     if (st == ST_OK) {
         st = serve(w, o, &c, e);
         if (st == ST_OK)
@@ -243,7 +269,7 @@ enum status revive_without_log(struct writer *w, const struct table_config *t, s
         goto out;
     o->opening = &w->server->opening;
     o->generation = generation;
-    st = open_newest(o, &c, &trouble);
+    st = open_newest(w, o, &c, &trouble);
     if (st == ST_OK) {
         o->version = c.list[c.opened].version;
         log_warn("table is as it was at its newest good snapshot, and read-only, since the log "

@@ -46,6 +46,10 @@ enum status saving_begin(struct saving **out, struct entry *entry, uint64_t lsn,
 
     if (!s)
         return error_memory(e, "save");
+    if (table_damaged(entry->table)) { /* its memory was the snapshot's file still: see fetch.c */
+        saving_free(s);
+        return error_set(e, ST_DATA_LOSS, "the file of a snapshot was cut while it was opened");
+    }
     if (FAILPOINT("save.begin")) {
         saving_free(s);
         return error_errno(e, errno, "cannot begin the snapshot");
@@ -142,6 +146,7 @@ static void *run(void *saving)
 {
     struct saving *s = saving;
 
+    thread_works();
     saving_run(s);
     mailbox_send(s->back, &s->mail);
     return NULL;

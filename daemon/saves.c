@@ -102,7 +102,7 @@ static enum status begin(struct writer *w, struct keep *k, struct saving **s, st
     return st;
 }
 
-static void note(const struct saving *s)
+static void note(struct writer *w, const struct saving *s)
 {
     log_info("table saved table=%s version=%" PRIu64 " lsn=%" PRIu64
              " lineage=%c whole=%s bytes=%" PRIu64 " pause_us=%" PRIu64 " us=%" PRIu64,
@@ -112,6 +112,7 @@ static void note(const struct saving *s)
     if (s->pruned != ST_OK)
         log_warn("old snapshots were not all removed table=%s error=%s", s->entry->name,
                  s->prune_error.text);
+    writer_remember_snapshot(w, s->entry->name, &s->written);
 }
 
 /* What comes after a save: the next one that was asked for, or what the saves were made for. */
@@ -143,7 +144,7 @@ static void finish(struct writer *w, struct saving *s)
     struct error e = s->error;
 
     if (st == ST_OK)
-        note(s);
+        note(w, s);
     saving_end(s);
     if (st == ST_OK) {
         k->patience_us = 0;
@@ -309,7 +310,7 @@ enum status saves_now(struct writer *w, struct entry *entry, struct error *e)
     saving_run(s);
     st = s->status;
     if (st == ST_OK)
-        note(s);
+        note(w, s);
     else
         *e = s->error;
     saving_end(s);

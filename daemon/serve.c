@@ -31,14 +31,10 @@ static enum change_kind kind_of(const struct order *o, const struct registered *
 
 static void remember_file(struct writer *w, const struct order *o)
 {
-    struct error e;
-
-    if (o->training || !o->table->checksum ||
-        registry_file_known(w->registry, &o->identity, &(uint64_t){0}))
-        return;
-    if (registry_file_remember(w->registry, &o->identity, o->checksum, &e) != ST_OK)
-        log_warn("the next start will read the whole file again table=%s error=%s", o->name,
-                 e.text);
+    if (o->first.path[0])
+        writer_remember_snapshot(w, o->name, &o->first);
+    else if (!o->training && o->table->checksum)
+        writer_remember(w, o->name, &o->identity, o->checksum);
 }
 
 static void log_served(const struct change *c, const struct order *o, const struct table *t)

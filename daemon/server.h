@@ -10,6 +10,7 @@
 #include "base/mailbox.h"
 #include "daemon/limits.h"
 #include "daemon/opening.h"
+#include "table/caches.h"
 
 struct config;
 struct refusals;
@@ -36,7 +37,8 @@ struct server {
     uint64_t start_us;         /* clock_now_us() at start */
     atomic_bool ready;         /* answers /readyz and health; written by the main thread */
     atomic_bool draining;
-    struct opening opening; /* the start until `ready` */
+    struct opening opening;     /* the start until `ready` */
+    struct cache_budget caches; /* of decoded rows: all tables', all workers' */
     /* Counted where they happen, for /metrics: accepted; closed at once because of max_connections
        or for want of descriptors or memory; ended by us because the peer misbehaved. */
     atomic_uint_fast64_t connections_total, connections_refused, connections_cut;

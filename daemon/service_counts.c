@@ -3,13 +3,11 @@
    worker's thread. */
 #include <string.h>
 
-#include "base/text.h"
-#include "daemon/call.h"
 #include "daemon/counters.h"
+#include "daemon/gated_call.h"
 #include "daemon/limits.h"
 #include "daemon/server.h"
 #include "daemon/services.h"
-#include "daemon/worker.h"
 #include "proto/embd.pb-c.h"
 
 /* Rows of a reply when nobody says how many: a millisecond inside the gate. */
@@ -17,32 +15,22 @@
 #define ROW_BYTES 20   /* a count, a key, and that it has none */
 #define OTHER_BYTES 64 /* the other fields */
 
-struct counts_call {
-    struct call *call;
-    const Embd__V1__CountsRequest *request;
-    unsigned slot;
-    struct waiter waiter;
-};
-
-static enum status check(const struct counts_call *c, const struct entry *entry, struct error *e)
+static enum status check(const struct gated_call *c, const struct entry *entry, struct error *e)
 {
+    const Embd__V1__CountsRequest *request = c->request;
     uint64_t most = c->call->worker->server->limits.max_ids;
 
-    if (!entry)
-        return error_set(e, ST_NOT_FOUND, "no such table: %s", QUOTE(c->request->table));
-    if (!entry->table)
-        return error_set(e, ST_DATA_LOSS, "%s", entry->trouble);
     if (!entry->table->frequency)
         return error_set(e, ST_PRECONDITION,
                          "table %s has no counts; the option count of a trainable table keeps them",
                          entry->name);
-    if (c->request->first > entry->table->rows)
+    if (request->first > entry->table->rows)
         return error_set(e, ST_RANGE, "first = %llu; the table has %llu rows",
-                         (unsigned long long)c->request->first,
+                         (unsigned long long)request->first,
                          (unsigned long long)entry->table->rows);
-    if (c->request->rows > most)
+    if (request->rows > most)
         return error_set(e, ST_EXHAUSTED, "rows = %llu, max_ids is %llu",
-                         (unsigned long long)c->request->rows, (unsigned long long)most);
+                         (unsigned long long)request->rows, (unsigned long long)most);
     return ST_OK;
 }
 
@@ -92,13 +80,14 @@ static enum status add_spare(Embd__V1__CountsResponse *reply, const struct table
     return ST_OK;
 }
 
-static uint64_t most_rows(const struct counts_call *c)
+static uint64_t most_rows(const struct gated_call *c)
 {
+    const Embd__V1__CountsRequest *request = c->request;
     const struct limits *limits = &c->call->worker->server->limits;
     uint64_t fit = limits->max_reply_bytes / ROW_BYTES, most = SLICE;
 
-    if (c->request->rows)
-        return c->request->rows;
+    if (request->rows)
+        return request->rows;
     if (most > limits->max_ids)
         most = limits->max_ids;
     fit = fit > OTHER_BYTES ? fit - OTHER_BYTES : 1;
@@ -106,12 +95,13 @@ static uint64_t most_rows(const struct counts_call *c)
 }
 
 /* Inside the gate: the message takes the numbers from where they are. */
-static enum status build(struct block **out, const struct counts_call *c, const struct entry *entry,
+static enum status build(struct block **out, const struct gated_call *c, const struct entry *entry,
                          struct error *e)
 {
+    const Embd__V1__CountsRequest *request = c->request;
     const struct table *t = entry->table;
     Embd__V1__CountsResponse reply = EMBD__V1__COUNTS_RESPONSE__INIT;
-    uint64_t first = c->request->first, left = t->rows - first, most = most_rows(c);
+    uint64_t first = request->first, left = t->rows - first, most = most_rows(c);
     size_t n = (size_t)(most < left ? most : left);
     enum status st;
 
@@ -128,15 +118,17 @@ static enum status build(struct block **out, const struct counts_call *c, const 
     return st == ST_OK ? service_build(out, c->call, &reply.base, e) : st;
 }
 
-static void answer(struct counts_call *c, struct entry *entry)
+static void answer(struct gated_call *c, struct entry *entry)
 {
     struct block *block = NULL;
     struct error e;
-    enum status st = build(&block, c, entry, &e);
+    enum status st = check(c, entry, &e);
 
+    if (st == ST_OK)
+        st = build(&block, c, entry, &e);
     if (st == ST_OK && table_damaged(entry->table))
         st = error_set(&e, ST_DATA_LOSS, "the file of table %s was damaged", entry->name);
-    gate_leave(&entry->gate, c->call->worker->index, false);
+    gated_leave(c, entry);
     if (st == ST_OK) {
         call_reply(c->call, block);
         return;
@@ -145,63 +137,17 @@ static void answer(struct counts_call *c, struct entry *entry)
     call_fail(c->call, st, &e);
 }
 
-/* The writer may be writing a push just now: then once more when it is done. */
-static void go_on(struct counts_call *c)
-{
-    struct worker *w = c->call->worker;
-    const char *name = c->request->table;
-    struct entry *entry = catalog_find(w->catalog, name, strlen(name));
-    struct error e;
-    enum status st = check(c, entry, &e);
-
-    if (st != ST_OK)
-        call_fail(c->call, st, &e);
-    else if (gate_enter(&entry->gate, w->index, false))
-        answer(c, entry);
-    else
-        worker_wait(w, &c->waiter);
-}
-
-static void wake(struct waiter *waiter)
-{
-    go_on((struct counts_call *)((char *)waiter - offsetof(struct counts_call, waiter)));
-}
-
 static void counts_message(struct call *call, const unsigned char *data, size_t n)
 {
     const Embd__V1__CountsRequest *request =
         service_unpack(call, &embd__v1__counts_request__descriptor, data, n);
-    struct counts_call *c;
-    const struct entry *entry;
-    struct error e;
 
-    if (!request)
-        return;
-    c = arena_zero(&call->arena, 1, sizeof *c);
-    if (!c) {
-        call_fail(call, error_memory(&e, "the call"), &e);
-        return;
-    }
-    entry = catalog_find(call->worker->catalog, request->table, strlen(request->table));
-    c->call = call;
-    c->request = request;
-    c->slot = entry ? entry->slot : SLOT_NONE;
-    c->waiter.wake = wake;
-    call->state = c;
-    go_on(c);
-}
-
-static void counts_done(struct call *call, enum status st)
-{
-    struct counts_call *c = call->state;
-
-    if (c)
-        worker_unwait(call->worker, &c->waiter);
-    service_count(call, !c ? SLOT_ANY : c->slot, st);
+    if (request)
+        gated_begin(call, request, request->table, answer);
 }
 
 const struct rpc rpc_counts = {.path = "/embd.v1.Tables/Counts",
                                .name = "Counts",
                                .index = CALL_COUNTS,
                                .message = counts_message,
-                               .done = counts_done};
+                               .done = gated_done};

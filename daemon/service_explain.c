@@ -1,25 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Tables.Explain: how an id is answered, from the table as a lookup would see it. On the worker's
    thread. */
-#include <string.h>
-
-#include "base/text.h"
-#include "daemon/call.h"
 #include "daemon/counters.h"
+#include "daemon/gated_call.h"
 #include "daemon/services.h"
-#include "daemon/worker.h"
 #include "proto/embd.pb-c.h"
 #include "table/explain.h"
 
 /* Elements that may be read to count who shares a cell: about a millisecond. */
 #define SCAN_MOST ((uint64_t)1 << 20)
-
-struct explain_call {
-    struct call *call;
-    const Embd__V1__ExplainRequest *request;
-    unsigned slot;
-    struct waiter waiter;
-};
 
 /* All messages of the facts in one piece. */
 struct room {
@@ -96,16 +85,17 @@ static enum status facts_of(Embd__V1__ExplainResponse *reply, struct arena *aren
     return ST_OK;
 }
 
-static void answer(struct explain_call *c, const struct entry *entry)
+static void answer(struct gated_call *c, struct entry *entry)
 {
+    const Embd__V1__ExplainRequest *request = c->request;
     const struct table *t = entry->table;
     Embd__V1__ExplainResponse reply = EMBD__V1__EXPLAIN_RESPONSE__INIT;
     struct explained x;
     struct error e;
-    enum status st = table_explain(&x, t, c->request->id, SCAN_MOST, &e);
+    enum status st = table_explain(&x, t, request->id, SCAN_MOST, &e);
 
     reply.version = entry->version;
-    gate_leave((struct gate *)&entry->gate, c->call->worker->index, false);
+    gated_leave(c, entry);
     if (st == ST_OK && table_damaged(t))
         st = error_set(&e, ST_DATA_LOSS, "the file of table %s was damaged", entry->name);
     if (st == ST_OK)
@@ -128,64 +118,17 @@ static void answer(struct explain_call *c, const struct entry *entry)
     explained_done(&x);
 }
 
-/* The writer may be writing a push just now: then once more when it is done. */
-static void go_on(struct explain_call *c)
-{
-    struct worker *w = c->call->worker;
-    const char *name = c->request->table;
-    struct entry *entry = catalog_find(w->catalog, name, strlen(name));
-    struct error e;
-
-    if (!entry)
-        call_fail(c->call, error_set(&e, ST_NOT_FOUND, "no such table: %s", QUOTE(name)), &e);
-    else if (!entry->table)
-        call_fail(c->call, error_set(&e, ST_DATA_LOSS, "%s", entry->trouble), &e);
-    else if (gate_enter(&entry->gate, w->index, false))
-        answer(c, entry);
-    else
-        worker_wait(w, &c->waiter);
-}
-
-static void wake(struct waiter *waiter)
-{
-    go_on((struct explain_call *)((char *)waiter - offsetof(struct explain_call, waiter)));
-}
-
 static void explain_message(struct call *call, const unsigned char *data, size_t n)
 {
     const Embd__V1__ExplainRequest *request =
         service_unpack(call, &embd__v1__explain_request__descriptor, data, n);
-    struct explain_call *c;
-    const struct entry *entry;
-    struct error e;
 
-    if (!request)
-        return;
-    c = arena_zero(&call->arena, 1, sizeof *c);
-    if (!c) {
-        call_fail(call, error_memory(&e, "the call"), &e);
-        return;
-    }
-    entry = catalog_find(call->worker->catalog, request->table, strlen(request->table));
-    c->call = call;
-    c->request = request;
-    c->slot = entry ? entry->slot : SLOT_NONE;
-    c->waiter.wake = wake;
-    call->state = c;
-    go_on(c);
-}
-
-static void explain_done(struct call *call, enum status st)
-{
-    struct explain_call *c = call->state;
-
-    if (c)
-        worker_unwait(call->worker, &c->waiter);
-    service_count(call, !c ? SLOT_ANY : c->slot, st);
+    if (request)
+        gated_begin(call, request, request->table, answer);
 }
 
 const struct rpc rpc_explain = {.path = "/embd.v1.Tables/Explain",
                                 .name = "Explain",
                                 .index = CALL_EXPLAIN,
                                 .message = explain_message,
-                                .done = explain_done};
+                                .done = gated_done};

@@ -25,6 +25,9 @@
 /* Costly methods count by their arithmetic: so many multiply-adds weigh as much as one float
  * copied. */
 #define WORK_FLOATS 8
+/* But so many rows of them at once, since rows share work: the weights of a network are fetched
+   from memory once for all. */
+#define BATCH ((size_t)32)
 
 /* The most memory that preparing a lookup takes for an id. */
 #define ID_MEMORY 48
@@ -42,9 +45,9 @@ void lookup_fail(struct lookup_call *c, size_t i, enum status st, struct error *
 
 static size_t slice_ids(const struct lookup *l, size_t floats)
 {
-    size_t a_row = l->table->dim + l->table->work / WORK_FLOATS;
+    size_t a_row = l->table->dim + l->table->work / WORK_FLOATS, least = l->table->work ? BATCH : 1;
 
-    return floats / a_row ? floats / a_row : 1;
+    return floats / a_row > least ? floats / a_row : least;
 }
 
 static size_t slice_floats(const struct lookup *l, size_t rows)
@@ -77,19 +80,50 @@ static void count_ids(const struct lookup_call *c, const struct part *p, size_t 
     samples_add(s, c->call->worker->index, p->lookup.row + from, count);
 }
 
+/* Decode a slice of about `left` floats that begins where the call stands; through the worker's
+   cache of the table, if there is one. What it cost is added to *floats. */
+static enum status run_slice(struct lookup_call *c, size_t left, size_t *floats, struct error *e)
+{
+    struct worker *w = c->call->worker;
+    struct part *p = &c->part[c->at];
+    struct lookup *l = &p->lookup;
+    unsigned char *out = c->vector[c->at].values + c->row * l->row_bytes;
+    struct cache *cache = lookup_may_cache(l) ? entry_cache_of(p->entry, w->index) : NULL;
+    size_t n = lookup_slice(l, c->row, cache ? left / l->table->dim : slice_ids(l, left));
+    size_t from, ids, decoded;
+    enum status st;
+
+    if (cache)
+        st = lookup_run_cached(l, cache, c->row, &n, slice_ids(l, left), &decoded, out, &w->scratch,
+                               e);
+    else
+        st = lookup_run(l, c->row, n, out, &w->scratch, e);
+    if (st != ST_OK)
+        return st;
+    count_ids(c, p, c->row, n);
+    if (cache) {
+        lookup_ids(l, c->row, n, &from, &ids);
+        p->cached += ids;
+        p->decoded += decoded;
+        *floats += ids * l->table->dim + decoded * (l->table->work / WORK_FLOATS);
+    } else {
+        *floats += slice_floats(l, n);
+    }
+    c->row += n;
+    return ST_OK;
+}
+
 /* One turn: decode until the turn's share is used up or the reply is complete. */
 static void run_turn(struct lookup_call *c)
 {
     struct call *call = c->call;
-    struct worker *w = call->worker;
     size_t floats = 0;
 
     while (c->at < c->request.count) {
-        struct lookup *l = &c->part[c->at].lookup;
         struct error e;
-        size_t n;
+        enum status st;
 
-        if (c->row == l->rows) {
+        if (c->row == c->part[c->at].lookup.rows) {
             lookup_tables_pass(c, c->at++);
             c->row = 0;
             continue;
@@ -98,16 +132,11 @@ static void run_turn(struct lookup_call *c)
             end_turn(c);
             return;
         }
-        n = lookup_slice(l, c->row, slice_ids(l, floats < TURN_FLOATS ? TURN_FLOATS - floats : 0));
-        enum status st = lookup_run(l, c->row, n, c->vector[c->at].values + c->row * l->row_bytes,
-                                    &w->scratch, &e);
+        st = run_slice(c, floats < TURN_FLOATS ? TURN_FLOATS - floats : 0, &floats, &e);
         if (st != ST_OK) {
             lookup_fail(c, c->at, st, &e);
             return;
         }
-        count_ids(c, &c->part[c->at], c->row, n);
-        floats += slice_floats(l, n);
-        c->row += n;
     }
     struct block *reply = c->reply;
 
@@ -294,6 +323,15 @@ static void lookup_message(struct call *call, const unsigned char *data, size_t 
         call_fail(call, st, &e);
 }
 
+static void count_hits(struct counters *counters, const struct part *p)
+{
+    /* Unknown ids need no row. A row may have been decoded again, having lost its place. */
+    size_t known = p->cached > p->lookup.missing_count ? p->cached - p->lookup.missing_count : 0;
+
+    counters_cache(counters, p->slot, CALL_LOOKUP, known > p->decoded ? known - p->decoded : 0,
+                   p->decoded);
+}
+
 static void lookup_done(struct call *call, enum status st)
 {
     struct lookup_call *c = call->state;
@@ -307,9 +345,14 @@ static void lookup_done(struct call *call, enum status st)
     worker_dequeue(call->worker, &c->job);
     lookup_tables_done(c);
     block_unref(c->reply);
-    for (size_t i = 0; i < c->request.count; i++)
-        counters_record(counters, c->part[i].slot, CALL_LOOKUP, st,
-                        c->request.lookup[i].ids.size / 8, c->part[i].lookup.missing_count, us);
+    for (size_t i = 0; i < c->request.count; i++) {
+        const struct part *p = &c->part[i];
+
+        if (p->cached)
+            count_hits(counters, p);
+        counters_record(counters, p->slot, CALL_LOOKUP, st, c->request.lookup[i].ids.size / 8,
+                        p->lookup.missing_count, us);
+    }
 }
 
 const struct rpc rpc_lookup = {

@@ -74,6 +74,8 @@ static enum status change(struct writer *w, struct entry *entry,
 {
     struct optimizer_settings before;
     enum table_count count = entry->count;
+    struct cache_size cache = entry->cache;
+    struct cache_budget *budget = &w->server->caches;
     bool interval = entry->interval;
     struct error undo;
     enum status st = optimizer_settings_copy(&before, training_settings(entry->training), e);
@@ -85,6 +87,8 @@ static enum status change(struct writer *w, struct entry *entry,
         entry->interval = settings->interval;
         st = entry_count(entry, settings->count, e);
         if (st == ST_OK)
+            st = entry_cache(entry, &settings->cache, budget, e);
+        if (st == ST_OK)
             st = keep_settings(entry->keep, e);
         if (st == ST_OK)
             st = log_settings(w, entry, settings, trained, e);
@@ -92,7 +96,8 @@ static enum status change(struct writer *w, struct entry *entry,
             growth_set(training_growth(entry->training), &settings->growth);
         if (st != ST_OK) {
             entry->interval = interval;
-            (void)!entry_count(entry, count, &undo); /* what it takes is there */
+            (void)!entry_count(entry, count, &undo); /* what they take is there */
+            (void)!entry_cache(entry, &cache, budget, &undo);
         }
         if (st != ST_OK && (training_set(entry->training, &before, &undo) != ST_OK ||
                             keep_settings(entry->keep, &undo) != ST_OK))

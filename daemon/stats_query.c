@@ -126,6 +126,8 @@ static enum status take_row(void *context, const struct statistics_row *row)
     r->row.count = c->count;
     r->row.ids = c->ids;
     r->row.missing = c->missing;
+    r->row.hits = c->hits;
+    r->row.misses = c->misses;
     r->row.mean_us = h->count ? (double)h->sum_us / (double)h->count : 0;
     r->row.p50_us = histogram_quantile(h, 0.5);
     r->row.p90_us = histogram_quantile(h, 0.9);
@@ -167,6 +169,7 @@ static void take_memory(void *context, const char *table, int64_t start_s,
     r->row.private_bytes = counts->private_bytes;
     r->row.mapped_bytes = counts->mapped_bytes;
     r->row.allocated_bytes = counts->allocated_bytes;
+    r->row.cache_bytes = counts->cache_bytes;
     *a->last_memory = r;
     a->last_memory = &r->next;
     a->memory_count++;

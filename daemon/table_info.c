@@ -74,6 +74,7 @@ void table_info(Embd__V1__TableInfo *info, const struct entry *entry)
     info->parameter_bytes = t->bytes;
     info->ratio = table_ratio(t);
     table_memory(t, &info->private_bytes, &info->mapped_bytes);
+    info->cache_bytes = entry_cache_bytes(entry);
     info->optimizer_bytes = state_bytes(t);
     if (!entry->keep)
         return;

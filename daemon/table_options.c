@@ -14,15 +14,25 @@
 
 #define TRAINED "trained" /* see table_settings_write() */
 
-const char *const table_option_keys[] = {"admit_after",   "admit_room",
-                                         "beta1",         "beta2",
-                                         "clip_norm",     "count",
-                                         "durability",    "epsilon",
-                                         "evict_after",   "initial_accumulator",
-                                         "learning_rate", "memory",
-                                         "optimizer",     "reset_optimizer",
-                                         "scale_lr",      "tensors",
-                                         "weight_decay",  "weight_decay_mode"};
+const char *const table_option_keys[] = {"admit_after",
+                                         "admit_room",
+                                         "beta1",
+                                         "beta2",
+                                         "cache",
+                                         "clip_norm",
+                                         "count",
+                                         "durability",
+                                         "epsilon",
+                                         "evict_after",
+                                         "initial_accumulator",
+                                         "learning_rate",
+                                         "memory",
+                                         "optimizer",
+                                         "reset_optimizer",
+                                         "scale_lr",
+                                         "tensors",
+                                         "weight_decay",
+                                         "weight_decay_mode"};
 const size_t table_option_count = sizeof table_option_keys / sizeof *table_option_keys;
 
 static const char *const memory_names[] = {
@@ -135,6 +145,13 @@ enum status table_settings_set(struct table_settings *s, const char *key, const 
                    : error_set(e, ST_INVALID, "durability: %s is neither always nor interval",
                                QUOTE(value));
     }
+    if (!strcmp(key, "cache"))
+        return cache_size_parse(&s->cache, value)
+                   ? ST_OK
+                   : error_set(e, ST_INVALID,
+                               "cache: %s is neither a share of the rows, such as 5%%, nor a size "
+                               "such as 64MiB",
+                               QUOTE(value));
     if (growth_option(key))
         return set_growth(s, growth_option(key), value, e);
     if (!strcmp(key, "count")) {
@@ -187,6 +204,8 @@ static const char *text_of(const struct table_settings *s, const char *key,
     }
     if (!strcmp(key, "memory"))
         return memory_names[s->memory];
+    if (!strcmp(key, "cache"))
+        return s->cache.percent > 0 || s->cache.bytes ? cache_size_format(number, &s->cache) : NULL;
     if (!strcmp(key, "count"))
         return s->count ? count_names[s->count] : NULL;
     if (!strcmp(key, "durability"))
@@ -201,7 +220,8 @@ static const char *text_of(const struct table_settings *s, const char *key,
 
 bool table_settings_same(const struct table_settings *a, const struct table_settings *b)
 {
-    return a->memory == b->memory && a->interval == b->interval && a->count == b->count &&
+    return a->memory == b->memory && a->cache.percent == b->cache.percent &&
+           a->cache.bytes == b->cache.bytes && a->interval == b->interval && a->count == b->count &&
            a->growth.admit_after == b->growth.admit_after &&
            a->growth.admit_room == b->growth.admit_room &&
            a->growth.evict_after == b->growth.evict_after &&

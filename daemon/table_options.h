@@ -14,6 +14,7 @@
 
 struct table_settings {
     enum region_mode memory;     /* of a trainable table, map is as copy */
+    struct cache_size cache;     /* of decoded rows */
     bool interval;               /* durability=interval: pushes are answered before the sync */
     enum table_count count;      /* goes with an optimizer */
     struct growth_limits growth; /* of a table that grows */

@@ -2,7 +2,13 @@
 /* How the daemon starts threads. No state. */
 #include "daemon/thread.h"
 
+#include <errno.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdint.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 enum status thread_start(pthread_t *out, const char *name, void *(*run)(void *arg), void *arg,
                          struct error *e)
@@ -29,4 +35,33 @@ enum status thread_start(pthread_t *out, const char *name, void *(*run)(void *ar
     else
         pthread_detach(thread);
     return ST_OK;
+}
+
+/* As the kernel has it; older C libraries have no declaration. */
+struct slice {
+    uint32_t size, policy;
+    uint64_t flags;
+    int32_t nice;
+    uint32_t priority;
+    uint64_t runtime, deadline, period;
+};
+
+#define SLICE_NS 100000 /* the shortest that the kernel takes */
+
+void thread_answers(void)
+{
+    struct slice slice = {
+        .size = sizeof slice, .policy = SCHED_OTHER, .flags = 0, .runtime = SLICE_NS};
+
+    errno = 0;
+    slice.nice = getpriority(PRIO_PROCESS, 0);
+    if (errno == 0)
+        syscall(SYS_sched_setattr, 0, &slice, 0); /* a wish: others are served as well */
+}
+
+#define WORKS_NICE 10 /* a tenth of the processor, where somebody else wants all of it */
+
+void thread_works(void)
+{
+    setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), WORKS_NICE);
 }

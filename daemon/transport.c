@@ -4,6 +4,7 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -96,6 +97,27 @@ void transport_free(struct transport *t)
     mem_free(t);
 }
 
+static bool is_loopback(const struct sockaddr_storage *a)
+{
+    const struct sockaddr_in *v4 = (const struct sockaddr_in *)a;
+    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)a;
+
+    if (a->ss_family == AF_INET)
+        return ntohl(v4->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+    return a->ss_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
+}
+
+/* Within the machine nothing is congested. What the system has for networks may hold answers back
+   there, as BBR does with its pacing; Reno, which every system has, does not. */
+static void uncontrol(int fd)
+{
+    struct sockaddr_storage peer;
+    socklen_t n = sizeof peer;
+
+    if (getpeername(fd, (struct sockaddr *)&peer, &n) == 0 && is_loopback(&peer))
+        setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "reno", strlen("reno"));
+}
+
 /* For sockets where these make no sense they fail, and that is fine. */
 static void set_options(int fd)
 {
@@ -107,6 +129,7 @@ static void set_options(int fd)
     setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof idle_s);
     setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval_s, sizeof interval_s);
     setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
+    uncontrol(fd);
 }
 
 void transport_adopt(struct transport *t, int fd)

@@ -178,7 +178,8 @@ MUST_CHECK int session_setup(struct transport *t); /* callbacks and options; -1:
 MUST_CHECK int session_open(struct connection *c); /* -1: no memory */
 
 /* output.c */
-void connection_flush(struct connection *c); /* may close it */
+/* Write what can be written. False: it may be closed, and is not to be touched any more. */
+bool connection_flush(struct connection *c);
 struct message *message_new(struct transport *t, struct block *block, uint64_t charged);
 void message_unref(struct message *m);
 ssize_t output_send(nghttp2_session *session, const uint8_t *data, size_t n, int flags, void *user);

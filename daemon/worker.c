@@ -10,6 +10,7 @@
 #include "base/memory.h"
 #include "daemon/jobs.h"
 #include "daemon/server.h"
+#include "daemon/thread.h"
 #include "daemon/transport.h"
 
 static void deliver_mail(evutil_socket_t fd, short what, void *arg)
@@ -163,6 +164,7 @@ static void *run(void *arg)
 {
     struct worker *w = arg;
 
+    thread_answers();
     while (!w->draining || !transport_idle(w->transport))
         worker_turn(w, true);
     return NULL;

@@ -249,7 +249,7 @@ static bool open_all(struct writer *w)
     w->serving = st == ST_OK; /* before anybody can read */
     w->stopping = !w->serving;
     if (w->serving)
-        opening_phase(&w->server->opening, OPENING_DONE, 0);
+        fetch_begin(w);
     mailbox_send(&w->server->main, &w->opened.mail);
     return st == ST_OK;
 }
@@ -258,7 +258,7 @@ static void *run(void *arg)
 {
     struct writer *w = arg;
     uint64_t now, tick, push_wait = UINT64_MAX;
-    bool retiring = false, shortening = false, idle;
+    bool retiring = false, shortening = false, fetching = true, idle;
 
     if (!open_all(w))
         return NULL;
@@ -266,7 +266,7 @@ static void *run(void *arg)
     tick = now + TICK_US;
     while (!w->stopping || w->running || w->savings || w->folder_jobs || w->publications ||
            retiring || w->pushes.first) {
-        uint64_t wait = tick > now && !shortening ? tick - now : 0;
+        uint64_t wait = tick > now && !shortening && !fetching ? tick - now : 0;
 
         if (retiring && wait > GATE_US)
             wait = GATE_US;
@@ -275,6 +275,7 @@ static void *run(void *arg)
         push_wait = pushes_run(w);
         retiring = publish_retire(w);
         shortening = log_turn(w, idle);
+        fetching = fetch_turn(w);
         now = clock_now_us();
         if (now >= tick) {
             watch_files(w);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The writer from inside, for its own files: writer.c (thread and mail), loads.c (loads under
    way), serve.c (changes), publish.c (catalogs), reconcile.c (the configuration against the log),
-   pushes.c and pushes_order.c (pushes), grow.c (ids that go), watch.c (files and log); for
+   pushes.c and pushes_order.c (pushes), grow.c (ids that go), watch.c (files and log), fetch.c
+   (memory after the start); for
    trainable tables start.c, revive.c, replay.c, saves.c, stops.c, shorten.c, origin.c,
    settings_change.c, counts.c; and for several tables at once group.c, group_save.c, group_load.c.
  */
@@ -55,6 +56,12 @@ struct writer {
     bool reloading;
 
     size_t watch_next; /* place in the catalog */
+
+    /* After the start: tables that are served are brought into memory */
+    bool fetching;
+    uint64_t fetch_number; /* of the catalog … */
+    size_t fetch_next;     /* … and the place in it */
+    struct mail fetched;   /* to the main thread, once */
 
     struct pushes pushes;
     bool wants_rows;  /* some entry does */
@@ -112,6 +119,11 @@ MUST_CHECK enum status serve_revived(struct writer *w, struct order *o, struct e
                                      struct error *e);
 /* Stop serving a name. */
 MUST_CHECK enum status serve_stop(struct writer *w, struct order *o, struct error *e);
+
+/* remember.c: files that were read in full, and need not be by the next start. */
+void writer_remember(struct writer *w, const char *table, const struct file_identity *file,
+                     uint64_t checksum);
+void writer_remember_snapshot(struct writer *w, const char *table, const struct snapshot *s);
 
 /* reconcile.c */
 void reconcile_now(struct writer *w); /* a reload; ends in reconcile_report() */
@@ -240,6 +252,11 @@ void log_front(struct writer *w);
 /* Once a turn of the writer's loop: let some of them go, if there was nothing else to do, or it
    must be. True if there are more. */
 bool log_turn(struct writer *w, bool idle);
+
+/* fetch.c: once a turn of the writer's loop, while w->fetching: bring a few megabytes of the tables
+   into memory. True if there are more. Afterwards the main thread is told. */
+void fetch_begin(struct writer *w);
+bool fetch_turn(struct writer *w);
 
 /* watch.c: once a second. */
 void watch_files(struct writer *w);

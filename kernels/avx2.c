@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Vectors of 256 bits (AVX2), with F16C. Halves are converted by its instructions, eight at a time:
-   the integer code takes several times as long and compilers do not see through it. */
+/* Vectors of 256 bits (AVX2, F16C, FMA). Halves are converted by instructions, eight at a time: the
+   integer code takes several times as long and compilers do not see through it. */
 #include <immintrin.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+
+#include "kernels/unroll.h"
 
 #define LEVEL kernels_avx2
 #define LEVEL_NAME "avx2"
@@ -43,6 +45,95 @@ static inline void floats_to_halves(void *out, const void *in, size_t n)
         memcpy(&x, from + 4 * j, sizeof x);
         h = _cvtss_sh(x, _MM_FROUND_TO_NEAREST_INT);
         memcpy(to + 2 * j, &h, sizeof h);
+    }
+}
+
+/* What products of matrices are made of (tile.inc). */
+
+static inline __m256 lanes_of(float x)
+{
+    return _mm256_set1_ps(x);
+}
+
+#define LANES_FUSED(a, b, sum) _mm256_fmadd_ps(a, b, sum)
+#define DOUBLE_FUSED(a, b, sum) __builtin_fma(a, b, sum)
+
+static inline __m256i lanes_mask(size_t n)
+{
+    static const int32_t bits[16] = {-1, -1, -1, -1, -1, -1, -1, -1};
+
+    return _mm256_loadu_si256((const void *)(bits + 8 - n));
+}
+
+static inline __m256 lanes_load(const void *from, size_t n)
+{
+    return _mm256_maskload_ps(from, lanes_mask(n));
+}
+
+static inline void lanes_store(void *to, __m256 x, size_t n)
+{
+    _mm256_maskstore_ps(to, lanes_mask(n), x);
+}
+
+/* Four numbers of each of two rows. */
+INLINE __m256 lanes_pieces(const float *from, size_t lead)
+{
+    return _mm256_set_m128(_mm_loadu_ps(from + lead), _mm_loadu_ps(from));
+}
+
+/* Four by four within each half. */
+INLINE void lanes_quads(__m256 x[4])
+{
+    __m256 a = _mm256_unpacklo_ps(x[0], x[1]), b = _mm256_unpacklo_ps(x[2], x[3]);
+    __m256 c = _mm256_unpackhi_ps(x[0], x[1]), d = _mm256_unpackhi_ps(x[2], x[3]);
+
+    x[0] = _mm256_shuffle_ps(a, b, 0x44);
+    x[1] = _mm256_shuffle_ps(a, b, 0xee);
+    x[2] = _mm256_shuffle_ps(c, d, 0x44);
+    x[3] = _mm256_shuffle_ps(c, d, 0xee);
+}
+
+/* Eight codes at a time, in at most sixteen bytes: each lane gets the four bytes in which its code
+   begins, and shifts them. */
+struct unpacker {
+    __m256i byte, shift, mask, place, next;
+    unsigned bits;
+};
+
+static inline struct unpacker unpacker_of(unsigned bits, uint32_t step)
+{
+    const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    __m256i at = _mm256_mullo_epi32(lane, _mm256_set1_epi32((int)bits));
+    __m256i byte = _mm256_mullo_epi32(_mm256_srli_epi32(at, 3), _mm256_set1_epi32(0x01010101));
+
+    return (struct unpacker){
+        .byte = _mm256_add_epi32(byte, _mm256_set1_epi32(0x03020100)),
+        .shift = _mm256_and_si256(at, _mm256_set1_epi32(7)),
+        .mask = _mm256_set1_epi32((int)((1u << bits) - 1)),
+        .place = _mm256_mullo_epi32(lane, _mm256_set1_epi32((int)step)),
+        .next = _mm256_set1_epi32((int)(8 * step)),
+        .bits = bits,
+    };
+}
+
+static inline void row_unpack(uint32_t *out, const unsigned char *codes, size_t n,
+                              const struct unpacker *u)
+{
+    size_t left = (n * u->bits + 7) / 8;
+    __m256i place = u->place;
+
+    for (size_t j = 0; j < n; j += 8, codes += u->bits) {
+        unsigned char last[16] = {0};
+        __m256i v;
+
+        if (left < 16)
+            memcpy(last, codes, left);
+        v = _mm256_broadcastsi128_si256(_mm_loadu_si128((const void *)(left < 16 ? last : codes)));
+        v = _mm256_srlv_epi32(_mm256_shuffle_epi8(v, u->byte), u->shift);
+        v = _mm256_add_epi32(_mm256_and_si256(v, u->mask), place);
+        _mm256_storeu_si256((void *)(out + j), v);
+        place = _mm256_add_epi32(place, u->next);
+        left -= left < u->bits ? left : u->bits;
     }
 }
 

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Vectors of 512 bits (AVX-512 F, BW, DQ, VL). Halves are converted sixteen at a time, the rest of
-   a row under a mask. */
+/* Vectors of 512 bits (AVX-512 F, BW, DQ, VL, and FMA). Halves are converted sixteen at a time, the
+   rest of a row under a mask. */
 #include <immintrin.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "kernels/unroll.h"
 
 #define LEVEL kernels_avx512
 #define LEVEL_NAME "avx512"
@@ -40,6 +42,136 @@ static inline void floats_to_halves(void *out, const void *in, size_t n)
         _mm256_mask_storeu_epi16(
             to + 2 * j, rest,
             _mm512_cvtps_ph(_mm512_maskz_loadu_ps(rest, from + 4 * j), _MM_FROUND_TO_NEAREST_INT));
+    }
+}
+
+/* What products of matrices are made of (tile.inc). */
+
+static inline __m512 lanes_of(float x)
+{
+    return _mm512_set1_ps(x);
+}
+
+#define LANES_FUSED(a, b, sum) _mm512_fmadd_ps(a, b, sum)
+#define DOUBLE_FUSED(a, b, sum) __builtin_fma(a, b, sum)
+
+static inline __mmask16 lanes_mask(size_t n)
+{
+    return (__mmask16)((1u << n) - 1);
+}
+
+static inline __m512 lanes_load(const void *from, size_t n)
+{
+    return _mm512_maskz_loadu_ps(lanes_mask(n), from);
+}
+
+static inline void lanes_store(void *to, __m512 x, size_t n)
+{
+    _mm512_mask_storeu_ps(to, lanes_mask(n), x);
+}
+
+/* Four numbers of each of four rows. */
+INLINE __m512 lanes_pieces(const float *from, size_t lead)
+{
+    __m512 x = _mm512_castps128_ps512(_mm_loadu_ps(from));
+
+    x = _mm512_insertf32x4(x, _mm_loadu_ps(from + lead), 1);
+    x = _mm512_insertf32x4(x, _mm_loadu_ps(from + 2 * lead), 2);
+    return _mm512_insertf32x4(x, _mm_loadu_ps(from + 3 * lead), 3);
+}
+
+/* Four by four within each quarter. */
+INLINE void lanes_quads(__m512 x[4])
+{
+    __m512d a = _mm512_castps_pd(_mm512_unpacklo_ps(x[0], x[1]));
+    __m512d b = _mm512_castps_pd(_mm512_unpacklo_ps(x[2], x[3]));
+    __m512d c = _mm512_castps_pd(_mm512_unpackhi_ps(x[0], x[1]));
+    __m512d d = _mm512_castps_pd(_mm512_unpackhi_ps(x[2], x[3]));
+
+    x[0] = _mm512_castpd_ps(_mm512_unpacklo_pd(a, b));
+    x[1] = _mm512_castpd_ps(_mm512_unpackhi_pd(a, b));
+    x[2] = _mm512_castpd_ps(_mm512_unpacklo_pd(c, d));
+    x[3] = _mm512_castpd_ps(_mm512_unpackhi_pd(c, d));
+}
+
+/* Sixteen codes at a time, in at most 32 bytes: each lane gets the two words in which its code
+   begins, and shifts them. */
+struct unpacker {
+    __m512i word, shift, mask, place, next;
+    unsigned bits;
+};
+
+static inline struct unpacker unpacker_of(unsigned bits, uint32_t step)
+{
+    const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    __m512i at = _mm512_mullo_epi32(lane, _mm512_set1_epi32((int)bits));
+    __m512i word = _mm512_srli_epi32(at, 4), behind = _mm512_slli_epi32(word, 16);
+
+    return (struct unpacker){
+        .word = _mm512_add_epi32(_mm512_or_epi32(word, behind), _mm512_set1_epi32(1 << 16)),
+        .shift = _mm512_and_epi32(at, _mm512_set1_epi32(15)),
+        .mask = _mm512_set1_epi32((int)((1u << bits) - 1)),
+        .place = _mm512_mullo_epi32(lane, _mm512_set1_epi32((int)step)),
+        .next = _mm512_set1_epi32((int)(16 * step)),
+        .bits = bits,
+    };
+}
+
+/* The next sixteen, of codes in `left` bytes. */
+static inline __m512i codes_sixteen(const unsigned char *codes, size_t left,
+                                    const struct unpacker *u)
+{
+    __mmask32 bytes = left < 32 ? (__mmask32)((1u << left) - 1) : (__mmask32)-1;
+    __m512i v = _mm512_zextsi256_si512(_mm256_maskz_loadu_epi8(bytes, codes));
+
+    v = _mm512_srlv_epi32(_mm512_permutexvar_epi16(u->word, v), u->shift);
+    return _mm512_and_epi32(v, u->mask);
+}
+
+static inline void row_unpack(uint32_t *out, const unsigned char *codes, size_t n,
+                              const struct unpacker *u)
+{
+    size_t left = (n * u->bits + 7) / 8;
+    __m512i place = u->place;
+
+    for (size_t j = 0; j < n; j += 16, codes += 2 * u->bits) {
+        _mm512_storeu_si512(out + j, _mm512_add_epi32(codes_sixteen(codes, left, u), place));
+        place = _mm512_add_epi32(place, u->next);
+        left -= left < 2 * u->bits ? left : 2 * u->bits;
+    }
+}
+
+/* The vectors of a row, of 1 or 2 columns: gathered, twice as fast as one by one. Wider ones are
+   not. Numbers of vectors are below 2^31. */
+#define GATHER_MOST 2
+static inline __attribute__((always_inline)) void row_gather(unsigned char *to, const float *book,
+                                                             size_t width,
+                                                             const unsigned char *codes, size_t n,
+                                                             const struct unpacker *u)
+{
+    size_t left = (n * u->bits + 7) / 8;
+    __m512i place = u->place;
+
+    for (size_t j = 0; j < n; j += 16, codes += 2 * u->bits, to += 64 * width) {
+        __mmask16 some = n - j < 16 ? (__mmask16)((1u << (n - j)) - 1) : (__mmask16)-1;
+        __m512i v = _mm512_add_epi32(codes_sixteen(codes, left, u), place);
+
+        if (width == 1) {
+            __m512 x = _mm512_mask_i32gather_ps(_mm512_setzero_ps(), some, v, book, 4);
+
+            _mm512_mask_storeu_ps(to, some, x);
+        } else {
+            __m256i low = _mm512_castsi512_si256(v), high = _mm512_extracti64x4_epi64(v, 1);
+            __mmask8 more = (__mmask8)(some >> 8);
+
+            _mm512_mask_storeu_pd(
+                to, (__mmask8)some,
+                _mm512_mask_i32gather_pd(_mm512_setzero_pd(), (__mmask8)some, low, book, 8));
+            _mm512_mask_storeu_pd(
+                to + 64, more, _mm512_mask_i32gather_pd(_mm512_setzero_pd(), more, high, book, 8));
+        }
+        place = _mm512_add_epi32(place, u->next);
+        left -= left < 2 * u->bits ? left : 2 * u->bits;
     }
 }
 

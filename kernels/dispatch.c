@@ -24,13 +24,14 @@ const struct kernels *const kernels_levels[] = {
 };
 
 #ifdef KERNELS_X86
-/* Not every compiler knows this one by name in __builtin_cpu_supports(). That the system saves the
-   registers follows from the check for AVX2. */
-static int has_f16c(void)
+/* AVX2 with what has come with it on every processor but a few. Not every compiler knows F16C by
+   name in __builtin_cpu_supports(). That the system saves the registers follows from AVX2. */
+static int has_avx2(void)
 {
     unsigned a, b, c, d;
 
-    return __get_cpuid(1, &a, &b, &c, &d) && c & bit_F16C;
+    return __builtin_cpu_supports("avx2") && __get_cpuid(1, &a, &b, &c, &d) && c & bit_F16C &&
+           c & bit_FMA;
 }
 #endif
 
@@ -39,9 +40,9 @@ int kernels_supported(const struct kernels *k)
 #ifdef KERNELS_X86
     __builtin_cpu_init();
     if (k == &kernels_avx2)
-        return __builtin_cpu_supports("avx2") && has_f16c();
+        return has_avx2();
     if (k == &kernels_avx512)
-        return __builtin_cpu_supports("avx2") && has_f16c() && __builtin_cpu_supports("avx512f") &&
+        return has_avx2() && __builtin_cpu_supports("avx512f") &&
                __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
                __builtin_cpu_supports("avx512vl");
 #endif

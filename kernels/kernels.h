@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The loops that touch many numbers, one body compiled for each instruction set and chosen once at
-   start. Every level gives the same bits: products and sums are rounded one by one (no fused
-   multiply-add), in the order of the scalar loop. (Of a NaN that arithmetic makes only that it is
-   one is promised.) Thread-safe: no state.
+   start. Every level gives the same bits, but for products of matrices: products and sums are
+   rounded one by one (no fused multiply-add), in the order of the scalar loop. (Of a NaN that
+   arithmetic makes only that it is one is promised.) Thread-safe: no state.
 
    Arguments: `out`, `acc` and `in` of type void * are float32 arrays of any alignment; parameter
    arrays are aligned to their element. Rows are given by number, all below the number of rows of
@@ -17,8 +17,23 @@
 /* Bytes of a row in the INT8 wire format for `dim` columns: dim codes, then scale and bias. */
 #define FUSED8_BYTES(dim) ((size_t)(dim) + 8)
 
+/* Floats of a matrix [m][k] as f32_turn() lays it out. */
+#define TURNED_FLOATS(m, k) (((size_t)(m) + 15) / 16 * 16 * (size_t)(k))
+
+/* f32_signs() goes on by so many steps at a time. */
+#define SIGNS_TURN 64
+
 /* Vectors that f32_nearest() chooses from lie in tiles of so many. */
 #define NEAREST_TILE 16
+
+#define CODE_BITS_MOST 16
+
+/* Codes of `bits` bits (0 to CODE_BITS_MOST), one after the other, the least significant bit first, at any
+   address: n of them in (n * bits + 7) / 8 bytes. */
+struct code_row {
+    const unsigned char *at;
+    unsigned bits;
+};
 
 struct kernels {
     const char *isa; /* "scalar", "avx2", "avx512" */
@@ -27,6 +42,12 @@ struct kernels {
     void (*f32_rows)(void *out, const float *table, size_t dim, const uint64_t *row, size_t n);
     void (*f16_rows)(void *out, const uint16_t *table, size_t dim, const uint64_t *row, size_t n);
     void (*bf16_rows)(void *out, const uint16_t *table, size_t dim, const uint64_t *row, size_t n);
+
+    /* out[i][j] = a[a_row[i]][j] * b[b_row[i]][j], or their sum */
+    void (*f32_rows_times)(void *out, const float *a, const uint64_t *a_row, const float *b,
+                           const uint64_t *b_row, size_t dim, size_t n);
+    void (*f32_rows_plus)(void *out, const float *a, const uint64_t *a_row, const float *b,
+                          const uint64_t *b_row, size_t dim, size_t n);
 
     /* out[i][j] = (float)q[row[i]][j] * scale + bias */
     void (*u8_rows)(void *out, const uint8_t *q, size_t dim, const uint64_t *row, size_t n,
@@ -59,25 +80,41 @@ struct kernels {
     void (*f32_mul)(void *acc, const void *in, size_t n);                 /* acc *= in */
     void (*f32_div)(void *acc, float divisor, size_t n);                  /* acc /= divisor */
     /* acc[j] is negated where (term + j * step) mod modulus is even; term and step are below the
-       modulus, which is at most 2^31 */
-    void (*f32_signs)(void *acc, size_t n, uint32_t term, uint32_t step, uint32_t modulus);
+       modulus, which is at most 2^31, and multiple[j] is j * step mod modulus */
+    void (*f32_signs)(void *acc, size_t n, uint32_t term, const uint32_t multiple[SIGNS_TURN + 1],
+                      uint32_t modulus);
 
-    /* out[i] = table[row[i]] times matrix [width][dim], each sum in the order of the width;
-       width >= 1. */
-    void (*f32_rows_product)(void *out, const float *table, size_t width, const uint64_t *row,
-                             size_t n, const float *matrix, size_t dim);
-    /* acc[k] += the inner product of row k of matrix [n][dim] and in [dim], as 16 sums side by side
-       which are then joined. */
-    void (*f32_add_products)(float *acc, const float *matrix, size_t n, size_t dim, const void *in);
+    /* Products of matrices. Each element is one sum, from 0 or from what is there, in the order
+       given, so it does not depend on its neighbours; levels that fuse a product with the sum it
+       goes into differ from the scalar one. */
 
-    /* out [m][n] = a [m][k] * b [k][n]: each element is summed from 0 in the order of k, so it does
-       not depend on m and n. Rows of b begin `stride` floats after one another. */
+    /* out [m][n] = a [m][k] * b [k][n], in the order of k. Rows of b begin `stride` floats after
+       one another. */
     void (*f32_product)(void *out, const float *a, const float *b, size_t stride, size_t m,
                         size_t k, size_t n);
-    /* The sum of a[j] * b[j], as sixteen sums of every sixteenth place, which are then halved in
-       number by adding the upper half to the lower one. */
-    float (*f32_dot)(const float *a, const float *b, size_t n);
+    /* `count` products of one shape: out[i] = a[i] * b[i]. */
+    void (*f32_products)(void *const *out, const float *const *a, const float *const *b,
+                         size_t count, size_t stride, size_t m, size_t k, size_t n);
+    /* The same for many rows and few columns, where a[i] was laid out by f32_turn(), which writes
+       TURNED_FLOATS(m, k) floats in an order that the level chooses. The same bits. */
+    void (*f32_turn)(float *out, const float *a, size_t m, size_t k);
+    void (*f32_turned_products)(void *const *out, const float *const *a, const float *const *b,
+                                size_t count, size_t stride, size_t m, size_t k, size_t n);
+    /* out[i] = table[row[i]] times matrix [width][dim], in the order of the width >= 1. */
+    void (*f32_rows_product)(void *out, const float *table, size_t width, const uint64_t *row,
+                             size_t n, const float *matrix, size_t dim);
+    /* acc[i][l] += a[i][j] * b[l][j] for j = 0, then j = 1 and so on to dim; n rows, depth columns.
+       Rows of b begin `stride` floats after one another. */
+    void (*f32_dots_add)(float *acc, const float *a, const float *b, size_t stride, size_t n,
+                         size_t depth, size_t dim);
+    /* acc[l][j] += a[i][l] * b[i][j] for i = 0, then i = 1 and so on to n; depth rows, dim columns.
+       Rows of acc begin `stride` floats after one another. */
+    void (*f32_outer_add)(float *acc, size_t stride, const float *a, const float *b, size_t n,
+                          size_t depth, size_t dim);
 
+    /* The sum of the squares, as sixteen sums of every sixteenth place, which are then halved in
+       number by adding the upper half to the lower one. */
+    float (*f32_energy)(const float *in, size_t n);
     /* Whether none of the elements is infinite or NaN. */
     int (*f32_finite)(const void *in, size_t n);
 
@@ -91,27 +128,23 @@ struct kernels {
        counts as FLT_MAX, a minimum of -0 is written as 0, NaN counts as the minimum. */
     void (*f32_to_fused8)(void *out, const void *in, size_t dim);
 
-    /* out[i][l] = sum over j < dim of a[i][j] * b[l][j], n rows, depth columns: sixteen sums, of j
-       that are equal modulo 16, added up in halves at the end. */
-    void (*f32_dots)(float *out, const float *a, const float *b, size_t n, size_t depth,
-                     size_t dim);
-    /* acc[l][j] += a[i][l] * b[i][j] for i = 0, then i = 1 and so on to n */
-    void (*f32_outer_add)(float *acc, const float *a, const float *b, size_t n, size_t depth,
-                          size_t dim);
-
-    /* out[t] = ((a[t] x + b[t]) mod p[t]) mod m. All are integers: x < 2^40, 0 <= a, b < p,
-       1 <= m <= p < 2^26; over_p[t] = 1 / p[t]. */
+    /* out[t] = (float)(h * unit) * scale + shift, h = ((a[t] x + b[t]) mod p[t]) mod m. All but the
+       last three are integers: x < 2^40, 0 <= a, b < p, 1 <= m <= p < 2^26; over_p[t] = 1 / p[t].
+     */
     void (*hash_small)(float *out, double x, const double *a, const double *b, const double *p,
-                       const double *over_p, double m, size_t n);
+                       const double *over_p, double m, double unit, float scale, float shift,
+                       size_t n);
     void (*f32_affine)(void *acc, const float *scale, const float *shift,
                        size_t n);                                /* acc = acc * scale + shift */
     void (*f32_mish)(void *acc, size_t n);                       /* y tanh(ln(1 + e^y)) for y */
     void (*f32_mish_back)(void *acc, const float *in, size_t n); /* acc *= mish'(in) */
-    /* out[i] = i * step + the i-th of n codes of `bits` bits (0 to 16), which lie one after the
-       other, the least significant bit first, in (n * bits + 7) / 8 bytes at any address. */
-    void (*codes_unpack)(uint32_t *out, const void *codes, unsigned bits, uint32_t step, size_t n);
-    /* out[i][j] = table[place[i]][j], for rows of `width` columns that are many and short. */
-    void (*f32_parts)(void *out, const float *table, size_t width, const uint32_t *place, size_t n);
+    /* out[i][t] = t * step + the t-th of `parts` codes of row i, of n rows. */
+    void (*codes_unpack)(uint32_t *out, const struct code_row *row, size_t n, size_t parts,
+                         uint32_t step);
+    /* out[i] = the vectors book[t * step + the t-th of `parts` codes of row i], of `width` columns
+       each, one after the other. */
+    void (*codes_rows)(void *out, const float *book, size_t width, const struct code_row *row,
+                       size_t n, size_t parts, uint32_t step);
     /* index[i] = the k with the smallest distance[i] = sum over j of (x[i][j] - c[k][j])^2, added
        up in the order of j; of equal ones the lowest k, and 0 where none is below infinity. The
        c lie in tiles: c[k][j] is tiles[k / NEAREST_TILE][j][k % NEAREST_TILE], and what the last

@@ -8,11 +8,11 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/prefetch.h"
 #include "kernels/kernels.h"
 #include "methods/gradient.h"
 
-#define BATCH 128        /* rows asked for before the first is copied */
-#define PREFETCH_LINES 8 /* of a row; then the processor goes on by itself */
+#define AHEAD PREFETCH_AHEAD
 
 static const struct setting settings[] = {
     [ADAPT_REMAP] = {"remap", SETTING_CHOICE, .choices = "dense hot_list",
@@ -168,23 +168,24 @@ static const float *row_at(const struct parameters *p, uint64_t id)
 
 static void rows(const struct parameters *p, const uint64_t *row, size_t n, void *out)
 {
-    size_t bytes = p->dim * sizeof(float), lines = (bytes + 63) / 64;
-    const float *from[BATCH];
+    const int32_t *map = p->tensor[ADAPT_MAP].data; /* NULL with a list */
+    size_t bytes = p->dim * sizeof(float);
+    const float *from[AHEAD];
     unsigned char *to = out;
 
-    lines = lines < PREFETCH_LINES ? lines : PREFETCH_LINES;
-    while (n) {
-        size_t m = n < BATCH ? n : BATCH;
-
-        for (size_t i = 0; i < m; i++) {
-            from[i] = row_at(p, row[i]);
-            for (size_t line = 0; line < lines; line++)
-                __builtin_prefetch((const unsigned char *)from[i] + 64 * line);
+    for (size_t i = 0; map && i < n && i < AHEAD; i++)
+        __builtin_prefetch(map + row[i]);
+    for (size_t i = 0; i < n + AHEAD; i++) {
+        if (i >= AHEAD) {
+            memcpy(to, from[i % AHEAD], bytes);
+            to += bytes;
         }
-        for (size_t i = 0; i < m; i++, to += bytes)
-            memcpy(to, from[i], bytes);
-        row += m;
-        n -= m;
+        if (map && i + AHEAD < n)
+            __builtin_prefetch(map + row[i + AHEAD]);
+        if (i < n) {
+            from[i % AHEAD] = row_at(p, row[i]);
+            prefetch(from[i % AHEAD], bytes);
+        }
     }
 }
 

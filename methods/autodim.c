@@ -62,6 +62,7 @@ const struct method method_autodim = {
     .rows = projected_rows,
     .work = projected_work,
     .gradient = projected_gradient,
+    .gradient_scratch = projected_gradient_scratch,
     .touched = projected_touched,
     .plan = plan,
     .author_words = author_words,

@@ -6,10 +6,11 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/prefetch.h"
 #include "kernels/kernels.h"
 #include "methods/gradient.h"
 
-#define BATCH 64 /* rows whose codes are asked for before the first is needed */
+#define BATCH 512 /* rows whose codes are located at a time, on the stack */
 #define PLACES                                                                                     \
     4096 /* places in the codebook at a time, on the stack; a multiple of 8, so that               \
             their codes begin with a byte, whatever their bits */
@@ -50,7 +51,7 @@ static enum status run_check(const struct code_array *a, const unsigned char *co
 {
     uint32_t code[PLACES], largest = 0;
 
-    kernels->codes_unpack(code, codes, a->bits, 0, n);
+    kernels->codes_unpack(code, &(struct code_row){codes, a->bits}, 1, n, 0);
     for (size_t i = 0; i < n; i++)
         largest = code[i] > largest ? code[i] : largest;
     for (size_t i = 0; largest >= k && i < n; i++)
@@ -104,55 +105,17 @@ void codes_pack(unsigned char *to, unsigned bits, const uint32_t *code, size_t p
         *to = (unsigned char)word;
 }
 
-/* Where the codes are is known some time before they are read, so that the memory is asked for all
-   of a batch at once. */
-static void locate_batch(const struct parameters *p, const struct codebook *book,
-                         code_locate *locate, const uint64_t *row, size_t n, struct code_row *at)
-{
-    locate(p, row, n, at);
-    for (size_t i = 0; i < n; i++) {
-        uint64_t bytes = code_bytes(book->parts, at[i].bits);
-
-        __builtin_prefetch(at[i].at);
-        if (bytes > 1)
-            __builtin_prefetch(at[i].at + bytes - 1);
-    }
-}
-
-/* A row of more parts than there is room for places. */
-static void wide_row(const struct codebook *book, const struct code_row *codes, unsigned char *to,
-                     uint32_t *place)
-{
-    for (size_t first = 0; first < book->parts; first += PLACES) {
-        size_t n = book->parts - first < PLACES ? book->parts - first : PLACES;
-
-        kernels->codes_unpack(place, codes->at + first / 8 * codes->bits, codes->bits, book->step,
-                              n);
-        kernels->f32_parts(to + first * book->width * sizeof(float),
-                           book->data + first * book->step * book->width, book->width, place, n);
-    }
-}
-
 void codes_rows(const struct parameters *p, const struct codebook *book, code_locate *locate,
                 const uint64_t *row, size_t n, void *out)
 {
-    size_t room = PLACES / book->parts, batch = room < 1 ? 1 : room < BATCH ? room : BATCH;
     struct code_row at[BATCH];
-    uint32_t place[PLACES];
     unsigned char *to = out;
 
     while (n) {
-        size_t m = n < batch ? n : batch;
+        size_t m = n < BATCH ? n : BATCH;
 
-        locate_batch(p, book, locate, row, m, at);
-        if (room < 1) {
-            wide_row(book, at, to, place);
-        } else {
-            for (size_t i = 0; i < m; i++)
-                kernels->codes_unpack(place + i * book->parts, at[i].at, at[i].bits, book->step,
-                                      book->parts);
-            kernels->f32_parts(to, book->data, book->width, place, m * book->parts);
-        }
+        locate(p, row, m, at);
+        kernels->codes_rows(to, book->data, book->width, at, m, book->parts, book->step);
         to += m * p->dim * sizeof(float);
         row += m;
         n -= m;
@@ -168,13 +131,15 @@ void codes_gradient(const struct parameters *p, const struct codebook *book, cod
     while (n) {
         size_t m = n < BATCH ? n : BATCH;
 
-        locate_batch(p, book, locate, row, m, at);
+        locate(p, row, m, at);
+        for (size_t i = 0; i < m; i++)
+            prefetch(at[i].at, code_bytes(book->parts, at[i].bits));
         for (size_t i = 0; i < m; i++)
             for (size_t first = 0; first < book->parts; first += PLACES) {
                 size_t some = book->parts - first < PLACES ? book->parts - first : PLACES;
+                struct code_row from = {at[i].at + first / 8 * at[i].bits, at[i].bits};
 
-                kernels->codes_unpack(place, at[i].at + first / 8 * at[i].bits, at[i].bits,
-                                      book->step, some);
+                kernels->codes_unpack(place, &from, 1, some, book->step);
                 for (size_t k = 0; k < some; k++, grad += book->width)
                     kernels->f32_add(
                         gradient_at(out, book->tensor, (uint64_t)first * book->step + place[k]),

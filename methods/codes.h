@@ -5,6 +5,7 @@
    own: U8 and U16 codes are the same thing with 8 and 16 bits. */
 #pragma once
 
+#include "kernels/kernels.h"
 #include "methods/plan.h"
 
 #define CODES_MOST 65536 /* vectors that a code chooses from */
@@ -17,12 +18,6 @@ struct codebook {
     float *data;
     size_t parts, width;
     uint32_t step; /* from one part's vectors to the next part's: K, or 0 where they are shared */
-};
-
-/* The codes of one row. */
-struct code_row {
-    const unsigned char *at;
-    unsigned bits;
 };
 
 /* How a method finds the codes of n rows. */

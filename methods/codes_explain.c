@@ -52,7 +52,7 @@ static void count_all(const struct parameters *p, struct sharers *s, code_locate
         for (size_t i = 0; i < n; i++) {
             if (row[i] == asked)
                 continue;
-            kernels->codes_unpack(s->code, at[i].at, at[i].bits, 0, s->parts);
+            kernels->codes_unpack(s->code, &at[i], 1, s->parts, 0);
             count_row(s, row[i]);
         }
     }
@@ -86,7 +86,7 @@ void codes_explain(const struct parameters *p, const struct codebook *book, code
     s.first = mem_zero(book->step ? 1 : k, sizeof *s.first);
     if (list && s.mine && s.code && s.count && s.counted && s.first) {
         locate(p, &row, 1, &at);
-        kernels->codes_unpack(s.mine, at.at, at.bits, 0, s.parts);
+        kernels->codes_unpack(s.mine, &at, 1, s.parts, 0);
         for (size_t i = s.parts; !book->step && i-- > 0;)
             s.first[s.mine[i]] = (uint32_t)i + 1;
         count_all(p, &s, locate, row);

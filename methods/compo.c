@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/divide.h"
 #include "kernels/kernels.h"
 
 static const struct setting settings[] = {
@@ -71,19 +72,34 @@ void compo_split(const struct parameters *p, const uint64_t *row, size_t n, uint
                  uint64_t *r)
 {
     uint64_t collisions = (uint64_t)p->value[COMPO_COLLISIONS].i;
-    int64_t quotient = p->value[COMPO_QUOTIENT].i;
+    struct divider d = divider_of(collisions);
 
     for (size_t i = 0; i < n; i++) {
-        q[i] = compo_quotient(row[i], collisions, quotient);
-        r[i] = row[i] % collisions;
+        q[i] = divide(&d, row[i]);
+        r[i] = row[i] - q[i] * collisions;
+    }
+    if (p->value[COMPO_QUOTIENT].i == COMPO_F32DIV)
+        for (size_t i = 0; i < n; i++)
+            q[i] = compo_quotient(row[i], collisions, COMPO_F32DIV);
+}
+
+/* The quotients' rows are asked for together, since theirs is the larger table. */
+static void concat_rows(const struct compo_factors *f, const uint64_t *q, const uint64_t *r,
+                        size_t n, unsigned char *to)
+{
+    size_t q_bytes = f->q_dim * sizeof *f->q, r_bytes = f->r_dim * sizeof *f->r;
+
+    for (size_t i = 0; i < n; i++)
+        __builtin_prefetch(f->q + q[i] * f->q_dim);
+    for (size_t i = 0; i < n; i++, to += q_bytes + r_bytes) {
+        memcpy(to, f->q + q[i] * f->q_dim, q_bytes);
+        memcpy(to + q_bytes, f->r + r[i] * f->r_dim, r_bytes);
     }
 }
 
 static void rows(const struct parameters *p, const uint64_t *row, size_t n, void *out)
 {
     struct compo_factors f = compo_factors(p);
-    size_t row_bytes = p->dim * sizeof(float);
-    int64_t op = p->value[COMPO_OP].i;
     uint64_t q[COMPO_BATCH], r[COMPO_BATCH];
     unsigned char *to = out;
 
@@ -91,20 +107,13 @@ static void rows(const struct parameters *p, const uint64_t *row, size_t n, void
         size_t m = n < COMPO_BATCH ? n : COMPO_BATCH;
 
         compo_split(p, row, m, q, r);
-        if (op != COMPO_CONCAT)
-            kernels->f32_rows(to, f.q, f.q_dim, q, m);
-        for (size_t i = 0; i < m; i++, to += row_bytes) {
-            const float *remainder = f.r + r[i] * f.r_dim;
-
-            if (op == COMPO_MULT) {
-                kernels->f32_mul(to, remainder, f.r_dim);
-            } else if (op == COMPO_ADD) {
-                kernels->f32_add(to, remainder, f.r_dim);
-            } else {
-                memcpy(to, f.q + q[i] * f.q_dim, f.q_dim * sizeof *f.q);
-                memcpy(to + f.q_dim * sizeof *f.q, remainder, f.r_dim * sizeof *f.r);
-            }
-        }
+        if (p->value[COMPO_OP].i == COMPO_MULT)
+            kernels->f32_rows_times(to, f.q, q, f.r, r, p->dim, m);
+        else if (p->value[COMPO_OP].i == COMPO_ADD)
+            kernels->f32_rows_plus(to, f.q, q, f.r, r, p->dim, m);
+        else
+            concat_rows(&f, q, r, m, to);
+        to += m * p->dim * sizeof(float);
         row += m;
         n -= m;
     }

@@ -6,7 +6,7 @@
 #include "methods/init.h"
 #include "methods/plan.h"
 
-#define COMPO_BATCH 128 /* ids split at a time, on the stack */
+#define COMPO_BATCH 512 /* ids split at a time, on the stack */
 
 enum { COMPO_COLLISIONS, COMPO_OP, COMPO_QUOTIENT, COMPO_POOL };
 enum { COMPO_MULT, COMPO_ADD, COMPO_CONCAT };

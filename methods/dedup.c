@@ -111,6 +111,7 @@ static void piece_rows(const struct parameters *p, const struct dedup_cut *cut, 
 
 static void rows(const struct parameters *p, const uint64_t *row, size_t n, void *out)
 {
+    const int32_t *map = p->tensor[DEDUP_MAP].data;
     struct dedup_cut cut = dedup_cut_of(p);
     unsigned char *to = out;
     uint64_t unit[BATCH];
@@ -122,6 +123,8 @@ static void rows(const struct parameters *p, const uint64_t *row, size_t n, void
     while (n) {
         size_t m = n < BATCH ? n : BATCH;
 
+        for (size_t i = 0; i < m; i++)
+            __builtin_prefetch(map + row[i] / cut.bx);
         for (size_t i = 0; i < m; i++)
             unit[i] = unit_of(p, &cut, row[i], 0);
         kernels->f32_rows(to, p->tensor[DEDUP_BLOCKS].data, p->dim, unit, m);

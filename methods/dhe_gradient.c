@@ -9,7 +9,7 @@
 #include "kernels/kernels.h"
 #include "methods/gradient.h"
 
-#define BLOCK 32 /* ids whose activations are kept */
+#define BLOCK 96 /* ids whose activations are kept: what f32_product() takes together, many times */
 
 /* Where a block's numbers are; rows of k columns in `input`, of the width in all others. */
 struct pass {
@@ -128,7 +128,7 @@ static void linear_back(const struct pass *s, unsigned layer, const float *grad,
 {
     size_t out = dhe_out(s->p, layer);
 
-    kernels->f32_outer_add(sum[dhe_weight(layer)], layer_input(s, layer), grad, s->n,
+    kernels->f32_outer_add(sum[dhe_weight(layer)], out, layer_input(s, layer), grad, s->n,
                            dhe_in(s->p, layer), out);
     add_rows(sum[dhe_bias(layer)], grad, s->n, out);
 }
@@ -153,21 +153,28 @@ static void hidden_back(struct pass *s, unsigned layer, float **sum)
     }
 }
 
+/* The gradient of what goes into a layer, to `to`, from that of what comes out of it. */
+static void down(const struct pass *s, unsigned layer, const float *grad, float *to)
+{
+    size_t out = dhe_out(s->p, layer);
+
+    memset(to, 0, s->n * s->width * sizeof *to);
+    kernels->f32_dots_add(to, grad, dhe_floats(s->p, dhe_weight(layer)), out, s->n, s->width, out);
+}
+
 static void backward(struct pass *s, const float *grad, float **sum)
 {
-    const struct parameters *p = s->p;
     unsigned last = DHE_LAYERS - 1;
     float *swap;
 
     linear_back(s, last, grad, sum);
-    kernels->f32_dots(s->back, grad, dhe_floats(p, dhe_weight(last)), s->n, s->width, p->dim);
+    down(s, last, grad, s->back);
     for (unsigned l = last; l-- > 0;) {
         hidden_back(s, l, sum);
         linear_back(s, l, s->back, sum);
         if (l == 0)
             break;
-        kernels->f32_dots(s->other, s->back, dhe_floats(p, dhe_weight(l)), s->n, s->width,
-                          s->width);
+        down(s, l, s->back, s->other);
         swap = s->back;
         s->back = s->other;
         s->other = swap;

@@ -101,21 +101,18 @@ static void to_normal(float *u, size_t k, double least)
 
 void dhe_inputs(const struct parameters *p, const double *small, uint64_t id, float *z)
 {
+    bool normal = p->value[DHE_DIST].i == DHE_NORMAL;
+    float scale = normal ? 1 : 2, shift = normal ? 0 : -1;
     size_t k = (size_t)p->value[DHE_K].i;
     int64_t m = p->value[DHE_M].i;
-    float most = (float)(m - 1);
+    double unit = 1 / (double)(float)(m - 1);
 
     if (small && id < SMALL_ID)
         kernels->hash_small(z, (double)id, small, small + k, small + 2 * k, small + 3 * k,
-                            (double)m, k);
+                            (double)m, unit, scale, shift, k);
     else
         for (size_t t = 0; t < k; t++)
-            z[t] = (float)dhe_hash(p, t, id);
-    for (size_t t = 0; t < k; t++)
-        z[t] = z[t] / most;
-    if (p->value[DHE_DIST].i == DHE_NORMAL)
+            z[t] = (float)((double)dhe_hash(p, t, id) * unit) * scale + shift;
+    if (normal)
         to_normal(z, k, p->value[DHE_NORM_EPS].r);
-    else
-        for (size_t t = 0; t < k; t++)
-            z[t] = 2 * z[t] - 1;
 }

@@ -13,6 +13,7 @@
 #define SAMPLE 2048              /* ids, at most, and at least: */
 #define SAMPLE_LEAST 64          /* statistics of fewer are worth little */
 #define SAMPLE_WORK (1ULL << 33) /* multiply-adds that the sample may cost: a second or so */
+#define ROWS 16                  /* that share a row of weights while it is near */
 
 static uint64_t power(uint64_t base, uint64_t exponent, uint64_t modulus)
 {
@@ -120,6 +121,23 @@ static void take_statistics(const struct parameters *p, unsigned layer, const fl
     }
 }
 
+/* out [n][width] = in [n][k] times a layer's weights. Not by f32_product(): from one seed every
+   instruction set begins with the same bits. */
+static void multiply(const struct parameters *p, unsigned layer, const float *in, size_t n,
+                     float *out)
+{
+    const float *weight = dhe_floats(p, dhe_weight(layer));
+    size_t k = dhe_in(p, layer), width = dhe_width(p), m;
+
+    memset(out, 0, n * width * sizeof *out);
+    for (size_t i = 0; i < n; i += m) {
+        m = n - i < ROWS ? n - i : ROWS;
+        for (size_t l = 0; l < k; l++)
+            for (size_t r = i; r < i + m; r++)
+                kernels->f32_add_scaled(out + r * width, weight + l * width, in[r * k + l], width);
+    }
+}
+
 /* A sample through the hidden layers, which get their statistics on the way; the results' mean
    square comes out. */
 static double settle(const struct parameters *p, const double *small, size_t n, float *even,
@@ -133,7 +151,7 @@ static double settle(const struct parameters *p, const double *small, size_t n, 
     for (unsigned l = 0; l < DHE_HIDDEN; l++) {
         float *from = l % 2 ? odd : even, *to = l % 2 ? even : odd;
 
-        kernels->f32_product(to, from, dhe_floats(p, dhe_weight(l)), width, n, dhe_in(p, l), width);
+        multiply(p, l, from, n, to);
         take_statistics(p, l, to, n);
         dhe_fold(p, l, scale, scale + width);
         for (size_t i = 0; i < n; i++)

@@ -2,11 +2,12 @@
 /* The hashing trick: id x has row x mod H, and ids that meet share it. */
 #include "methods/plan.h"
 
+#include "base/divide.h"
 #include "kernels/kernels.h"
 #include "methods/explain.h"
 #include "methods/gradient.h"
 
-#define BATCH 256 /* ids turned into slots at a time, on the stack */
+#define BATCH 512 /* ids turned into slots at a time, on the stack */
 
 enum { TABLE };
 
@@ -29,14 +30,15 @@ static enum status check(struct parameters *p, struct error *e)
 
 static void rows(const struct parameters *p, const uint64_t *row, size_t n, void *out)
 {
-    uint64_t slot[BATCH], count = slots(p);
+    struct divider count = divider_of(slots(p));
+    uint64_t slot[BATCH];
     unsigned char *to = out;
 
     while (n) {
         size_t m = n < BATCH ? n : BATCH;
 
         for (size_t i = 0; i < m; i++)
-            slot[i] = row[i] % count;
+            slot[i] = remainder_of(&count, row[i]);
         kernels->f32_rows(to, p->tensor[TABLE].data, p->dim, slot, m);
         to += m * p->dim * sizeof(float);
         row += m;

@@ -83,6 +83,7 @@ const struct method method_mde = {
     .rows = projected_rows,
     .work = projected_work,
     .gradient = projected_gradient,
+    .gradient_scratch = projected_gradient_scratch,
     .touched = projected_touched,
     .plan = plan,
     .share = share,

@@ -9,7 +9,7 @@
 #include "base/memory.h"
 #include "methods/explain.h"
 
-#define BLOCK 512 /* rows whose bits are counted together: 64 bytes of the map */
+#define BLOCK 64 /* rows whose bits are counted together: a word of the map */
 
 static const struct setting settings[] = {
     [MGQE_PARTS] = {"parts", SETTING_INT, .min = 1, .max = METHOD_DIM_MAX,
@@ -80,7 +80,10 @@ static uint64_t word_of(const unsigned char *map, uint64_t bytes)
 {
     uint64_t word = 0;
 
-    memcpy(&word, map, bytes < 8 ? (size_t)bytes : 8);
+    if (bytes >= 8)
+        memcpy(&word, map, 8);
+    else
+        memcpy(&word, map, (size_t)bytes);
     return word;
 }
 
@@ -173,14 +176,11 @@ static bool rank_of(const struct parameters *p, uint64_t row, uint64_t *high)
 {
     const struct tensor *map = &p->tensor[MGQE_MAP];
     const unsigned char *bits = map->data;
-    uint64_t at = row / BLOCK * (BLOCK / 8), last = row / 64 * 8, word;
+    uint64_t at = row / BLOCK * (BLOCK / 8), word = word_of(bits + at, map->count - at);
 
-    *high = ((const uint64_t *)p->state)[row / BLOCK];
-    for (; at < last; at += 8)
-        *high += (uint64_t)__builtin_popcountll(word_of(bits + at, 8));
-    word = word_of(bits + last, map->count - last);
-    *high += (uint64_t)__builtin_popcountll(word & (((uint64_t)1 << row % 64) - 1));
-    return word >> row % 64 & 1;
+    *high = ((const uint64_t *)p->state)[row / BLOCK] +
+            (uint64_t)__builtin_popcountll(word & (((uint64_t)1 << row % BLOCK) - 1));
+    return word >> row % BLOCK & 1;
 }
 
 static void locate_packed(const struct parameters *p, const uint64_t *row, size_t n,

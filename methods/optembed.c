@@ -4,10 +4,10 @@
 
 #include <string.h>
 
+#include "base/prefetch.h"
 #include "methods/explain.h"
 
-#define BATCH 128         /* ids at a time, on the stack */
-#define PREFETCH_MOST 512 /* bytes of a row; the processor goes on by itself */
+#define AHEAD PREFETCH_AHEAD
 
 static const struct setting settings[] = {
     [OPTEMBED_FORM] = {"form", SETTING_CHOICE, .choices = "remap compact",
@@ -27,19 +27,17 @@ static const struct tensor_decl tensors[] = {
 };
 
 /* Bits of a bitmap before `row` within its block. */
-static uint64_t bits_before(const unsigned char *kept, uint64_t row)
+static uint64_t bits_before(const struct tensor *kept, uint64_t row)
 {
-    const unsigned char *at = kept + row / OPTEMBED_BLOCK * (OPTEMBED_BLOCK / 8);
-    const unsigned char *byte = kept + row / 8; /* the last that is read */
-    uint64_t count = 0, word;
+    uint64_t first = row / OPTEMBED_BLOCK * (OPTEMBED_BLOCK / 8), left = kept->count - first;
+    uint64_t word = 0;
 
-    for (; byte - at >= 8; at += 8) {
-        memcpy(&word, at, sizeof word);
-        count += (uint64_t)__builtin_popcountll(word);
-    }
-    word = 0;
-    memcpy(&word, at, (size_t)(byte - at) + 1);
-    return count + (uint64_t)__builtin_popcountll(word & (((uint64_t)1 << row % 64) - 1));
+    if (left >= sizeof word)
+        memcpy(&word, (const unsigned char *)kept->data + first, sizeof word);
+    else
+        memcpy(&word, (const unsigned char *)kept->data + first, (size_t)left);
+    word &= ((uint64_t)1 << row % OPTEMBED_BLOCK) - 1;
+    return (uint64_t)__builtin_popcountll(word);
 }
 
 uint64_t optembed_place(const struct parameters *p, uint64_t row)
@@ -54,7 +52,7 @@ uint64_t optembed_place(const struct parameters *p, uint64_t row)
     }
     if (!(kept[row / 8] >> row % 8 & 1))
         return OPTEMBED_PRUNED;
-    return state->rank[row / OPTEMBED_BLOCK] + bits_before(kept, row);
+    return state->rank[row / OPTEMBED_BLOCK] + bits_before(&p->tensor[OPTEMBED_KEPT], row);
 }
 
 uint32_t optembed_width(const struct parameters *p, uint64_t row)
@@ -66,38 +64,39 @@ uint32_t optembed_width(const struct parameters *p, uint64_t row)
     return (uint32_t)candidate[field_of(&p->fields, row)] + 1;
 }
 
-static void prefetch(const float *row, size_t bytes)
+static void put_row(const struct parameters *p, uint64_t row, uint64_t place, unsigned char *to)
 {
-    for (size_t at = 0; at < bytes && at < PREFETCH_MOST; at += 64)
-        __builtin_prefetch((const char *)row + at);
+    const struct tensor *emb = &p->tensor[OPTEMBED_EMB];
+    size_t bytes = 0;
+
+    if (place != OPTEMBED_PRUNED) {
+        bytes = optembed_width(p, row) * sizeof(float);
+        memcpy(to, (const float *)emb->data + place * emb->shape[1], bytes);
+    }
+    memset(to + bytes, 0, p->dim * sizeof(float) - bytes);
 }
 
 static void rows(const struct parameters *p, const uint64_t *row, size_t n, void *out)
 {
     const float *emb = p->tensor[OPTEMBED_EMB].data;
-    uint64_t columns = p->tensor[OPTEMBED_EMB].shape[1], place[BATCH];
+    uint64_t columns = p->tensor[OPTEMBED_EMB].shape[1], place[AHEAD];
+    const int32_t *remap = p->tensor[OPTEMBED_REMAP].data; /* NULL with a bitmap */
     size_t row_bytes = p->dim * sizeof *emb;
     unsigned char *to = out;
 
-    while (n) {
-        size_t m = n < BATCH ? n : BATCH;
+    for (size_t i = 0; remap && i < n && i < AHEAD; i++)
+        __builtin_prefetch(remap + row[i]);
+    for (size_t i = 0; i < n + AHEAD; i++) {
+        uint64_t *at = &place[i % AHEAD];
 
-        for (size_t i = 0; i < m; i++) {
-            place[i] = optembed_place(p, row[i]);
-            if (place[i] != OPTEMBED_PRUNED)
-                prefetch(emb + place[i] * columns, columns * sizeof *emb);
+        if (i >= AHEAD) {
+            put_row(p, row[i - AHEAD], *at, to);
+            to += row_bytes;
         }
-        for (size_t i = 0; i < m; i++, to += row_bytes) {
-            size_t bytes = 0;
-
-            if (place[i] != OPTEMBED_PRUNED) {
-                bytes = optembed_width(p, row[i]) * sizeof *emb;
-                memcpy(to, emb + place[i] * columns, bytes);
-            }
-            memset(to + bytes, 0, row_bytes - bytes);
-        }
-        row += m;
-        n -= m;
+        if (remap && i + AHEAD < n)
+            __builtin_prefetch(remap + row[i + AHEAD]);
+        if (i < n && (*at = optembed_place(p, row[i])) != OPTEMBED_PRUNED)
+            prefetch(emb + *at * columns, columns * sizeof *emb);
     }
 }
 

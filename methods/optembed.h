@@ -18,7 +18,7 @@ struct optembed_state {
     uint16_t *widest; /* remap, widths differ: of each row of emb its widest user's width, less 1 */
     uint32_t most;    /* remap: the largest width */
 };
-#define OPTEMBED_BLOCK 512
+#define OPTEMBED_BLOCK 64 /* a word of the bitmap */
 
 /* Bytes of the bitmap. */
 static inline uint64_t optembed_bitmap(uint64_t rows)

@@ -63,6 +63,9 @@ void parameters_done(struct parameters *p)
     if (p->method && p->method->release && p->state)
         p->method->release(p);
     p->state = NULL;
+    mem_free(p->kept);
+    p->kept = NULL;
+    p->kept_bytes = 0;
     for (size_t i = 0; i < METHOD_SETTINGS_MAX; i++) {
         mem_free(p->value[i].list);
         p->value[i].list = NULL;

@@ -4,11 +4,14 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <string.h>
 
 #include "kernels/kernels.h"
 #include "methods/explain.h"
 #include "methods/gradient.h"
 #include "methods/init.h"
+
+#define BLOCK 96 /* rows whose gradients are made at a time */
 
 const struct setting projected_settings[PROJECTED_SETTINGS] = {
     [PROJECTED_DIMS] = {"dims", SETTING_INTS, .min = 1, .max = METHOD_DIM_MAX, .optional = true,
@@ -94,14 +97,22 @@ void projected_gradient(const struct parameters *p, const uint64_t *row, size_t 
         return;
     }
     of_proj = whole(out, PROJECTED_PROJ, width);
-    for (size_t i = 0; i < n; i++, grad += p->dim) {
-        const float *t = emb + row[i] * width;
+    for (size_t m; n; n -= m, row += m, grad += m * p->dim) {
+        float *narrow = out->scratch, *of_narrow = narrow + (n < BLOCK ? n : BLOCK) * width;
 
-        kernels->f32_add_products(gradient_at(out, PROJECTED_EMB, row[i]), proj, width, p->dim,
-                                  grad);
-        for (uint64_t k = 0; k < width; k++)
-            kernels->f32_add_scaled(of_proj + k * p->dim, grad, t[k], p->dim);
+        m = n < BLOCK ? n : BLOCK;
+        kernels->f32_rows(narrow, emb, width, row, m);
+        kernels->f32_outer_add(of_proj, p->dim, narrow, grad, m, width, p->dim);
+        memset(of_narrow, 0, m * width * sizeof *of_narrow);
+        kernels->f32_dots_add(of_narrow, grad, proj, p->dim, m, width, p->dim);
+        gradient_add(out, PROJECTED_EMB, row, m, of_narrow);
     }
+}
+
+size_t projected_gradient_scratch(const struct parameters *p, size_t rows)
+{
+    return p->tensor[PROJECTED_PROJ].data ? 2 * (rows < BLOCK ? rows : BLOCK) * projected_width(p)
+                                          : 0;
 }
 
 size_t projected_touched(const struct parameters *p, unsigned tensor, size_t rows)

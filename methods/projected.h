@@ -14,12 +14,13 @@ extern const struct setting projected_settings[PROJECTED_SETTINGS];
 /* Columns of emb. */
 uint64_t projected_width(const struct parameters *p);
 
-/* method->check, rows, work, gradient, touched, init, explain. */
+/* method->check, rows, work, gradient, gradient_scratch, touched, init, explain. */
 MUST_CHECK enum status projected_check(struct parameters *p, struct error *e);
 void projected_rows(const struct parameters *p, const uint64_t *row, size_t n, void *out);
 uint64_t projected_work(const struct parameters *p);
 void projected_gradient(const struct parameters *p, const uint64_t *row, size_t n,
                         const float *grad, struct gradients *out);
+size_t projected_gradient_scratch(const struct parameters *p, size_t rows);
 size_t projected_touched(const struct parameters *p, unsigned tensor, size_t rows);
 MUST_CHECK enum status projected_init(const struct init *init, struct parameters *p,
                                       struct error *e);

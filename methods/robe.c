@@ -6,9 +6,10 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/prefetch.h"
 #include "kernels/kernels.h"
 
-#define BATCH 64        /* rows begun before the first is copied */
+#define AHEAD PREFETCH_AHEAD
 #define PREFETCH_RUNS 8 /* of a row; of many short runs the processor has enough in flight */
 
 static const struct setting settings[] = {
@@ -54,7 +55,7 @@ struct robe robe_of(const struct parameters *p, const int64_t *rand)
         .row = (uint32_t)rand[3],
     };
 
-    m.modulus = m.cells;
+    m.places = divider_of(m.cells);
     if (hetu) {
         m.slot = (uint32_t)rand[4];
         m.sign_start = (uint32_t)rand[5];
@@ -62,9 +63,8 @@ struct robe robe_of(const struct parameters *p, const int64_t *rand)
         m.sign_row = (uint32_t)rand[7];
         m.sign_slot = (uint32_t)rand[8];
     } else {
-        m.modulus = m.cells - (uint32_t)m.block + 1;
+        m.places = divider_of(m.cells - (uint32_t)m.block + 1);
     }
-    m.inverse = m.modulus ? UINT64_MAX / m.modulus + 1 : 0;
     return m;
 }
 
@@ -155,45 +155,71 @@ static enum status check(struct parameters *p, struct error *e)
     return ST_OK;
 }
 
-/* Ask for the cells of a row before their turn. */
-static void prefetch(const struct robe *m, struct robe_walk w, const float *array)
+/* Ask for the cells of a row before their turn; inlined as prefetch() has to be. */
+static inline __attribute__((always_inline)) void ask_cells(const struct robe *m,
+                                                            struct robe_walk w, const float *array)
 {
     size_t cell, n;
 
-    for (int run = 0; run < PREFETCH_RUNS && (n = robe_run(m, &w, &cell)); run++) {
-        const unsigned char *at = (const unsigned char *)(array + cell);
-        size_t bytes = (n < 128 ? n : 128) * sizeof *array;
+    for (int run = 0; run < PREFETCH_RUNS && (n = robe_run(m, &w, &cell)); run++)
+        prefetch(array + cell, n * sizeof *array);
+}
 
-        for (size_t i = 0; i < bytes; i += 64)
-            __builtin_prefetch(at + i);
-        __builtin_prefetch(at + bytes - 1);
+/* By copies of a size that the compiler knows, the last of which may overlap the one before: a call
+   for each of many short runs would cost more than the copy. */
+static inline void copy_run(unsigned char *to, const float *cells, size_t bytes)
+{
+    const unsigned char *from = (const unsigned char *)cells;
+
+    if (bytes < 32 || bytes > 128) {
+        memcpy(to, from, bytes);
+        return;
     }
+    for (size_t at = 0; at + 32 < bytes; at += 32)
+        memcpy(to + at, from + at, 32);
+    memcpy(to + bytes - 32, from + bytes - 32, 32);
+}
+
+static void copy_cells(const struct robe *m, struct robe_walk *w, const float *array,
+                       unsigned char *to)
+{
+    size_t cell, n;
+
+    while ((n = robe_run(m, w, &cell))) {
+        copy_run(to, array + cell, n * sizeof *array);
+        to += n * sizeof *array;
+    }
+}
+
+static void sign_multiples(const struct robe *m, uint32_t *multiple)
+{
+    multiple[0] = 0;
+    for (size_t j = 0; m->signs && j < SIGNS_TURN; j++)
+        multiple[j + 1] = robe_add(multiple[j], m->sign_step, m->prime);
 }
 
 static void rows(const struct parameters *p, const uint64_t *row, size_t n, void *out)
 {
     const float *array = p->tensor[ROBE_ARRAY].data;
     struct robe m = robe_of(p, p->tensor[ROBE_RAND].data);
-    struct robe_walk walk[BATCH];
+    uint32_t multiple[SIGNS_TURN + 1];
+    struct robe_walk walk[AHEAD];
     unsigned char *to = out;
 
-    while (n) {
-        size_t batch = n < BATCH ? n : BATCH, cell, run;
+    sign_multiples(&m, multiple);
+    for (size_t i = 0; i < n + AHEAD; i++) {
+        struct robe_walk *w = &walk[i % AHEAD];
 
-        for (size_t i = 0; i < batch; i++) {
-            walk[i] = robe_begin(&m, row[i]);
-            prefetch(&m, walk[i], array);
-        }
-        for (size_t i = 0; i < batch; i++, to += m.dim * sizeof *array) {
-            for (unsigned char *at = to; (run = robe_run(&m, &walk[i], &cell));) {
-                memcpy(at, array + cell, run * sizeof *array);
-                at += run * sizeof *array;
-            }
+        if (i >= AHEAD) {
+            copy_cells(&m, w, array, to);
             if (m.signs)
-                kernels->f32_signs(to, m.dim, walk[i].sign, m.sign_step, m.prime);
+                kernels->f32_signs(to, m.dim, w->sign, multiple, m.prime);
+            to += m.dim * sizeof *array;
         }
-        row += batch;
-        n -= batch;
+        if (i < n) {
+            *w = robe_begin(&m, row[i]);
+            ask_cells(&m, *w, array);
+        }
     }
 }
 

@@ -3,6 +3,7 @@
    array; where it begins is an affine hash of the id and the block. */
 #pragma once
 
+#include "base/divide.h"
 #include "methods/init.h"
 #include "methods/plan.h"
 
@@ -21,8 +22,7 @@ struct robe {
     bool hetu, signs;
     uint32_t prime;
     uint32_t cells;                                      /* of the array */
-    uint32_t modulus;                                    /* of the place where a block begins */
-    uint64_t inverse;                                    /* of it, see robe_place() */
+    struct divider places;                               /* where a block may begin */
     uint32_t row, start, step, slot;                     /* coefficients of the blocks' hash */
     uint32_t sign_row, sign_start, sign_step, sign_slot; /* and of the signs' */
     uint64_t offset;                                     /* val_offset */
@@ -54,13 +54,10 @@ static inline uint32_t robe_add(uint32_t a, uint32_t b, uint32_t m)
     return less < sum ? less : sum;
 }
 
-/* term mod m->modulus without a division (Lemire, Kaser and Kurz, 2019): the fraction of
-   term / modulus in 64 bits, times the modulus. Exact for 32-bit numbers. */
+/* Where a term is in the array: its remainder. */
 static inline uint32_t robe_place(const struct robe *m, uint32_t term)
 {
-    uint64_t fraction = m->inverse * term;
-
-    return (uint32_t)((unsigned __int128)fraction * m->modulus >> 64);
+    return (uint32_t)remainder_of(&m->places, term);
 }
 
 /* The longest run of neighbouring cells from here on: columns [w->column, + n) are the cells

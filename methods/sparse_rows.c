@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/prefetch.h"
 #include "methods/explain.h"
 #include "methods/sparse_state.h"
 
@@ -62,10 +63,14 @@ void sparse_index_set(const struct tensor *t, size_t i, uint64_t index)
     }
 }
 
-static inline void prefetch_entries(const struct tensor *columns, const float *data, size_t first)
+/* Inlined as prefetch() has to be. */
+static inline __attribute__((always_inline)) void
+prefetch_entries(const struct tensor *columns, const float *data, size_t first, size_t last)
 {
-    __builtin_prefetch((const unsigned char *)columns->data + first * dtype_size(columns->dtype));
-    __builtin_prefetch(data + first);
+    size_t width = dtype_size(columns->dtype), n = last - first;
+
+    prefetch((const unsigned char *)columns->data + first * width, n * width);
+    prefetch(data + first, n * sizeof *data);
 }
 
 /* What is asked for is on its way from memory before the first of it is needed. */
@@ -79,7 +84,7 @@ static void csr_entries(const struct parameters *p, const uint64_t *row, size_t 
     for (size_t i = 0; i < n; i++) {
         first[i] = (size_t)ends[row[i]];
         last[i] = (size_t)ends[row[i] + 1];
-        prefetch_entries(&p->tensor[CSR_INDICES], p->tensor[CSR_DATA].data, first[i]);
+        prefetch_entries(&p->tensor[CSR_INDICES], p->tensor[CSR_DATA].data, first[i], last[i]);
     }
 }
 
@@ -115,7 +120,7 @@ static void coo_entries(const struct parameters *p, const uint64_t *row, size_t 
     for (size_t i = 0; i < n; i++) {
         first[i] = lower_bound(rows, first[i], last[i], row[i]);
         last[i] = lower_bound(rows, first[i], last[i], row[i] + 1);
-        prefetch_entries(&p->tensor[COO_COL], p->tensor[COO_DATA].data, first[i]);
+        prefetch_entries(&p->tensor[COO_COL], p->tensor[COO_DATA].data, first[i], last[i]);
     }
 }
 

@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* TT-Rec: settings, tensors, the loader's rules and the lookup. Budget, gradients, start and
+/* TT-Rec: settings, tensors and the loader's rules. Lookup, budget, gradients, start and
    explanations are in files of their own. */
 #include "methods/tt.h"
 
 #include <inttypes.h>
-#include <string.h>
-
-#include "kernels/kernels.h"
 
 static const struct setting settings[] = {
     [TT_N] = {"n", SETTING_INTS, .min = 1, .max = INT64_MAX,
@@ -189,60 +186,6 @@ bool tt_cached(const struct parameters *p, uint64_t id, uint64_t *place)
     return false;
 }
 
-/* Elements [first * d2, (first + m) * d2) of a row from m rows of A B, those below `dim`. */
-static void finish(const struct tt_shape *s, const float *tile, const float *c, size_t first,
-                   size_t m, uint32_t dim, unsigned char *out)
-{
-    size_t d2 = s->d[2], r2 = s->r[2], at = first * d2, whole, rest;
-
-    if (at >= dim)
-        return; /* padding */
-    whole = (dim - at) / d2;
-    rest = whole < m ? (dim - at) % d2 : 0;
-    whole = whole < m ? whole : m;
-    out += at * sizeof(float);
-    kernels->f32_product(out, tile, c, d2, whole, r2, d2);
-    if (rest)
-        kernels->f32_product(out + whole * d2 * sizeof(float), tile + whole * r2, c, d2, 1, r2,
-                             rest);
-}
-
-static void rows(const struct parameters *p, const uint64_t *row, size_t n, void *out)
-{
-    struct tt_shape s = tt_shape(p->value);
-    struct tt_tile t = tt_tile(&s);
-    bool whole = t.a == s.d[0] && t.b == s.d[1]; /* one tile holds all of A B */
-    uint64_t digit[3], last[2] = {UINT64_MAX, UINT64_MAX}, place;
-    unsigned char *to = out;
-    float tile[TT_TILE];
-
-    for (size_t i = 0; i < n; i++, to += p->dim * sizeof(float)) {
-        struct tt_slices x;
-
-        if (tt_cached(p, row[i], &place)) {
-            kernels->f32_rows(to, p->tensor[TT_CACHE_WEIGHT].data, p->dim, &place, 1);
-            continue;
-        }
-        tt_digits(&s, row[i], digit);
-        x = tt_slices(p, &s, digit);
-        if (whole && digit[0] == last[0] && digit[1] == last[1]) {
-            finish(&s, tile, x.c, 0, s.d[0] * s.d[1], p->dim, to); /* A B is still in hand */
-            continue;
-        }
-        for (size_t a = 0; a < s.d[0]; a += t.a)
-            for (size_t b = 0; b < s.d[1]; b += t.b) {
-                size_t as = s.d[0] - a < t.a ? s.d[0] - a : t.a;
-                size_t bs = s.d[1] - b < t.b ? s.d[1] - b : t.b;
-
-                kernels->f32_product(tile, x.a + a * s.r[1], x.b + b * s.r[2], s.d[1] * s.r[2], as,
-                                     s.r[1], bs * s.r[2]);
-                finish(&s, tile, x.c, a * s.d[1] + b, as * bs, p->dim, to);
-            }
-        last[0] = digit[0];
-        last[1] = digit[1];
-    }
-}
-
 static uint64_t work(const struct parameters *p)
 {
     struct tt_shape s = tt_shape(p->value);
@@ -261,9 +204,11 @@ const struct method method_tt = {
     .tensors = tensors,
     .tensors_count = sizeof tensors / sizeof tensors[0],
     .check = check,
-    .rows = rows,
+    .keep = tt_keep,
+    .rows = tt_rows,
     .work = work,
     .gradient = tt_gradient,
+    .gradient_scratch = tt_gradient_scratch,
     .plan = tt_plan,
     .share = tt_share,
     .author_words = tt_author_words,

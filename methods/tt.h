@@ -82,9 +82,12 @@ static inline struct tt_tile tt_tile(const struct tt_shape *s)
     return t;
 }
 
-/* method->gradient, plan, share, author_words, init, explain */
+/* method->keep, rows, gradient, gradient_scratch, plan, share, author_words, init, explain */
+void tt_keep(struct parameters *p, size_t most);
+void tt_rows(const struct parameters *p, const uint64_t *row, size_t n, void *out);
 void tt_gradient(const struct parameters *p, const uint64_t *row, size_t n, const float *grad,
                  struct gradients *out);
+size_t tt_gradient_scratch(const struct parameters *p, size_t rows);
 MUST_CHECK enum status tt_plan(struct plan *plan, struct error *e);
 MUST_CHECK enum status tt_share(struct layout *l, struct error *e);
 double tt_author_words(const struct plan *plan);

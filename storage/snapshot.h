@@ -97,6 +97,18 @@ bool snapshot_fold(const struct snapshot *base, uint64_t whole_bytes);
    ST_EXHAUSTED (memory) and ST_CANCELLED say nothing of it. */
 MUST_CHECK enum status snapshot_open(struct table **out, const struct snapshot *s,
                                      const struct table_options *options, struct error *e);
+/* Who remembers which files were read in full. */
+struct snapshot_memory {
+    bool (*known)(void *context, const struct file_identity *file);
+    void (*read)(void *context, const struct file_identity *file, uint64_t checksum);
+    void *context;
+};
+/* The same, but a snapshot of which every file is known is not read again: then the time does not
+   grow with the table, and with options->borrow its memory is the file's until table_fetch() is
+   through. The files of one that is not are told to `read` when they were found good. */
+MUST_CHECK enum status snapshot_open_known(struct table **out, const struct snapshot *s,
+                                           const struct table_options *options,
+                                           const struct snapshot_memory *memory, struct error *e);
 /* Read every file of the chain and compare checksums; nothing is kept. */
 MUST_CHECK enum status snapshot_verify(const struct snapshot *s, struct error *e);
 

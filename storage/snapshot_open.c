@@ -130,7 +130,6 @@ static enum status open_table(struct table **out, const struct snapshot_chain *c
     int fd;
 
     own.limits = snapshot_header_limits();
-    own.trusted = false;
     own.overlay = overlay;
     own.overlay_context = &opening;
     st = snapshot_file_open(&fd, whole->s.path, &file, e);
@@ -151,8 +150,62 @@ static enum status open_table(struct table **out, const struct snapshot_chain *c
     return st;
 }
 
-enum status snapshot_open(struct table **out, const struct snapshot *s,
-                          const struct table_options *options, struct error *e)
+/* What each file of the chain is now; false if one cannot be looked at. */
+static bool identify(struct file_identity *file, const struct snapshot_chain *chain)
+{
+    for (size_t i = 0; i < chain->count; i++)
+        if (file_identify(&file[i], chain->link[i]->s.path, NULL) != ST_OK)
+            return false;
+    return true;
+}
+
+/* One that is exchanged after this look is noticed all the same: the whole one by table_open(), one
+   of blocks by its checksum. */
+static bool all_known(const struct snapshot_memory *m, const struct file_identity *file, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!m->known(m->context, &file[i]))
+            return false;
+    return true;
+}
+
+/* All were read, and found good: as they were before, if they are so still. */
+static void tell_read(const struct snapshot_memory *m, const struct file_identity *before,
+                      const struct snapshot_chain *chain)
+{
+    for (size_t i = 0; i < chain->count; i++) {
+        const struct snapshot *s = &chain->link[i]->s;
+        struct file_identity now;
+
+        if (file_identify(&now, s->path, NULL) == ST_OK && file_same(&now, &before[i]))
+            m->read(m->context, &now, s->checksum);
+    }
+}
+
+static enum status open_chain(struct table **out, const struct snapshot_chain *chain,
+                              const struct table_options *options, const struct snapshot_memory *m,
+                              struct error *e)
+{
+    struct file_identity *file = mem_zero(chain->count, sizeof *file);
+    struct table_options own = *options;
+    enum status st;
+
+    if (!file)
+        return error_memory(e, "snapshot");
+    if (m && !identify(file, chain))
+        m = NULL;
+    own.trusted = m && all_known(m, file, chain->count);
+    own.expected = file[0];
+    st = open_table(out, chain, &own, e);
+    if (st == ST_OK && m && (*out)->checksum) /* it was read, known or not */
+        tell_read(m, file, chain);
+    mem_free(file);
+    return st;
+}
+
+enum status snapshot_open_known(struct table **out, const struct snapshot *s,
+                                const struct table_options *options,
+                                const struct snapshot_memory *memory, struct error *e)
 {
     struct table *t = NULL;
     struct snapshot_chain chain;
@@ -163,12 +216,18 @@ enum status snapshot_open(struct table **out, const struct snapshot *s,
     st = snapshot_chain_find(&chain, s, e);
     if (st != ST_OK)
         return as_damage(st);
-    st = open_table(&t, &chain, options, e);
+    st = open_chain(&t, &chain, options, memory, e);
     snapshot_chain_done(&chain);
     (void)FAILPOINT("snapshot.open.after");
     if (st == ST_OK)
         *out = t;
     return as_damage(st);
+}
+
+enum status snapshot_open(struct table **out, const struct snapshot *s,
+                          const struct table_options *options, struct error *e)
+{
+    return snapshot_open_known(out, s, options, NULL, e);
 }
 
 static enum status verify_data(const struct header *h, int fd, uint64_t checksum, struct error *e)

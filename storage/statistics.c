@@ -23,7 +23,11 @@ static const char stats_4[] =
 #include "storage/sql/stats_4.inc"
     ;
 
-static const char *const migrations[] = {stats_1, stats_2, stats_3, stats_4};
+static const char stats_5[] =
+#include "storage/sql/stats_5.inc"
+    ;
+
+static const char *const migrations[] = {stats_1, stats_2, stats_3, stats_4, stats_5};
 
 static const struct database_format stats_format = {
     .file = "stats.db",
@@ -125,6 +129,8 @@ static enum status add_usage(struct statistics *s, int64_t time_s, int64_t table
     bind_count(statement, 6, counts->missing);
     bind_count(statement, 7, counts->latency.sum_us);
     bind_count(statement, 8, counts->latency.max_us);
+    bind_count(statement, 9, counts->hits);
+    bind_count(statement, 10, counts->misses);
     return one_number(s, statement, id, &found, e);
 }
 
@@ -197,6 +203,7 @@ enum status statistics_memory(struct statistics *s, int64_t time_s, const char *
         bind_count(statement, 3, counts->private_bytes);
         bind_count(statement, 4, counts->mapped_bytes);
         bind_count(statement, 5, counts->allocated_bytes);
+        bind_count(statement, 6, counts->cache_bytes);
         st = database_run(s->db, statement, e);
     }
     if (st != ST_OK)

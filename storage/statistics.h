@@ -16,12 +16,14 @@ struct statistics;
 /* What happened to one table by one call in some span of time. */
 struct call_counts {
     uint64_t count, ids, missing;
+    uint64_t hits, misses;     /* ids whose row a cache had, and that had to be decoded for it */
     uint64_t errors[ST_COUNT]; /* by status; [ST_OK] unused */
     struct histogram latency;
 };
 
 struct memory_counts {
     uint64_t private_bytes, mapped_bytes, allocated_bytes;
+    uint64_t cache_bytes; /* of caches of decoded rows */
 };
 
 /* What a table is. */

@@ -63,6 +63,8 @@ static enum status add_part(struct statistics *s, sqlite3_stmt *rows, struct err
     sum->count += column_u64(rows, 6);
     sum->ids += column_u64(rows, 7);
     sum->missing += column_u64(rows, 8);
+    sum->hits += column_u64(rows, 11);
+    sum->misses += column_u64(rows, 12);
     histogram_merge(&sum->latency, &part->latency);
     return ST_OK;
 }
@@ -180,7 +182,7 @@ enum status statistics_query_memory(struct statistics *s, int64_t from_s, int64_
     while ((st = database_step(s->db, rows, &found, e)) == ST_OK && found) {
         const char *table = (const char *)sqlite3_column_text(rows, 0);
         struct memory_counts counts = {column_u64(rows, 2), column_u64(rows, 3),
-                                       column_u64(rows, 4)};
+                                       column_u64(rows, 4), column_u64(rows, 5)};
 
         if (!table) {
             st = error_memory(e, "statistics");

@@ -2,22 +2,27 @@
 /* The statements of stats.db. */
 #include "storage/statistics_parts.h"
 
+#define USAGE "count, ids, missing, sum_us, max_us, hits, misses"
+#define MEMORY "private_bytes, mapped_bytes, allocated_bytes, cache_bytes"
+
 /* What happens when the row that is to be added is there. */
 #define ADD_USAGE                                                                                  \
     "ON CONFLICT (seconds, start, table_id, call_id) DO UPDATE SET "                               \
     "count = count + excluded.count, ids = ids + excluded.ids, "                                   \
     "missing = missing + excluded.missing, sum_us = sum_us + excluded.sum_us, "                    \
-    "max_us = max(max_us, excluded.max_us) RETURNING id"
+    "max_us = max(max_us, excluded.max_us), hits = hits + excluded.hits, "                         \
+    "misses = misses + excluded.misses RETURNING id"
 #define ADD_COUNT "DO UPDATE SET count = count + excluded.count"
 #define SET_MEMORY                                                                                 \
     "ON CONFLICT (seconds, start, table_id) DO UPDATE SET "                                        \
     "private_bytes = excluded.private_bytes, mapped_bytes = excluded.mapped_bytes, "               \
-    "allocated_bytes = excluded.allocated_bytes"
+    "allocated_bytes = excluded.allocated_bytes, cache_bytes = excluded.cache_bytes"
 #define RAISE_MEMORY                                                                               \
     "ON CONFLICT (seconds, start, table_id) DO UPDATE SET "                                        \
     "private_bytes = max(private_bytes, excluded.private_bytes), "                                 \
     "mapped_bytes = max(mapped_bytes, excluded.mapped_bytes), "                                    \
-    "allocated_bytes = max(allocated_bytes, excluded.allocated_bytes)"
+    "allocated_bytes = max(allocated_bytes, excluded.allocated_bytes), "                           \
+    "cache_bytes = max(cache_bytes, excluded.cache_bytes)"
 #define OLD_MEMORY "FROM memory WHERE seconds = 60 AND start < ?1 ORDER BY start, table_id LIMIT ?2"
 
 /* Sums grow, the longest stays the longest, how things stood is what came last: so for the second
@@ -66,23 +71,23 @@ const char *const statistics_statements[STATS_STATEMENTS] = {
     [CALL_ID] = "SELECT id FROM calls WHERE name = ?",
     [CALL_NEW] = "INSERT INTO calls (name) VALUES (?) RETURNING id",
     [USAGE_ADD] = "INSERT INTO usage "
-                  "(seconds, start, table_id, call_id, count, ids, missing, sum_us, max_us) "
-                  "VALUES (60, ?, ?, ?, ?, ?, ?, ?, ?) " ADD_USAGE,
+                  "(seconds, start, table_id, call_id, " USAGE ") "
+                  "VALUES (60, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) " ADD_USAGE,
     [BUCKET_ADD] = "INSERT INTO usage_bucket (usage_id, lower_us, upper_us, count) "
                    "VALUES (?, ?, ?, ?) ON CONFLICT (usage_id, lower_us) " ADD_COUNT,
     [ERROR_ADD] = "INSERT INTO usage_error (usage_id, status, count) VALUES (?, ?, ?) "
                   "ON CONFLICT (usage_id, status) " ADD_COUNT,
     [MEMORY_SET] = "INSERT INTO memory "
-                   "(seconds, start, table_id, private_bytes, mapped_bytes, allocated_bytes) "
-                   "VALUES (60, ?, ?, ?, ?, ?) " SET_MEMORY,
+                   "(seconds, start, table_id, " MEMORY ") "
+                   "VALUES (60, ?, ?, ?, ?, ?, ?) " SET_MEMORY,
     [CONTENT_SET] =
         "INSERT OR REPLACE INTO content "
         "(table_id, method, rows, dim, parameter_bytes, work) VALUES (?, ?, ?, ?, ?, ?)",
     [USAGE_OLDEST] = "SELECT id FROM usage WHERE seconds = 60 AND start < ? ORDER BY start LIMIT 1",
     [USAGE_TO_HOUR] = "INSERT INTO usage "
-                      "(seconds, start, table_id, call_id, count, ids, missing, sum_us, max_us) "
-                      "SELECT 3600, start - start % 3600, table_id, call_id, count, ids, missing, "
-                      "sum_us, max_us FROM usage WHERE id = ? " ADD_USAGE,
+                      "(seconds, start, table_id, call_id, " USAGE ") "
+                      "SELECT 3600, start - start % 3600, table_id, call_id, " USAGE " "
+                      "FROM usage WHERE id = ? " ADD_USAGE,
     [BUCKETS_TO_HOUR] = "INSERT INTO usage_bucket (usage_id, lower_us, upper_us, count) "
                         "SELECT ?2, lower_us, upper_us, count FROM usage_bucket "
                         "WHERE usage_id = ?1 ON CONFLICT (usage_id, lower_us) " ADD_COUNT,
@@ -92,10 +97,10 @@ const char *const statistics_statements[STATS_STATEMENTS] = {
     [USAGE_DROP] = "DELETE FROM usage WHERE id = ?", /* buckets and errors go with it */
     [USAGE_EXPIRED] = "SELECT id FROM usage WHERE seconds = 3600 AND start < ? "
                       "ORDER BY start LIMIT 1",
-    [MEMORY_TO_HOUR] = "INSERT INTO memory "
-                       "(seconds, start, table_id, private_bytes, mapped_bytes, allocated_bytes) "
-                       "SELECT 3600, start - start % 3600, table_id, private_bytes, mapped_bytes, "
-                       "allocated_bytes " OLD_MEMORY " " RAISE_MEMORY,
+    [MEMORY_TO_HOUR] =
+        "INSERT INTO memory "
+        "(seconds, start, table_id, " MEMORY ") "
+        "SELECT 3600, start - start % 3600, table_id, " MEMORY " " OLD_MEMORY " " RAISE_MEMORY,
     [MEMORY_DROP_FOLDED] = "DELETE FROM memory WHERE seconds = 60 AND (start, table_id) IN "
                            "(SELECT start, table_id " OLD_MEMORY ")",
     [MEMORY_DROP_EXPIRED] = "DELETE FROM memory WHERE seconds = 3600 AND (start, table_id) IN "
@@ -104,7 +109,7 @@ const char *const statistics_statements[STATS_STATEMENTS] = {
     /* ?3: the unit of time that a row of the answer is about, 0 for all; ?4: rows up to which
        length are read. */
     [USAGE_ROWS] = "SELECT iif(?3, u.start - u.start % ?3, 0) AS unit, t.name, c.name, u.id, "
-                   "u.start, u.seconds, u.count, u.ids, u.missing, u.sum_us, u.max_us "
+                   "u.start, u.seconds, " USAGE " "
                    "FROM usage AS u JOIN tables AS t ON t.id = u.table_id "
                    "JOIN calls AS c ON c.id = u.call_id "
                    "WHERE u.seconds IN (60, ?4) AND u.start >= ?1 AND u.start < ?2 "
@@ -112,8 +117,8 @@ const char *const statistics_statements[STATS_STATEMENTS] = {
                    "ORDER BY unit, t.name, c.name, u.start",
     [USAGE_BUCKETS] = "SELECT lower_us, count FROM usage_bucket WHERE usage_id = ?",
     [USAGE_ERRORS] = "SELECT status, count FROM usage_error WHERE usage_id = ?",
-    [MEMORY_ROWS] = "SELECT t.name, max(m.start), m.private_bytes, m.mapped_bytes, "
-                    "m.allocated_bytes FROM memory AS m JOIN tables AS t ON t.id = m.table_id "
+    [MEMORY_ROWS] = "SELECT t.name, max(m.start), " MEMORY
+                    " FROM memory AS m JOIN tables AS t ON t.id = m.table_id "
                     "WHERE m.seconds IN (60, 3600) AND m.start >= ?1 AND m.start < ?2 "
                     "GROUP BY t.name ORDER BY t.name",
 

@@ -32,6 +32,8 @@ enum status entry_new(struct entry **out, const char *name, struct table *table,
     entry->name_length = n;
     entry->table = table;
     atomic_init(&entry->version, version);
+    atomic_init(&entry->moment, 0);
+    atomic_init(&entry->caches, NULL);
     atomic_init(&entry->sampling, NULL);
     entry->generation = generation;
     entry->slot = slot;
@@ -61,6 +63,42 @@ enum status entry_count(struct entry *entry, enum table_count count, struct erro
     return ST_OK;
 }
 
+enum status entry_cache(struct entry *entry, const struct cache_size *size,
+                        struct cache_budget *budget, struct error *e)
+{
+    struct caches *caches = atomic_load_explicit(&entry->caches, memory_order_relaxed);
+    enum status st = ST_OK;
+
+    if (!caches && (size->percent > 0 || size->bytes))
+        st = caches_new(&caches, entry->table, entry->gate.workers, budget, e);
+    if (st != ST_OK)
+        return st;
+    entry->cache = *size;
+    if (caches)
+        caches_resize(caches, size);
+    atomic_store(&entry->caches, caches);
+    return ST_OK;
+}
+
+struct cache *entry_cache_of(struct entry *entry, unsigned worker)
+{
+    struct caches *caches = atomic_load_explicit(&entry->caches, memory_order_acquire);
+    struct cache *cache = caches ? caches_of(caches, worker) : NULL;
+
+    if (cache)
+        cache_begin(cache, atomic_load_explicit(&entry->moment, memory_order_relaxed));
+    return cache;
+}
+
+uint64_t entry_cache_bytes(const struct entry *entry)
+{
+    /* The cast takes const away, which C11's atomic_load does not allow for. */
+    const struct caches *caches =
+        atomic_load_explicit((_Atomic(struct caches *) *)&entry->caches, memory_order_acquire);
+
+    return caches ? caches_bytes(caches) : 0;
+}
+
 uint64_t entry_training_bytes(const struct entry *entry)
 {
     return training_bytes(entry->training) + (entry->samples ? samples_bytes(entry->samples) : 0);
@@ -71,6 +109,7 @@ void entry_free(struct entry *entry)
     if (!entry)
         return;
     training_free(entry->training); /* looks into the table until the end */
+    caches_free(atomic_load(&entry->caches));
     table_close(entry->table);
     mem_free(entry->gauges);
     samples_free(entry->samples);

@@ -5,6 +5,7 @@
    entries that left it. The writer thread alone makes, publishes and frees. */
 #pragma once
 
+#include "table/caches.h"
 #include "table/gate.h"
 #include "table/samples.h"
 #include "table/table.h"
@@ -41,6 +42,13 @@ struct entry {
     /* Number of pushes applied. Written by the writer while the gate is up; a lookup that is inside
        the gate reads the version that its rows have. */
     atomic_uint_fast64_t version;
+    /* How often rows have changed since the entry was made: like `version`, but admissions count
+       too. What is kept of rows is good for one number of it. */
+    atomic_uint_fast64_t moment;
+    /* Decoded rows, made by the writer when they were to be kept first; and how much of them, the
+       writer's own. */
+    _Atomic(struct caches *) caches;
+    struct cache_size cache;
     struct training *training;      /* NULL: read-only. The writer's */
     struct training_gauges *gauges; /* with `training` */
     struct keep *keep;              /* with `training`: its snapshots; see daemon/keep.h */
@@ -63,6 +71,7 @@ struct entry {
     uint64_t checksum; /* of the file's data area */
     uint64_t lsn;      /* of the change that put it there */
     int64_t loaded_us; /* when, since 1970 */
+    bool fetched;      /* the writer's own: the table is in memory, or was */
     bool reported;     /* the writer's own: that the table is damaged has been logged */
     struct gate gate;
 };
@@ -84,6 +93,14 @@ MUST_CHECK enum status entry_new(struct entry **out, const char *name, struct ta
 MUST_CHECK enum status entry_train(struct entry *entry, struct training *training, struct error *e);
 /* What is counted from now on; by the writer. ST_EXHAUSTED (memory): as before. */
 MUST_CHECK enum status entry_count(struct entry *entry, enum table_count count, struct error *e);
+/* How much of decoded rows is kept from now on; by the writer. Not for a damaged table.
+   ST_EXHAUSTED (memory): as before. */
+MUST_CHECK enum status entry_cache(struct entry *entry, const struct cache_size *size,
+                                   struct cache_budget *budget, struct error *e);
+/* By a worker inside the gate: its cache, begun with the moment that the table has; or NULL. */
+struct cache *entry_cache_of(struct entry *entry, unsigned worker);
+/* By any thread: memory of all caches of the table. */
+uint64_t entry_cache_bytes(const struct entry *entry);
 /* Memory of the training and of the counts of lookups, beside the table's own. */
 uint64_t entry_training_bytes(const struct entry *entry);
 /* Close the table and free the entry with its training, its gauges and its texts. Nobody may be

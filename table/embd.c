@@ -13,7 +13,8 @@
 #include "table/decode.h"
 #include "table/lookup.h"
 
-#define IDS_BLOCK 512 /* ids resolved at a time, on the stack */
+/* Ids resolved at a time, on the stack; some methods share work among them. */
+#define IDS_BLOCK 4096
 
 _Static_assert(EMBD_ERROR_MAX == sizeof(((struct error *)0)->text), "sentences fit");
 _Static_assert((int)EMBD_DATA_LOSS == (int)ST_DATA_LOSS, "codes are our own");

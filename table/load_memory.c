@@ -23,12 +23,13 @@ enum status load_progress(struct loading *l, double done, struct error *e)
  */
 static enum status read_data(struct loading *l, struct error *e)
 {
-    struct hasher *hasher = l->options->overlay ? hasher_new() : NULL;
+    bool hashed = l->options->overlay && !l->trusted;
+    struct hasher *hasher = hashed ? hasher_new() : NULL;
     struct table *t = l->t;
     enum status st;
     size_t offset, n;
 
-    if (t->header.data_bytes > SIZE_MAX || (l->options->overlay && !hasher)) {
+    if (t->header.data_bytes > SIZE_MAX || (hashed && !hasher)) {
         st = error_memory(e, "table");
         goto out;
     }
@@ -46,6 +47,13 @@ static enum status read_data(struct loading *l, struct error *e)
 out:
     hasher_free(hasher);
     return st;
+}
+
+/* What is copied out for its alignment is so for good; and locked memory is there at once. */
+static bool may_borrow(const struct loading *l)
+{
+    return l->options->borrow && l->trusted && l->t->memory == REGION_COPY &&
+           l->t->header.data_bytes <= SIZE_MAX && l->t->header.data_offset % PRIVATE_ALIGN == 0;
 }
 
 static bool must_copy(const struct loading *l, size_t i)
@@ -128,6 +136,9 @@ enum status load_memory(struct loading *l, struct error *e)
         return error_memory(e, "table");
     if (t->memory == REGION_MAP)
         st = region_map(&t->region, l->fd, (size_t)t->identity.size, e);
+    else if (may_borrow(l))
+        st = region_borrow(&t->region, l->fd, t->header.data_offset, (size_t)t->header.data_bytes,
+                           e);
     else
         st = read_data(l, e);
     if (st == ST_OK && l->options->overlay)

@@ -86,3 +86,14 @@ void lookup_scratch_done(struct lookup_scratch *s);
    table's file was found damaged: what was written must be thrown away. */
 MUST_CHECK enum status lookup_run(const struct lookup *l, size_t first, size_t n, void *out,
                                   struct lookup_scratch *scratch, struct error *e);
+
+struct cache;
+
+/* Whether a cache of rows is of use: not for bags that are pooled before they are composed. */
+bool lookup_may_cache(const struct lookup *l);
+/* The same through a cache of the table's rows, in the moment that it was begun with. Ends early
+   when at least `most` rows have been decoded, after a bag's end: *n is then the number of rows
+   that were written, at least one. `*decoded` is how many were decoded. */
+MUST_CHECK enum status lookup_run_cached(const struct lookup *l, struct cache *cache, size_t first,
+                                         size_t *n, size_t most, size_t *decoded, void *out,
+                                         struct lookup_scratch *scratch, struct error *e);

@@ -69,24 +69,24 @@ void table_rows_or_default(const struct table *t, const uint64_t *row, size_t n,
     }
 }
 
-/* `n` float32 rows into the format of the reply. */
-static void put_rows(const struct run *r, void *out, const float *in, size_t n)
+void lookup_put_rows(const struct lookup *l, void *out, const float *in, size_t n)
 {
+    size_t dim = l->table->dim;
     unsigned char *to = out;
 
-    switch (r->l->query.format) {
+    switch (l->query.format) {
     case FORMAT_F16:
-        kernels->f32_to_f16(out, in, n * r->dim);
+        kernels->f32_to_f16(out, in, n * dim);
         return;
     case FORMAT_BF16:
-        kernels->f32_to_bf16(out, in, n * r->dim);
+        kernels->f32_to_bf16(out, in, n * dim);
         return;
     case FORMAT_INT8:
         for (size_t i = 0; i < n; i++)
-            kernels->f32_to_fused8(to + i * r->l->row_bytes, in + i * r->dim, r->dim);
+            kernels->f32_to_fused8(to + i * l->row_bytes, in + i * dim, dim);
         return;
     default:
-        memcpy(out, in, n * r->dim * sizeof *in);
+        memcpy(out, in, n * dim * sizeof *in);
     }
 }
 
@@ -105,7 +105,7 @@ static void run_rows(const struct run *r, size_t first, size_t n, unsigned char 
     for (size_t i = 0; i < n; i += block) {
         block = n - i < r->block_rows ? n - i : r->block_rows;
         table_rows_or_default(r->t, row + i, block, r->block);
-        put_rows(r, out + i * r->l->row_bytes, r->block, block);
+        lookup_put_rows(r->l, out + i * r->l->row_bytes, r->block, block);
     }
 }
 
@@ -125,15 +125,28 @@ static void add_rows(const struct run *r, void *acc, const float *rows, size_t n
     }
 }
 
+/* Rows that were decoded before their bag's turn, so that short bags do not keep rows() from asking
+   for many at a time. */
+struct ahead {
+    size_t at, end; /* the ids of the block's rows */
+    size_t last;    /* ids from here on are not ours */
+};
+
 /* The usual bag: ids [first, end) in order. */
-static void sum_bag(const struct run *r, size_t first, size_t end, void *acc)
+static void sum_bag(const struct run *r, struct ahead *a, size_t first, size_t end, void *acc)
 {
     const unsigned char *weight = r->l->query.weight_count ? r->l->query.weights : NULL;
 
     for (size_t i = first, n; i < end; i += n) {
-        n = end - i < r->block_rows ? end - i : r->block_rows;
-        table_rows_or_default(r->t, r->l->row + i, n, r->block);
-        add_rows(r, acc, r->block, n, weight ? weight + i * sizeof(float) : NULL);
+        if (i == a->end) {
+            n = a->last - i < r->block_rows ? a->last - i : r->block_rows;
+            table_rows_or_default(r->t, r->l->row + i, n, r->block);
+            a->at = i;
+            a->end = i + n;
+        }
+        n = (end < a->end ? end : a->end) - i;
+        add_rows(r, acc, r->block + (i - a->at) * r->dim, n,
+                 weight ? weight + i * sizeof(float) : NULL);
     }
     if (r->l->query.pooling == POOLING_MEAN && end > first)
         kernels->f32_div(acc, (float)(end - first), r->dim);
@@ -214,6 +227,11 @@ static void run_bags(const struct run *r, size_t first, size_t n, unsigned char 
     const unsigned char *offsets = r->l->query.offsets;
     bool in_place = r->l->query.format == FORMAT_F32, pool_first = false;
     uint32_t bound[2];
+    struct ahead ahead;
+
+    memcpy(bound, offsets + first * sizeof *bound, sizeof *bound);
+    memcpy(bound + 1, offsets + (first + n) * sizeof *bound, sizeof *bound);
+    ahead = (struct ahead){bound[0], bound[0], bound[1]};
 
     for (size_t i = 0; i < r->t->part_count; i++)
         pool_first = pool_first || r->t->part[i].pool_first;
@@ -225,10 +243,18 @@ static void run_bags(const struct run *r, size_t first, size_t n, unsigned char 
         if (pool_first)
             pool_bag(r, bound[0], bound[1], acc);
         else
-            sum_bag(r, bound[0], bound[1], acc);
+            sum_bag(r, &ahead, bound[0], bound[1], acc);
         if (!in_place)
-            put_rows(r, out, r->acc, 1);
+            lookup_put_rows(r->l, out, r->acc, 1);
     }
+}
+
+enum status lookup_whole(const struct lookup *l, struct error *e)
+{
+    if (!table_damaged(l->table))
+        return ST_OK;
+    return error_set(e, ST_DATA_LOSS, "the file %s was damaged while it was served",
+                     QUOTE(l->table->path));
 }
 
 enum status lookup_run(const struct lookup *l, size_t first, size_t n, void *out,
@@ -249,8 +275,5 @@ enum status lookup_run(const struct lookup *l, size_t first, size_t n, void *out
         run_rows(&r, first, n, out);
     else
         run_bags(&r, first, n, out);
-    if (table_damaged(l->table))
-        return error_set(e, ST_DATA_LOSS, "the file %s was damaged while it was served",
-                         QUOTE(l->table->path));
-    return ST_OK;
+    return lookup_whole(l, e);
 }

@@ -26,6 +26,19 @@ static enum status check_parts(struct table *t, struct error *e)
     return st;
 }
 
+/* A table without an optimizer is read-only, so its methods may keep what follows from its values.
+ */
+static void keep_parts(struct table *t)
+{
+    size_t most = t->optimizer ? 0 : TABLE_KEPT_MOST;
+
+    for (size_t i = 0; most && i < t->part_count; i++)
+        if (t->part[i].method->keep) {
+            t->part[i].method->keep(&t->part[i], most);
+            most -= t->part[i].kept_bytes;
+        }
+}
+
 static enum status check_touched(const struct table *t, const void *touched, struct error *e)
 {
     for (uint64_t i = 0; i < t->rows; i++) {
@@ -87,12 +100,6 @@ static enum status check_contents(struct loading *l, struct error *e)
     return load_values(l, st, e);
 }
 
-static bool same_identity(const struct file_identity *a, const struct file_identity *b)
-{
-    return a->device == b->device && a->inode == b->inode && a->size == b->size &&
-           a->mtime_ns == b->mtime_ns && a->ctime_ns == b->ctime_ns;
-}
-
 /* Whatever else was found: in a file that changed meanwhile it means nothing. */
 static enum status check_unchanged(const struct loading *l, enum status st, struct error *e)
 {
@@ -104,7 +111,7 @@ static enum status check_unchanged(const struct loading *l, enum status st, stru
     if (fstat(l->fd, &file) < 0)
         return error_errno(e, errno, "cannot look at the file");
     file_identity_from(&now, &file);
-    if (!same_identity(&now, &l->t->identity) || (l->t->region && table_damaged(l->t)))
+    if (!file_same(&now, &l->t->identity) || (l->t->region && table_damaged(l->t)))
         return error_set(e, ST_DATA_LOSS, "the file changed while it was read");
     return st;
 }
@@ -140,8 +147,10 @@ static enum status load(struct loading *l, struct error *e)
         st = load_memory(l, e);
     if (st == ST_OK)
         st = check_contents(l, e);
-    if (st == ST_OK)
+    if (st == ST_OK) {
         count(t);
+        keep_parts(t);
+    }
     return check_unchanged(l, st, e);
 }
 
@@ -182,7 +191,7 @@ enum status table_open_fd(struct table **out, int fd, const char *path,
     }
     l.t->memory = options->memory;
     file_identity_from(&l.t->identity, &file);
-    l.trusted = options->trusted && same_identity(&l.t->identity, &options->expected);
+    l.trusted = options->trusted && file_same(&l.t->identity, &options->expected);
     st = load(&l, e);
 out:
     mem_free(l.use);
@@ -246,6 +255,11 @@ void table_touch(const struct table *t)
         region_touch(t->private);
 }
 
+bool table_fetch(struct table *t)
+{
+    return region_fetch(t->region);
+}
+
 bool table_damaged(const struct table *t)
 {
     return region_damaged(t->region);
@@ -275,4 +289,6 @@ void table_memory(const struct table *t, uint64_t *private_bytes, uint64_t *mapp
     *mapped_bytes = mapped ? t->region->size : 0;
     *private_bytes = (mapped ? 0 : t->region->size) + (t->private ? t->private->size : 0) +
                      key_index_bytes(t->keys) + t->header.memory_bytes;
+    for (size_t i = 0; i < t->part_count; i++)
+        *private_bytes += t->part[i].kept_bytes;
 }

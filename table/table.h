@@ -13,6 +13,9 @@
 #include "methods/method.h"
 #include "table/safetensors.h"
 
+/* What a read-only table keeps, at most, that follows from its parameters (method->keep). */
+#define TABLE_KEPT_MOST ((size_t)16 << 20)
+
 enum id_mode { IDS_ROWS, IDS_KEYS, IDS_HASH }; /* embd.ids */
 
 struct key_index;
@@ -67,6 +70,8 @@ struct table_options {
                      values */
     struct file_identity
         expected; /* with trusted: what the file must still be, else it is checked in full */
+    bool borrow;  /* with trusted and private memory: it may be the file's until table_fetch() has
+                     made it the table's own; the file is never written to while it is there */
     /* Called now and then with the share done (0 to 1); false stops with ST_CANCELLED. May be NULL.
      */
     bool (*progress)(void *context, double done);
@@ -75,7 +80,8 @@ struct table_options {
        its checksum has been found right, and before anything is made of the values. It may bring
        the `n` bytes at `data` up to a later moment and set t->applied, lsn and optimizer (mem_text)
        to it; what it leaves is then checked in full like the values of any file, and t->checksum is
-       that of the bytes as they lie in memory. May be NULL. */
+       that of the bytes as they lie in memory. With `trusted` neither checksum nor values are looked
+       at. May be NULL. */
     enum status (*overlay)(void *context, struct table *t, unsigned char *data, size_t n,
                            struct error *e);
     void *overlay_context;
@@ -103,6 +109,8 @@ MUST_CHECK enum status table_may_grow(const struct method *m, size_t fields, str
 double table_ratio(const struct table *t); /* bytes / (4 N D); 0 when N = 0 */
 /* Read one byte of every page. */
 void table_touch(const struct table *t);
+/* A piece of the same, see region_fetch(). */
+bool table_fetch(struct table *t);
 /* True once bytes of the file were found missing or changed under us. */
 bool table_damaged(const struct table *t);
 void table_mark_damaged(struct table *t);

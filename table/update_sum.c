@@ -205,7 +205,7 @@ static bool clearly_within(const float *gradient, size_t n, float max_norm)
 
     if (max_norm > 0 && max_norm < 1e-9f)
         return false;
-    return kernels->f32_dot(gradient, gradient, n) < (most < FLT_MAX ? most : FLT_MAX);
+    return kernels->f32_energy(gradient, n) < (most < FLT_MAX ? most : FLT_MAX);
 }
 
 static enum status refuse_norm(const char *what, double norm, float max_norm, struct error *e)

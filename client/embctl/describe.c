@@ -141,6 +141,8 @@ static int print_people(const Embd__V1__DescribeResponse *d)
     print_pair(WIDTH, "version", "%" PRIu64 ", generation %" PRIu64, t->version, t->generation);
     print_pair(WIDTH, "memory", "%s: %s private, %s mapped", memory_name((int)t->memory),
                format_bytes(text, t->private_bytes), format_bytes(other, t->mapped_bytes));
+    if (t->cache_bytes)
+        print_pair(WIDTH, "cache", "%s of decoded rows", format_bytes(text, t->cache_bytes));
     print_pair(WIDTH, "file", "%s", t->file);
     if (d->origin[0])
         print_pair(WIDTH, "origin", "%s", d->origin);

@@ -68,6 +68,7 @@ void json_table_info(struct document *j, const Embd__V1__TableInfo *t)
     doc_real(j, "ratio", t->ratio);
     doc_u64(j, "private_bytes", t->private_bytes);
     doc_u64(j, "mapped_bytes", t->mapped_bytes);
+    doc_u64(j, "cache_bytes", t->cache_bytes);
     doc_text(j, "file", t->file);
     doc_bool(j, "trainable", t->trainable);
     if (t->trainable) {

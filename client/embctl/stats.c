@@ -99,6 +99,36 @@ static void print_rows(const Embd__V1__StatsResponse *s, bool times)
     sheet_done(&sheet);
 }
 
+/* Of tables with a cache of decoded rows: how often it had the row. */
+static void print_caches(const Embd__V1__StatsResponse *s, bool times)
+{
+    struct column columns[] = {
+        {"", false}, {"cache", false}, {"hits", true}, {"misses", true}, {"of ids", true}};
+    struct sheet sheet;
+    char text[32];
+
+    columns[0].title = times ? "from" : "";
+    sheet_init(&sheet, columns, sizeof columns / sizeof *columns);
+    for (size_t i = 0; i < s->n_rows; i++) {
+        const Embd__V1__StatsRow *row = s->rows[i];
+
+        if (!(row->hits + row->misses))
+            continue;
+        sheet_text(&sheet, times ? time_format(text, sizeof text, row->start) : "");
+        sheet_style(&sheet, STYLE_BOLD);
+        sheet_text(&sheet, row->table);
+        sheet_count(&sheet, row->hits);
+        sheet_count(&sheet, row->misses);
+        sheet_format(&sheet, "%.2f %%",
+                     100 * (double)row->hits / (double)(row->hits + row->misses));
+    }
+    if (sheet.cells) {
+        putchar('\n');
+        sheet_print(&sheet, 0, "");
+    }
+    sheet_done(&sheet);
+}
+
 static void print_errors(const Embd__V1__StatsResponse *s, bool times)
 {
     static const struct column columns[] = {
@@ -128,7 +158,8 @@ static void print_errors(const Embd__V1__StatsResponse *s, bool times)
 
 static void print_memory(const Embd__V1__StatsResponse *s)
 {
-    static const struct column columns[] = {{"memory", false}, {"private", true}, {"mapped", true}};
+    static const struct column columns[] = {
+        {"memory", false}, {"private", true}, {"mapped", true}, {"caches", true}};
     struct sheet sheet;
     char text[32];
 
@@ -147,6 +178,7 @@ static void print_memory(const Embd__V1__StatsResponse *s)
                          format_bytes(text, m->allocated_bytes));
         sheet_bytes(&sheet, m->private_bytes);
         sheet_bytes(&sheet, m->mapped_bytes);
+        sheet_bytes(&sheet, m->cache_bytes);
     }
     sheet_print(&sheet, 0, "");
     sheet_done(&sheet);
@@ -188,6 +220,7 @@ static int print_people(const struct arguments *a, const Embd__V1__StatsResponse
     else
         printf("no calls\n");
     print_errors(s, times);
+    print_caches(s, times);
     if (option_value(a, "histogram"))
         print_histograms(s, times);
     print_training(s, times);

@@ -20,6 +20,8 @@ static void put_row(struct document *j, const Embd__V1__StatsRow *row)
     doc_u64(j, "count", row->count);
     doc_u64(j, "ids", row->ids);
     doc_u64(j, "missing", row->missing);
+    doc_u64(j, "hits", row->hits);
+    doc_u64(j, "misses", row->misses);
     doc_object(j, "errors");
     for (size_t i = 0; i < row->n_errors; i++)
         doc_u64(j, status_name((enum status)row->errors[i]->status), row->errors[i]->count);
@@ -65,6 +67,7 @@ int stats_json(const Embd__V1__StatsResponse *s, int64_t from_s)
         doc_u64(&j, "private_bytes", m->private_bytes);
         doc_u64(&j, "mapped_bytes", m->mapped_bytes);
         doc_u64(&j, "allocated_bytes", m->allocated_bytes);
+        doc_u64(&j, "cache_bytes", m->cache_bytes);
         doc_close(&j);
     }
     doc_close(&j);

@@ -99,6 +99,10 @@ static void add_line(struct sheet *s, const struct top *t, const struct line *li
     sheet_bytes(s, table->parameter_bytes);
     put_rate(s, r->calls, STYLE_NONE);
     put_rate(s, r->ids, STYLE_NONE);
+    if (r->hit_percent >= 0)
+        sheet_format(s, "%.1f %%", r->hit_percent);
+    else
+        sheet_text(s, "");
     if (table->trainable)
         put_rate(s, r->pushes, STYLE_NONE);
     else
@@ -113,17 +117,9 @@ static void add_line(struct sheet *s, const struct top *t, const struct line *li
 void top_frame(const struct top *t, unsigned height, const char *clear)
 {
     static const struct column columns[] = {
-        {"table", false},
-        {"method", false},
-        {"rows", true},
-        {"size", true},
-        {"calls/s", true},
-        {"ids/s", true},
-        {"pushes/s", true},
-        {"errors/s", true},
-        {"p50", true},
-        {"p99", true},
-        {"calls/s before now", false},
+        {"table", false},   {"method", false}, {"rows", true}, {"size", true},
+        {"calls/s", true},  {"ids/s", true},   {"hits", true}, {"pushes/s", true},
+        {"errors/s", true}, {"p50", true},     {"p99", true},  {"calls/s before now", false},
     };
     const struct sample *now = top_at(t, 0), *before = NULL;
     size_t n = now->list->n_tables, shown;

@@ -12,6 +12,8 @@ static void put_rates(struct document *j, const struct rates *r)
     doc_real(j, "ids_per_s", r->ids);
     doc_real(j, "errors_per_s", r->errors);
     doc_real(j, "pushes_per_s", r->pushes);
+    if (r->hit_percent >= 0)
+        doc_real(j, "hit_percent", r->hit_percent);
     doc_real(j, "p50_us", latency_quantile(&r->latency, 0.5));
     doc_real(j, "p99_us", latency_quantile(&r->latency, 0.99));
 }

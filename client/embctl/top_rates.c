@@ -12,7 +12,7 @@ const struct sample *top_at(const struct top *t, size_t back)
 }
 
 struct totals {
-    uint64_t calls, ids, errors, pushes, bucket[RATE_BUCKETS];
+    uint64_t calls, ids, errors, pushes, hits, misses, bucket[RATE_BUCKETS];
 };
 
 static void add_up(struct totals *sum, const struct sample *s, const char *name)
@@ -25,6 +25,8 @@ static void add_up(struct totals *sum, const struct sample *s, const char *name)
             continue;
         sum->calls += row->count;
         sum->ids += row->ids;
+        sum->hits += row->hits;
+        sum->misses += row->misses;
         for (size_t k = 0; k < row->n_errors; k++)
             sum->errors += row->errors[k]->count;
         for (size_t k = 0; k < row->n_buckets && k < RATE_BUCKETS; k++)
@@ -44,6 +46,7 @@ void rates_between(struct rates *r, const struct sample *now, const struct sampl
                    const char *name)
 {
     double seconds = (double)(now->time_us - before->time_us) / 1e6;
+    uint64_t hits, misses;
     struct totals a, b;
     size_t n = now->stats->n_bucket_us;
 
@@ -54,6 +57,9 @@ void rates_between(struct rates *r, const struct sample *now, const struct sampl
     r->ids = (double)since(a.ids, b.ids) / seconds;
     r->errors = (double)since(a.errors, b.errors) / seconds;
     r->pushes = (double)since(a.pushes, b.pushes) / seconds;
+    hits = since(a.hits, b.hits);
+    misses = since(a.misses, b.misses);
+    r->hit_percent = hits + misses ? 100 * (double)hits / (double)(hits + misses) : -1;
     n = n < RATE_BUCKETS ? n : RATE_BUCKETS;
     for (size_t i = 0; i < n; i++) {
         r->bound[i] = now->stats->bucket_us[i];

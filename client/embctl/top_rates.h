@@ -9,6 +9,7 @@
 
 struct rates {
     double calls, ids, errors, pushes; /* a second */
+    double hit_percent;                /* of the ids that came through a cache; below 0: none */
     uint64_t bound[RATE_BUCKETS], bucket[RATE_BUCKETS];
     struct latency latency; /* of the calls between the samples; points to the above */
 };

@@ -3,13 +3,16 @@
 servers for its tests: one that speaks gRPC and answers as it is told, and one that breaks every rule."""
 import contextlib
 import os
+import pathlib
 import subprocess
 import sys
 import tempfile
+import unittest
 from concurrent import futures
 
 import grpc
 
+import tablefile
 from daemon import SOURCE
 
 if os.environ.get("EMBD_PACKAGE") != "installed":
@@ -60,3 +63,24 @@ def fake_server():
                 yield f"unix:{path}"
             finally:
                 process.kill()
+
+
+class Base(unittest.TestCase):
+    """With a folder for files of tables."""
+
+    def setUp(self):
+        self.top = tempfile.TemporaryDirectory()
+        self.addCleanup(self.top.cleanup)
+        self.folder = pathlib.Path(self.top.name)
+
+    def write(self, name, data):
+        return tablefile.write(str(self.folder / f"{name}.safetensors"), data)
+
+    def refused(self, kind, words, call, *fields, **more):
+        with self.assertRaises(kind) as caught:
+            call(*fields, **more)
+        self.assertIn(words, str(caught.exception))
+        if isinstance(caught.exception, embd.Error):
+            self.assertIs(type(caught.exception), kind)
+            self.assertEqual(str(caught.exception), f"{caught.exception.status}: {caught.exception.details}")
+        return caught.exception

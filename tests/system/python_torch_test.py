@@ -8,6 +8,7 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from torch_kit import DIM, ROWS, Counted, Served, embd, near, np, optimizer, refused, torch  # noqa: E402, I100
 from training_kit import run  # noqa: E402
+from embd.torch.rows import distinct  # noqa: E402, I100
 
 F = torch.nn.functional
 
@@ -202,6 +203,22 @@ def test_each_id_once(folder):
         near(before - served.client.lookup(embd.Lookup("t", [7])).results[0].values, np.full((1, DIM), 500), 1e-3)
         ((push,),) = calls.calls["push"]
         assert list(push.ids) == [7] and push.gradients.shape == (1, DIM)
+
+
+def test_distinct(folder):
+    """Different ids and their places as NumPy finds them, whether they lie close together or far apart."""
+    rng = np.random.default_rng(3)
+    lists = [rng.integers(low, low + span, n) for n in (0, 1, 2, 500) for low in (-9, 0, 2 ** 62)
+             for span in (1, 7, 500, 16 * 500, 16 * 500 + 2, 2 ** 60)] + [np.array([-2 ** 63, 2 ** 63 - 1, -2 ** 63])]
+    for ids in lists:
+        want = np.unique(ids, return_inverse=True)
+        found = distinct(ids, None)
+        assert np.array_equal(found[0], want[0]) and np.array_equal(found[1], want[1]), ids
+        if ids.size:
+            padding = ids[0]
+            unique, places = distinct(ids, padding)
+            assert padding not in unique and ((places == unique.size) == (ids == padding)).all(), ids
+            assert np.array_equal(unique[places[ids != padding]], ids[ids != padding]), ids
 
 
 def test_modules(folder):

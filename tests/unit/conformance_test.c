@@ -33,26 +33,39 @@ static bool same_row(const void *have, const float *want, uint32_t dim, double t
     return true;
 }
 
-/* Look `n` rows up at an address off by `offset`, and hold each against its formula. */
+static double tolerance_of(const struct method_case *c)
+{
+    bool fused = kernels != kernels_levels[0];
+
+    return fused && c->tolerance_fused > c->tolerance ? c->tolerance_fused : c->tolerance;
+}
+
+/* Look `n` rows up at an address off by `offset`, and hold each against its formula, and against
+   what it is alone: its neighbours do not show in a bit. */
 static void lookup(const struct parameters *p, const struct variant *v, const uint64_t *row,
                    size_t n, size_t offset)
 {
     size_t bytes = n * p->dim * sizeof(float);
     unsigned char *room = malloc(bytes + 2 * GUARD), *out = room + GUARD / 2 + offset;
-    float *want = malloc((p->dim + 1) * sizeof *want);
+    float *want = malloc((p->dim + 1) * sizeof *want), *alone = malloc((p->dim + 1) * sizeof *want);
     const struct method_case *c = case_find(p->method->name);
 
     memset(room, 0x5a, bytes + 2 * GUARD);
     p->method->rows(p, row, n, out);
     for (size_t i = 0; i < n; i++) {
         c->row(p, row[i], want);
-        if (!same_row(out + i * p->dim * sizeof(float), want, p->dim, c->tolerance))
+        if (!same_row(out + i * p->dim * sizeof(float), want, p->dim, tolerance_of(c)))
             fail_msg("%s %s, %s: row %llu, place %zu of %zu", p->method->name, v->settings,
                      kernels->isa, (unsigned long long)row[i], i, n);
+        p->method->rows(p, row + i, 1, alone);
+        if (!same_row(out + i * p->dim * sizeof(float), alone, p->dim, 0))
+            fail_msg("%s %s, %s: row %llu is another alone than at place %zu of %zu",
+                     p->method->name, v->settings, kernels->isa, (unsigned long long)row[i], i, n);
     }
     for (unsigned char *at = room; at < room + bytes + 2 * GUARD; at++)
         if ((at < out || at >= out + bytes) && *at != 0x5a)
             fail_msg("%s wrote %zd bytes from its place", p->method->name, (ssize_t)(at - out));
+    free(alone);
     free(want);
     free(room);
 }

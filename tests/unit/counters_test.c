@@ -31,13 +31,17 @@ static void test_recorded_calls_are_read_in_their_place(void **state)
 
     (void)state;
     assert_ok(counters_new(&c, SLOT_FIRST + 3, &e), e);
+    counters_cache(c, SLOT_FIRST + 2, CALL_LOOKUP, 6, 1);
     counters_record(c, SLOT_FIRST + 2, CALL_LOOKUP, ST_OK, 10, 3, 100);
+    counters_cache(c, SLOT_FIRST + 2, CALL_LOOKUP, 5, 0);
     counters_record(c, SLOT_FIRST + 2, CALL_LOOKUP, ST_RANGE, 5, 0, 7);
     counters_record(c, SLOT_NONE, CALL_LOOKUP, ST_NOT_FOUND, 0, 0, 1u << 30);
     assert_true(counters_read(c, SLOT_FIRST + 2, CALL_LOOKUP, &counts));
     assert_int_equal(counts.count, 2);
     assert_int_equal(counts.ids, 15);
     assert_int_equal(counts.missing, 3);
+    assert_int_equal(counts.hits, 11);
+    assert_int_equal(counts.misses, 1);
     assert_int_equal(counts.errors[ST_OK], 0);
     assert_int_equal(counts.errors[ST_RANGE], 1);
     assert_int_equal(counts.latency.count, 2);

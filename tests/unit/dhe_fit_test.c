@@ -300,7 +300,8 @@ static void test_columns(void **state)
     kit_table_done(&t);
 }
 
-/* Numbers at the end of their range leave none behind that are not finite. */
+/* Numbers at the end of their range leave none behind that are not finite. (Of the rows nothing can
+   be said: their sums are beyond the range.) */
 static void test_huge(void **state)
 {
     struct fit_error error;
@@ -315,7 +316,6 @@ static void test_huge(void **state)
         t.data[i] = t.data[i] < 0 ? -FLT_MAX : FLT_MAX;
     kit_parameters(&p, dhe(), 200, 3, 0, "k=10 width=7");
     kit_fit(&t, &p, &error);
-    assert_true(error.relative < 1);
     for (size_t k = 0; k < p.method->tensors_count; k++)
         for (size_t i = 0; p.tensor[k].dtype == DT_F32 && i < p.tensor[k].count; i++)
             if (!isfinite(dhe_floats(&p, (unsigned)k)[i]))

@@ -8,6 +8,8 @@
 #include "tests/unit/random.h"
 #include "tests/unit/unit.h"
 
+#define ROWS 60
+
 #define FOR_LEVELS(k)                                                                              \
     for (const struct kernels *const *k = kernels_levels; *k; k++)                                 \
         if (kernels_supported(*k))
@@ -25,7 +27,7 @@ static void test_unpack(void **state)
             uint32_t out[70];
 
             random_bytes(&r, codes + 1, bytes);
-            (*k)->codes_unpack(out, codes + 1, bits, 1000, n);
+            (*k)->codes_unpack(out, &(struct code_row){codes + 1, bits}, 1, n, 1000);
             for (size_t i = 0; i < n; i++) {
                 uint32_t code = 0;
 
@@ -45,37 +47,63 @@ static void test_unpack_worked(void **state)
     (void)state;
     FOR_LEVELS(k)
     {
-        (*k)->codes_unpack(out, codes, 5, 0, 4); /* 11110'10110'00110'10001, from the right */
+        /* 11110'10110'00110'10001, from the right */
+        (*k)->codes_unpack(out, &(struct code_row){codes, 5}, 1, 4, 0);
         assert_true(out[0] == 17 && out[1] == 6 && out[2] == 22 && out[3] == 30);
-        (*k)->codes_unpack(out, codes, 16, 7, 1);
+        (*k)->codes_unpack(out, &(struct code_row){codes, 16}, 1, 1, 7);
         assert_true(out[0] == 0x58d1);
-        (*k)->codes_unpack(out, codes, 0, 7, 3);
+        (*k)->codes_unpack(out, &(struct code_row){codes, 0}, 1, 3, 7);
         assert_true(out[0] == 0 && out[1] == 7 && out[2] == 14);
     }
 }
 
-static void test_parts(void **state)
+/* Rows of codes of different bits, and the vectors that they name. */
+static void check_rows(const struct kernels *k, struct random *r, size_t width, unsigned most,
+                       size_t parts)
+{
+    uint32_t step = random_below(r, 4) ? (uint32_t)1 << most : 0; /* 0: a shared codebook */
+    size_t vectors = parts * step + ((size_t)1 << most), n = random_below(r, ROWS + 1);
+    float *book = malloc(vectors * width * sizeof *book);
+    float *due = malloc(n * parts * width * sizeof *due + 1);
+    unsigned char *out = malloc(n * parts * width * sizeof *due + 1), *codes[ROWS];
+    uint32_t *place = malloc(parts * sizeof *place);
+    struct code_row row[ROWS] = {{0}};
+
+    for (size_t i = 0; i < vectors * width; i++)
+        book[i] = random_normal(r);
+    for (size_t i = 0; i < n; i++) {
+        unsigned bits = most - (unsigned)random_below(r, most / 2 + 1);
+        size_t bytes = (parts * bits + 7) / 8;
+
+        codes[i] = malloc(bytes + 1); /* ends there, so that ASan sees more */
+        random_bytes(r, codes[i] + 1, bytes);
+        row[i] = (struct code_row){codes[i] + 1, bits};
+        k->codes_unpack(place, &row[i], 1, parts, step);
+        for (size_t t = 0; t < parts; t++)
+            memcpy(due + (i * parts + t) * width, book + place[t] * width, width * sizeof *due);
+    }
+    k->codes_rows(out + 1, book, width, row, n, parts, step);
+    assert_memory_equal(out + 1, due, n * parts * width * sizeof *due);
+    for (size_t i = 0; i < n; i++)
+        free(codes[i]);
+    free(place);
+    free(out);
+    free(due);
+    free(book);
+}
+
+static void test_rows(void **state)
 {
     struct random r = {42};
 
     (void)state;
     FOR_LEVELS(k)
-    for (size_t width = 1; width <= 70; width++) {
-        float *table = malloc(20 * width * sizeof *table);
-        unsigned char *out = malloc(30 * width * sizeof *table + 1);
-        uint32_t place[30];
-
-        for (size_t i = 0; i < 20 * width; i++)
-            table[i] = random_normal(&r);
-        for (size_t i = 0; i < 30; i++)
-            place[i] = (uint32_t)random_below(&r, 20);
-        for (size_t n = 0; n <= 30; n += 5) {
-            (*k)->f32_parts(out + 1, table, width, place, n);
-            for (size_t i = 0; i < n; i++)
-                assert_memory_equal(out + 1 + i * width * 4, table + place[i] * width, width * 4);
-        }
-        free(out);
-        free(table);
+    {
+        for (size_t width = 1; width <= 70; width++)
+            for (unsigned bits = 0; bits <= 9; bits += 3)
+                check_rows(*k, &r, width, bits, 1 + random_below(&r, 20));
+        for (size_t parts = 250; parts < 800; parts += 50) /* more than are unpacked at a time */
+            check_rows(*k, &r, 1 + parts % 4, 5, parts);
     }
 }
 
@@ -151,7 +179,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_unpack),
         cmocka_unit_test(test_unpack_worked),
-        cmocka_unit_test(test_parts),
+        cmocka_unit_test(test_rows),
         cmocka_unit_test(test_nearest),
         cmocka_unit_test(test_nearest_out_of_reach),
     };

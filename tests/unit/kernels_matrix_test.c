@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Products of matrices and the loops of hashed networks: every level has the bits of the plain
-   sums, whatever the shapes, and writes nothing else; mish and its slope are near the exact ones.
- */
+/* The loops of hashed networks beside their products: every level has the bits of the scalar one;
+   hashes are exact, mish and its slope are near the exact ones. */
 #include "kernels/kernels.h"
 
 #include <math.h>
@@ -9,121 +8,7 @@
 #include "tests/unit/random.h"
 #include "tests/unit/unit.h"
 
-#define ROWS_MAX 9
-#define DEPTH_MAX 41
 #define DIM_MAX 75
-#define GUARD 8 /* floats around an output */
-
-struct scene {
-    size_t n, depth, dim;
-    float a[ROWS_MAX * DEPTH_MAX], b[DEPTH_MAX * DIM_MAX], g[ROWS_MAX * DIM_MAX];
-    float room[DEPTH_MAX * DIM_MAX + 2 * GUARD], want[DEPTH_MAX * DIM_MAX];
-};
-
-static void scene_make(struct scene *s, struct random *r, size_t n, size_t depth, size_t dim)
-{
-    s->n = n;
-    s->depth = depth;
-    s->dim = dim;
-    for (size_t i = 0; i < sizeof s->a / 4; i++)
-        s->a[i] = random_normal(r);
-    for (size_t i = 0; i < sizeof s->b / 4; i++)
-        s->b[i] = random_normal(r);
-    for (size_t i = 0; i < sizeof s->g / 4; i++)
-        s->g[i] = random_normal(r);
-}
-
-static void room_clear(struct scene *s)
-{
-    for (size_t i = 0; i < sizeof s->room / 4; i++)
-        s->room[i] = 777;
-}
-
-static void expect(const struct scene *s, size_t offset, size_t count, const char *what,
-                   const struct kernels *k)
-{
-    if (memcmp(s->room + GUARD + offset, s->want, count * sizeof *s->want))
-        fail_msg("%s at %s: n %zu, depth %zu, dim %zu", what, k->isa, s->n, s->depth, s->dim);
-    for (size_t i = 0; i < sizeof s->room / 4; i++)
-        if ((i < GUARD + offset || i >= GUARD + offset + count) && s->room[i] != 777)
-            fail_msg("%s at %s wrote beyond its place", what, k->isa);
-}
-
-static void compare_product(struct scene *s, const struct kernels *k, size_t offset)
-{
-    for (size_t i = 0; i < s->n; i++)
-        for (size_t j = 0; j < s->dim; j++) {
-            float sum = 0;
-
-            for (size_t l = 0; l < s->depth; l++) {
-                float product = s->a[i * s->depth + l] * s->b[l * s->dim + j];
-
-                sum = sum + product;
-            }
-            s->want[i * s->dim + j] = sum;
-        }
-    room_clear(s);
-    k->f32_product(s->room + GUARD + offset, s->a, s->b, s->dim, s->n, s->depth, s->dim);
-    expect(s, offset, s->n * s->dim, "f32_product", k);
-}
-
-static void compare_dots(struct scene *s, const struct kernels *k)
-{
-    for (size_t i = 0; i < s->n; i++)
-        for (size_t l = 0; l < s->depth; l++) {
-            float part[16] = {0};
-
-            for (size_t j = 0; j < s->dim; j++) {
-                float product = s->g[i * s->dim + j] * s->b[l * s->dim + j];
-
-                part[j % 16] = part[j % 16] + product;
-            }
-            for (size_t half = 8; half; half /= 2)
-                for (size_t c = 0; c < half; c++)
-                    part[c] = part[c] + part[c + half];
-            s->want[i * s->depth + l] = part[0];
-        }
-    room_clear(s);
-    k->f32_dots(s->room + GUARD, s->g, s->b, s->n, s->depth, s->dim);
-    expect(s, 0, s->n * s->depth, "f32_dots", k);
-}
-
-static void compare_outer(struct scene *s, const struct kernels *k)
-{
-    memcpy(s->want, s->b, s->depth * s->dim * sizeof *s->want);
-    for (size_t i = 0; i < s->n; i++)
-        for (size_t l = 0; l < s->depth; l++)
-            for (size_t j = 0; j < s->dim; j++) {
-                float product = s->a[i * s->depth + l] * s->g[i * s->dim + j];
-
-                s->want[l * s->dim + j] = s->want[l * s->dim + j] + product;
-            }
-    room_clear(s);
-    memcpy(s->room + GUARD, s->b, s->depth * s->dim * sizeof *s->b);
-    k->f32_outer_add(s->room + GUARD, s->a, s->g, s->n, s->depth, s->dim);
-    expect(s, 0, s->depth * s->dim, "f32_outer_add", k);
-}
-
-static void test_products(void **state)
-{
-    static const size_t depths[] = {0, 1, 2, 17, DEPTH_MAX};
-    struct scene *s = calloc(1, sizeof *s);
-    struct random r = {61};
-
-    (void)state;
-    for (const struct kernels *const *k = kernels_levels; *k; k++) {
-        if (!kernels_supported(*k))
-            continue;
-        for (size_t dim = 1; dim <= DIM_MAX; dim++)
-            for (size_t n = 0; n <= ROWS_MAX; n++) {
-                scene_make(s, &r, n, depths[(dim + n) % 5], dim);
-                compare_product(s, *k, n % 4);
-                compare_dots(s, *k);
-                compare_outer(s, *k);
-            }
-    }
-    free(s);
-}
 
 static void test_affine(void **state)
 {
@@ -234,7 +119,7 @@ static void test_hash_small(void **state)
                 over[t] = 1 / p[t];
             }
             out[COUNT] = 777;
-            (*k)->hash_small(out, (double)x, a, b, p, over, (double)m, COUNT);
+            (*k)->hash_small(out, (double)x, a, b, p, over, (double)m, 1, 1, 0, COUNT);
             assert_true(out[COUNT] == 777);
             for (size_t t = 0; t < COUNT; t++) {
                 unsigned __int128 wide = (unsigned __int128)(uint64_t)a[t] * x + (uint64_t)b[t];
@@ -247,13 +132,40 @@ static void test_hash_small(void **state)
         }
 }
 
+/* Scaled as asked, the same everywhere. */
+static void test_hash_scaled(void **state)
+{
+    enum { COUNT = 37, MODULUS = 1000 };
+    double a[COUNT], b[COUNT], p[COUNT], over[COUNT];
+    float plain[COUNT], out[COUNT];
+
+    (void)state;
+    for (size_t t = 0; t < COUNT; t++) {
+        a[t] = 17 + (double)t;
+        b[t] = 400 + (double)t;
+        p[t] = 1009;
+        over[t] = 1 / p[t];
+    }
+    for (const struct kernels *const *k = kernels_levels; *k; k++)
+        for (double x = 0; x < 3000 && kernels_supported(*k); x++) {
+            (*k)->hash_small(plain, x, a, b, p, over, MODULUS, 1, 1, 0, COUNT);
+            (*k)->hash_small(out, x, a, b, p, over, MODULUS, 1.0 / (MODULUS - 1), 2, -1, COUNT);
+            for (size_t t = 0; t < COUNT; t++) {
+                float u = (float)((double)plain[t] * (1.0 / (MODULUS - 1))), twice = u * 2;
+
+                assert_true(out[t] == twice - 1);
+                assert_true(out[t] >= -1 && out[t] <= 1);
+            }
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_products),
         cmocka_unit_test(test_affine),
         cmocka_unit_test(test_mish),
         cmocka_unit_test(test_hash_small),
+        cmocka_unit_test(test_hash_scaled),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -66,6 +66,30 @@ INTEGER_CASES(i16, int16_t)
 SCALED_CASE(i8, int8_t)
 SCALED_CASE(i16, int16_t)
 
+static void opposite_rows(const struct input *i, uint64_t *row)
+{
+    for (size_t k = 0; k < i->n; k++)
+        row[k] = i->row[i->n - 1 - k];
+}
+
+static size_t run_f32_rows_times(const struct kernels *k, const struct input *i, void *out)
+{
+    uint64_t row[ROWS_MAX];
+
+    opposite_rows(i, row);
+    k->f32_rows_times(out, i->table, i->row, i->matrix, row, i->dim, i->n);
+    return i->n * i->dim * 4;
+}
+
+static size_t run_f32_rows_plus(const struct kernels *k, const struct input *i, void *out)
+{
+    uint64_t row[ROWS_MAX];
+
+    opposite_rows(i, row);
+    k->f32_rows_plus(out, i->table, i->row, i->matrix, row, i->dim, i->n);
+    return i->n * i->dim * 4;
+}
+
 static size_t run_f32_add(const struct kernels *k, const struct input *i, void *out)
 {
     k->f32_add(out, i->in, i->n * i->dim);
@@ -94,28 +118,31 @@ static size_t run_f32_div(const struct kernels *k, const struct input *i, void *
 static size_t run_f32_signs(const struct kernels *k, const struct input *i, void *out)
 {
     uint32_t modulus = 2 + (uint32_t)i->row[0] * (i->dim % 2 ? 40000000 : 1);
+    uint32_t multiple[SIGNS_TURN + 1];
 
-    k->f32_signs(out, i->n * i->dim, (uint32_t)(i->dim * 31337 % modulus),
-                 (uint32_t)(i->n * 987654321 % modulus), modulus);
+    for (size_t j = 0; j <= SIGNS_TURN; j++)
+        multiple[j] = (uint32_t)(j * (i->n * 987654321 % modulus) % modulus);
+    k->f32_signs(out, i->n * i->dim, (uint32_t)(i->dim * 31337 % modulus), multiple, modulus);
     return i->n * i->dim * 4;
 }
 
-static size_t run_f32_rows_product(const struct kernels *k, const struct input *i, void *out)
+static size_t run_f32_energy(const struct kernels *k, const struct input *i, void *out)
 {
-    size_t width = i->dim < 9 ? 1 : i->dim % 9 + 1; /* of a narrow table, here the same numbers */
+    for (size_t r = 0; r < i->n; r++) {
+        float energy = k->f32_energy(i->matrix + i->row[r] * i->dim, i->dim);
 
-    k->f32_rows_product(out, i->matrix, width, i->row, i->n, i->matrix, i->dim);
-    return i->n * i->dim * 4;
+        memcpy((unsigned char *)out + r * sizeof energy, &energy, sizeof energy);
+    }
+    return i->n * sizeof(float);
 }
 
-static size_t run_f32_add_products(const struct kernels *k, const struct input *i, void *out)
+static size_t run_f32_finite(const struct kernels *k, const struct input *i, void *out)
 {
-    float acc[ROWS_MAX];
+    unsigned char *finite = out;
 
-    memcpy(acc, out, i->n * 4);
-    k->f32_add_products(acc, i->matrix, i->n, i->dim, i->in);
-    memcpy(out, acc, i->n * 4);
-    return i->n * 4;
+    for (size_t r = 0; r < i->n; r++)
+        finite[r] = k->f32_finite(i->in + r * i->dim * 4, i->dim) != 0;
+    return i->n;
 }
 
 static size_t run_f32_to_f16(const struct kernels *k, const struct input *i, void *out)
@@ -143,19 +170,25 @@ static size_t run_codes_unpack(const struct kernels *k, const struct input *i, v
 {
     uint32_t place[ROWS_MAX];
 
-    k->codes_unpack(place, i->table, i->dim % 17, (uint32_t)i->dim, i->n);
-    memcpy(out, place, i->n * sizeof *place);
-    return i->n * sizeof *place;
+    struct code_row row[ROWS_MAX / 4];
+    size_t rows = i->n / 4;
+
+    for (size_t r = 0; r < rows; r++) /* each with bits of its own */
+        row[r] = (struct code_row){(const unsigned char *)i->table + i->row[r], (i->dim + r) % 17};
+    k->codes_unpack(place, row, rows, 4, (uint32_t)i->dim);
+    memcpy(out, place, rows * 4 * sizeof *place);
+    return rows * 4 * sizeof *place;
 }
 
-static size_t run_f32_parts(const struct kernels *k, const struct input *i, void *out)
+static size_t run_codes_rows(const struct kernels *k, const struct input *i, void *out)
 {
-    uint32_t place[ROWS_MAX];
+    struct code_row row[ROWS_MAX / 3];
+    size_t rows = i->n / 3;
 
-    for (size_t j = 0; j < i->n; j++)
-        place[j] = (uint32_t)i->row[j];
-    k->f32_parts(out, i->table, i->dim, place, i->n);
-    return i->n * i->dim * 4;
+    for (size_t r = 0; r < rows; r++)
+        row[r] = (struct code_row){i->in + r, 4 + (unsigned)i->row[r] % 2};
+    k->codes_rows(out, i->table, i->dim, row, rows, 3, 7); /* at most vector 2 * 7 + 31 */
+    return rows * 3 * i->dim * 4;
 }
 
 static size_t run_f32_nearest(const struct kernels *k, const struct input *i, void *out)
@@ -178,6 +211,8 @@ static const struct {
     {"f32_rows", run_f32_rows, false},
     {"f16_rows", run_f16_rows, false},
     {"bf16_rows", run_bf16_rows, false},
+    {"f32_rows_times", run_f32_rows_times, true},
+    {"f32_rows_plus", run_f32_rows_plus, true},
     {"u8_rows", run_u8_rows, true},
     {"i8_rows", run_i8_rows, true},
     {"u16_rows", run_u16_rows, true},
@@ -193,13 +228,13 @@ static const struct {
     {"f32_mul", run_f32_mul, true},
     {"f32_div", run_f32_div, true},
     {"f32_signs", run_f32_signs, false},
-    {"f32_rows_product", run_f32_rows_product, true},
-    {"f32_add_products", run_f32_add_products, true},
     {"f32_to_f16", run_f32_to_f16, false},
     {"f32_to_bf16", run_f32_to_bf16, false},
     {"f32_to_fused8", run_f32_to_fused8, false},
+    {"f32_energy", run_f32_energy, true},
+    {"f32_finite", run_f32_finite, false},
     {"codes_unpack", run_codes_unpack, false},
-    {"f32_parts", run_f32_parts, false},
+    {"codes_rows", run_codes_rows, false},
     {"f32_nearest", run_f32_nearest, false},
 };
 

@@ -4,6 +4,7 @@
 
 #include <math.h>
 
+#include "table/cache.h"
 #include "table/lookup.h"
 
 #define MOST 3000
@@ -145,6 +146,37 @@ static const void *moved(unsigned char *room, const void *from, size_t n)
     return room + 1;
 }
 
+/* The same through a cache, which is small: twice, so that it is empty and not. */
+static void answer_cached(const struct lookup *l, const unsigned char *want,
+                          struct lookup_scratch *scratch)
+{
+    struct cache *c = cache_new(1 + random_below(40), l->table->dim);
+    size_t bytes = l->rows * l->row_bytes, decoded = 0;
+    unsigned char *got = malloc(bytes + 2);
+
+    assert_true(c && got);
+    for (int round = 0; round < (lookup_may_cache(l) ? 2 : 0); round++) {
+        memset(got, 0, bytes + 2);
+        got[bytes + 1] = 0xa5;
+        for (size_t first = 0, n; first < l->rows; first += n) {
+            size_t some, most = 1 + random_below(100), asked;
+            struct error e;
+
+            n = asked = 1 + random_below((uint32_t)(l->rows - first));
+            assert_ok(lookup_run_cached(l, c, first, &n, most, &some,
+                                        got + 1 + first * l->row_bytes, scratch, &e),
+                      e);
+            assert_true(n > 0 && n <= asked && (n == asked || some >= most));
+            decoded += some;
+        }
+        assert_memory_equal(got + 1, want, bytes);
+        assert_int_equal(got[bytes + 1], 0xa5);
+    }
+    assert_true(decoded <= 2 * l->query.id_count);
+    free(got);
+    cache_free(c);
+}
+
 static void answer(const struct table *t, const struct question *q, enum pooling pooling,
                    bool weighted, enum vector_format format)
 {
@@ -182,6 +214,7 @@ static void answer(const struct table *t, const struct question *q, enum pooling
         n = 1 + random_below((uint32_t)end);
         assert_ok(lookup_run(&l, end - n, n, got + 1 + (end - n) * l.row_bytes, &scratch, &e), e);
     }
+    answer_cached(&l, got + 1, &scratch);
     for (size_t i = 0; i < l.rows; i++) {
         if (pooling)
             bag_of(t, q->id + q->offset[i], weighted ? q->weight + q->offset[i] : NULL,

@@ -20,8 +20,9 @@ struct method_case {
     const struct variant *variants; /* ends with one whose settings are NULL */
     /* The row of an id by the method's formula, an element at a time, without kernels. */
     void (*row)(const struct parameters *p, uint64_t id, float *out);
-    /* How far a lookup may be from it, relative to the row's largest element; 0: bit for bit. */
-    double tolerance;
+    /* How far a lookup may be from it, relative to the row's largest element; 0: bit for bit. At
+       levels that fuse a product with its sum it may be further. */
+    double tolerance, tolerance_fused;
     /* Make random bytes into parameters that a file may hold (ranges of index tensors); or NULL. */
     void (*adjust)(struct parameters *p, struct random *r);
     /* The formula in float64 over any values of the trained tensors: value[t] are those of tensor

@@ -23,6 +23,9 @@ static void test_words(void **state)
     opening_phase(&o, OPENING_REPLAY, 0);
     assert_string_equal(opening_text(&o, text, sizeof text),
                         "replaying the log: 100 %, 0 of 0 rows");
+    opening_phase(&o, OPENING_FETCH, 12);
+    atomic_store(&o.done, 4);
+    assert_string_equal(opening_text(&o, text, sizeof text), "bringing tables into memory: 4 of 12");
     opening_phase(&o, OPENING_DONE, 0);
     assert_string_equal(opening_text(&o, text, sizeof text), "all tables are open");
 }

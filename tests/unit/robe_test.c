@@ -207,7 +207,7 @@ static void test_places(void **state)
     (void)state;
     for (int turn = 0; turn < 200000; turn++) {
         uint32_t modulus = 1 + (uint32_t)random_below(&r, turn % 2 ? 100 : INT32_MAX);
-        struct robe m = {.modulus = modulus, .inverse = UINT64_MAX / modulus + 1};
+        struct robe m = {.places = divider_of(modulus)};
         uint32_t term = (uint32_t)random_below(&r, (uint64_t)1 << 31);
 
         term = turn % 3 ? term : term / modulus * modulus - (term >= modulus);

@@ -15,7 +15,7 @@ static enum status transaction(struct statistics *s, struct error *e)
     static const struct training_state state = {.version = 3};
     static const struct log_state log = {.lsn = 3};
     static const struct start_record start = {.time_s = NOON, .version = "1"};
-    struct memory_counts memory = {1, 2, 3};
+    struct memory_counts memory = {1, 2, 3, 4};
     struct call_counts c = {.count = 1, .ids = 2};
     enum status st;
 

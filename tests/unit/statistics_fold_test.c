@@ -128,9 +128,9 @@ static void write_memory(void *context, const char *table, int64_t start_s,
 {
     char *text = context;
 
-    sprintf(text + strlen(text), "%s@%" PRId64 " %" PRIu64 "/%" PRIu64 "/%" PRIu64 ";",
+    sprintf(text + strlen(text), "%s@%" PRId64 " %" PRIu64 "/%" PRIu64 "/%" PRIu64 "/%" PRIu64 ";",
             table[0] ? table : "(process)", start_s - NOON, counts->private_bytes,
-            counts->mapped_bytes, counts->allocated_bytes);
+            counts->mapped_bytes, counts->allocated_bytes, counts->cache_bytes);
 }
 
 static const char *memory(struct scene *scene, int64_t from, int64_t to)
@@ -145,7 +145,7 @@ static const char *memory(struct scene *scene, int64_t from, int64_t to)
 
 static void set_memory(struct scene *scene, int64_t time_s, const char *table, uint64_t bytes)
 {
-    struct memory_counts c = {bytes, bytes * 2, bytes * 3};
+    struct memory_counts c = {bytes, bytes * 2, bytes * 3, bytes * 4};
     struct error e;
 
     assert_ok(statistics_begin(scene->s, &e), e);
@@ -161,8 +161,8 @@ static void test_memory_is_the_last_of_its_minute(void **state)
     set_memory(scene, NOON + 1, "ads", 9);
     set_memory(scene, NOON + 30, "ads", 7);
     set_memory(scene, NOON + 60, "", 400);
-    assert_string_equal(memory(scene, 0, 3600), "(process)@60 400/800/1200;ads@0 7/14/21;");
-    assert_string_equal(memory(scene, 0, 60), "(process)@0 500/1000/1500;ads@0 7/14/21;");
+    assert_string_equal(memory(scene, 0, 3600), "(process)@60 400/800/1200/1600;ads@0 7/14/21/28;");
+    assert_string_equal(memory(scene, 0, 60), "(process)@0 500/1000/1500/2000;ads@0 7/14/21/28;");
     assert_string_equal(memory(scene, 120, 3600), "");
 }
 
@@ -176,13 +176,13 @@ static void test_old_memory_becomes_the_peak_of_its_hour(void **state)
     set_memory(scene, NOON + 4000, "ads", 3);
     open_with(scene, 600, DAY);
     fold(scene, NOON + 1200, &calls); /* half of the hour, in two portions */
-    assert_string_equal(memory(scene, 0, 3600), "ads@1740 29/58/87;");
+    assert_string_equal(memory(scene, 0, 3600), "ads@1740 29/58/87/116;");
     fold(scene, NOON + 7200, &calls);
-    assert_string_equal(memory(scene, 0, 3600), "ads@0 1000/2000/3000;");
-    assert_string_equal(memory(scene, 0, 7200), "ads@3600 3/6/9;");
+    assert_string_equal(memory(scene, 0, 3600), "ads@0 1000/2000/3000/4000;");
+    assert_string_equal(memory(scene, 0, 7200), "ads@3600 3/6/9/12;");
     fold(scene, NOON + DAY + 3600, &calls);
     assert_string_equal(memory(scene, 0, 3600), "");
-    assert_string_equal(memory(scene, 0, 7200), "ads@3600 3/6/9;");
+    assert_string_equal(memory(scene, 0, 7200), "ads@3600 3/6/9/12;");
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)

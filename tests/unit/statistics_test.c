@@ -235,7 +235,7 @@ static void test_damage_is_named_and_nothing_touched(void **state)
         {"text", NULL, "minute,table,count\n", ST_DATA_LOSS, "it is no SQLite database"},
         {"foreign", "PRAGMA application_id = 0", NULL, ST_PRECONDITION, "another program's"},
         {"log", "PRAGMA application_id = 0x656d6264", NULL, ST_PRECONDITION, "0x656d6264, not"},
-        {"newer", "PRAGMA user_version = 5", NULL, ST_PRECONDITION, "stats.db\" is of version 5"},
+        {"newer", "PRAGMA user_version = 6", NULL, ST_PRECONDITION, "stats.db\" is of version 6"},
         {"no version", "PRAGMA user_version = 0", NULL, ST_DATA_LOSS, "there is no version 0"},
         {"no table", "DROP VIEW errors_by_minute; DROP TABLE usage_error", NULL, ST_DATA_LOSS,
          "its schema is not ours"},

@@ -194,7 +194,7 @@ static void test_file_of_version_1_goes_on(void **state)
                   "INSERT INTO usage VALUES (1, 60, 1700049600, 1, 1, 3, 30, 1, 12, 5);"
                   "INSERT INTO memory VALUES (60, 1700049600, 1, 10, 20, 0)");
     open_with(scene, for_ever.keep_minutes_s, for_ever.keep_hours_s);
-    assert_string_equal(sql_text(path, "PRAGMA user_version"), "4");
+    assert_string_equal(sql_text(path, "PRAGMA user_version"), "5");
     assert_string_equal(ask(scene, SPAN_TOTAL, NULL, NULL, 0, 60), "0+60 ads Lookup 3/30/1 12us;");
     assert_string_equal(ask_training(scene, SPAN_TOTAL, NULL, 0, 60), "");
     train(scene, NOON, "ads", 2, 2);

@@ -47,10 +47,14 @@ static inline int teardown(void **state)
     return 0;
 }
 
-/* `calls` calls of 10 ids, one of them missing, that took `us` each. */
+/* `calls` calls of 10 ids, one of them missing and seven in a cache, that took `us` each. */
 static inline struct call_counts counts_of(unsigned calls, uint64_t us)
 {
-    struct call_counts c = {.count = calls, .ids = calls * 10, .missing = calls};
+    struct call_counts c = {.count = calls,
+                            .ids = calls * 10,
+                            .missing = calls,
+                            .hits = calls * 7,
+                            .misses = calls * 2};
 
     for (unsigned i = 0; i < calls; i++)
         histogram_add(&c.latency, us);
@@ -89,6 +93,8 @@ static inline enum status write_row(void *context, const struct statistics_row *
             n += (size_t)snprintf(t->text + n, sizeof t->text - n, " %s=%" PRIu64,
                                   status_name((enum status)i), row->counts->errors[i]);
     snprintf(t->text + n, sizeof t->text - n, " %" PRIu64 "us;", row->counts->latency.sum_us);
+    assert_int_equal(row->counts->hits * 2, row->counts->misses * 7);
+    assert_true(row->counts->hits == 0 || row->counts->hits == row->counts->count * 7);
     assert_true(row->counts->latency.count <= row->counts->count);
     return ++t->rows == t->stop_after ? ST_CANCELLED : ST_OK;
 }

@@ -160,9 +160,9 @@ static const char *rows_of(struct scene *scene, const char *sql)
 
 static void fill(struct scene *scene)
 {
-    struct call_counts ok = {.count = 3, .ids = 30, .missing = 1};
+    struct call_counts ok = {.count = 3, .ids = 30, .missing = 1, .hits = 20, .misses = 9};
     struct call_counts bad = {.count = 2, .errors = {[ST_NOT_FOUND] = 1, [ST_RANGE] = 1}};
-    struct memory_counts process = {1000, 2000, 900}, table = {10, 20, 0};
+    struct memory_counts process = {1000, 2000, 900, 7}, table = {10, 20, 0, 7};
     struct error e;
 
     for (int i = 0; i < 3; i++)
@@ -259,9 +259,16 @@ static void test_views_are_readable(void **state)
                                 "2023-11-15 12:59|?|Lookup|NOT_FOUND|1\n"
                                 "2023-11-15 12:59|?|Lookup|OUT_OF_RANGE|1\n");
             assert_string_equal(rows_of(scene, "SELECT * FROM memory_now"),
-                                "2023-11-15 12:01|(process)|1000|2000|900\n"
-                                "2023-11-15 12:01|ads|10|20|0\n");
+                                "2023-11-15 12:01|(process)|1000|2000|900|7\n"
+                                "2023-11-15 12:01|ads|10|20|0|7\n");
+            assert_string_equal(rows_of(scene, "SELECT * FROM cache_by_minute ORDER BY 1"),
+                                "2023-11-15 12:00|ads|20|9|68.97|NULL\n" /* no row of memory */
+                                "2023-11-15 12:01|ads|20|9|68.97|7\n"
+                                "2023-11-15 13:00|ads|20|9|68.97|NULL\n");
         }
+        assert_string_equal(rows_of(scene, "SELECT * FROM cache_by_hour ORDER BY 1"),
+                            "2023-11-15 12:00|ads|40|18|68.97|7\n"
+                            "2023-11-15 13:00|ads|20|9|68.97|NULL\n");
         assert_ok(statistics_fold(scene->s, NOON + 86400 + 3600, &more, &e), e);
     }
     assert_string_equal(rows_of(scene, "SELECT minute_utc FROM latency_by_minute"),

@@ -53,6 +53,7 @@ static void test_all_keys_in_any_order(void **state)
         {"beta2", "0.99"},
         {"reset_optimizer", "yes"},
         {"memory", "lock"},
+        {"cache", "2.5%"},
         {"epsilon", "1e-3"},
         {"beta1", "0.5"},
         {"initial_accumulator", "0.25"},
@@ -78,7 +79,7 @@ static void test_all_keys_in_any_order(void **state)
     assert_true(table_settings_same(&s, &t));
     check_json(
         &s, NULL,
-        "{\"admit_after\":\"3\",\"admit_room\":\"1000\",\"beta1\":\"0.5\",\"beta2\":\"0.99\","
+        "{\"admit_after\":\"3\",\"admit_room\":\"1000\",\"beta1\":\"0.5\",\"beta2\":\"0.99\",\"cache\":\"2.5%\","
         "\"clip_norm\":\"3\",\"count\":\"both\",\"durability\":\"interval\","
         "\"epsilon\":\"1e-3\",\"evict_after\":\"86400\",\"initial_accumulator\":\"0.25\","
         "\"learning_rate\":\"0.05\","

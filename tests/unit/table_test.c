@@ -170,6 +170,40 @@ static void test_open_reads_metadata(void **state)
     unit_folder_remove(&folder);
 }
 
+#define TRAIN                                                                                      \
+    META("tt", "8", "2") CONFIG("{`n`:[2,2,2],`d`:[1,1,2],`r`:[1,1,1,1],`digit_order`:`big`}")
+#define CORES                                                                                      \
+    TENSOR("core.0", "F32", "[2,1]", "0", "8")                                                     \
+    "," TENSOR("core.1", "F32", "[2,1]", "8", "16") "," TENSOR("core.2", "F32", "[2,2]", "16", "32")
+
+/* What follows from parameters is kept, and counted, where nobody changes them. */
+static void test_open_keeps(void **state)
+{
+    static const struct table_file fixed = {.header = HEAD(TRAIN, CORES), .zeros = 32},
+                                   trained = {
+                                       .header =
+                                           HEAD(TRAIN ",'embd.optimizer':'{`name`:`sgd`}'", CORES),
+                                       .zeros = 32};
+    uint64_t own[2], mapped, row = 7;
+    struct unit_folder folder;
+    float out[2] = {1, 1};
+
+    (void)state;
+    unit_folder_make(&folder);
+    for (int i = 0; i < 2; i++) {
+        struct table *t = table_file_load(&folder, i ? &trained : &fixed, REGION_MAP);
+
+        assert_int_equal(t->part->kept != NULL, i == 0);
+        assert_true(t->part->kept_bytes <= TABLE_KEPT_MOST);
+        table_memory(t, &own[i], &mapped);
+        assert_true(own[i] >= t->part->kept_bytes);
+        table_rows(t, &row, 1, out);
+        assert_true(out[0] == 0 && out[1] == 0);
+        table_close(t);
+    }
+    unit_folder_remove(&folder);
+}
+
 /* Rows, whatever the alignment of the data area and the kind of memory. */
 static void test_open_takes_any_alignment(void **state)
 {
@@ -336,6 +370,7 @@ int main(void)
         cmocka_unit_test(test_open_takes_what_is_allowed),
         cmocka_unit_test(test_open_locks),
         cmocka_unit_test(test_open_reads_metadata),
+        cmocka_unit_test(test_open_keeps),
         cmocka_unit_test(test_open_takes_any_alignment),
         cmocka_unit_test(test_open_refuses_what_is_no_file),
         cmocka_unit_test(test_open_quotes_strange_paths),

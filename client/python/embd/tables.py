@@ -43,6 +43,7 @@ class TableInfo(Message):
     optimizer_bytes: int = single(18, "uint")
     grows: bool = single(19, "bool")  # new ids get spare rows
     used_rows: int = single(20, "uint")  # if it grows: rows that are not spare
+    cache_bytes: int = single(21, "uint")  # memory of its caches of decoded rows
 
 
 @dataclass

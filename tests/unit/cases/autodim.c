@@ -22,5 +22,6 @@ static const struct variant variants[] = {
 const struct method_case case_autodim = {
     .variants = variants,
     .row = projected_case_row,
+    .tolerance_fused = 1e-5,
     .exact_row = projected_case_exact_row,
 };

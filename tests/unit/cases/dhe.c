@@ -149,6 +149,7 @@ const struct method_case case_dhe = {
     .variants = variants,
     .row = row,
     .tolerance = 2e-5,
+    .tolerance_fused = 2e-5,
     .adjust = adjust,
     .exact_row = exact_row,
 };

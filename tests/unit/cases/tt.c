@@ -141,5 +141,6 @@ const struct method_case case_tt = {
     .variants = variants,
     .row = row,
     .adjust = adjust,
+    .tolerance_fused = 1e-5,
     .exact_row = exact_row,
 };

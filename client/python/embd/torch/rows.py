@@ -15,11 +15,28 @@ from embd.errors import Error
 from embd.lookups import Found, Lookup, Rows
 
 
+MARKED = 16  # ids within a range of so many times their number are told apart by marks
+
+
+def _unique(ids: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """numpy.unique(ids, return_inverse=True), without sorting where the ids lie close to each other."""
+    low, high = (int(ids.min()), int(ids.max())) if ids.size else (0, 0)
+    if high - low >= MARKED * ids.size:
+        unique, places = np.unique(ids, return_inverse=True)
+        return unique, places.reshape(-1)
+    at = ids - low
+    marked = np.zeros(high - low + 1, bool)
+    marked[at] = True
+    unique = np.flatnonzero(marked)
+    place = np.empty(marked.size, np.int64)
+    place[unique] = np.arange(unique.size)
+    return unique + low, place[at]
+
+
 def distinct(ids: NDArray[np.int64], padding: Optional[int]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The different ids, ascending, and the place of each id among them. `padding` is none of them: its place is the
     one behind the last."""
-    unique, places = np.unique(ids, return_inverse=True)
-    places = places.reshape(-1)
+    unique, places = _unique(ids)
     if padding is not None:
         at = int(np.searchsorted(unique, padding))
         if at < unique.size and unique[at] == padding:
