@@ -103,13 +103,12 @@ void gradients_done(struct gradients *g)
     memset(g, 0, sizeof *g);
 }
 
-float *gradient_at(struct gradients *g, unsigned tensor, uint64_t unit)
+static float *place(struct gradients *g, struct gradient *t, uint64_t unit)
 {
-    struct gradient *t = &g->tensor[tensor];
     size_t last = t->bucket_count - 1, at;
     float *value;
 
-    assert(t->capacity && !t->rows_unit);
+    assert(t->capacity);
     for (at = hash_number(&g->secret, unit) & last; t->bucket[at]; at = (at + 1) & last)
         if (t->unit[t->bucket[at] - 1] == unit)
             return t->value + (t->bucket[at] - 1) * t->width;
@@ -119,6 +118,27 @@ float *gradient_at(struct gradients *g, unsigned tensor, uint64_t unit)
     t->unit[t->count++] = unit;
     t->bucket[at] = (uint32_t)t->count;
     return value;
+}
+
+/* More is added to what was borrowed, so it is copied after all. */
+static void copy_rows(struct gradients *g, struct gradient *t)
+{
+    const uint64_t *unit = t->rows_unit;
+    size_t n = t->count;
+
+    t->rows_unit = NULL;
+    t->count = 0;
+    for (size_t i = 0; i < n; i++)
+        memcpy(place(g, t, unit[i]), t->rows_value + i * t->width, t->width * sizeof *t->value);
+}
+
+float *gradient_at(struct gradients *g, unsigned tensor, uint64_t unit)
+{
+    struct gradient *t = &g->tensor[tensor];
+
+    if (t->rows_unit)
+        copy_rows(g, t);
+    return place(g, t, unit);
 }
 
 void gradient_add(struct gradients *g, unsigned tensor, const uint64_t *unit, size_t n,
@@ -135,7 +155,11 @@ void gradient_rows(struct gradients *g, unsigned tensor, const uint64_t *unit, s
 {
     struct gradient *t = &g->tensor[tensor];
 
-    assert(!t->count && n <= t->capacity);
+    if (t->count) {
+        gradient_add(g, tensor, unit, n, grad);
+        return;
+    }
+    assert(n <= t->capacity);
     t->rows_unit = unit;
     t->rows_value = grad;
     t->count = n;

@@ -32,6 +32,16 @@ struct gradients {
     size_t scratch_room;
 };
 
+/* The units and their values, whoever holds them. */
+static inline const uint64_t *gradient_units(const struct gradient *g)
+{
+    return g->rows_unit ? g->rows_unit : g->unit;
+}
+static inline const float *gradient_values(const struct gradient *g)
+{
+    return g->rows_unit ? g->rows_value : g->value;
+}
+
 /* Elements of a unit of equal ones. */
 size_t unit_width(const struct tensor *t);
 /* Elements of the widest unit of a trained tensor: what its gradients have room for. */
@@ -58,8 +68,8 @@ float *gradient_at(struct gradients *g, unsigned tensor, uint64_t unit);
 void gradient_add(struct gradients *g, unsigned tensor, const uint64_t *unit, size_t n,
                   const float *grad);
 
-/* The gradients of n units, each once, and of no others: those of different rows that have a unit
-   each. They stay where they are until the step is over. */
+/* The same for units that are all different, as those of rows that have one each: while nothing
+   else is added they are not copied, so both arrays stay until the step. */
 void gradient_rows(struct gradients *g, unsigned tensor, const uint64_t *unit, size_t n,
                    const float *grad);
 

@@ -148,8 +148,8 @@ struct method {
 
     /* Training, in the serving form; see methods/gradient.h. NULL: the method cannot be trained.
        Add the gradients of the tensors with TENSOR_TRAINED for `n` different rows, grad [n][D]
-       float32: all that a push names one by one, in a single call. Both arrays stay until the
-       step. Reads the parameters, writes none. Cannot fail within gradients_reserve(). */
+       float32; both arrays stay until the step. Reads the parameters, writes none. Cannot fail
+       within gradients_reserve(). */
     void (*gradient)(const struct parameters *p, const uint64_t *row, size_t n, const float *grad,
                      struct gradients *out);
     /* Where some settings rule training out: ST_PRECONDITION with the sentence why. Looks at

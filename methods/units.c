@@ -116,7 +116,8 @@ static void write_floats(const struct parameters *p, const struct unit_change *c
     unit_place(p, c->tensor, c->unit, &first, &width);
     old = (float *)t->data + first;
     out = patch_add(patch, old, width * sizeof *out);
-    memcpy(out, c->after, width * sizeof *out);
+    for (size_t j = 0; j < width; j++) /* a step of 0 turns -0 into 0 */
+        out[j] = c->after[j] == c->before[j] ? c->before[j] : c->after[j];
 }
 
 bool unit_is_floats(const struct parameters *p, unsigned tensor)

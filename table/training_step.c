@@ -142,8 +142,8 @@ static void step_tensor(struct training *t, const struct update *u, size_t part,
 {
     const struct parameters *p = &t->table->part[part];
     const struct gradient *g = &t->part[part].gradients.tensor[k];
-    const uint64_t *unit = g->rows_unit ? g->rows_unit : g->unit;
-    const float *value = g->rows_unit ? g->rows_value : g->value;
+    const uint64_t *unit = gradient_units(g);
+    const float *value = gradient_values(g);
     const char *name = p->tensor[k].name;
     const struct rounding rounding = rounding_of(name, t->table->seed, version);
     struct unit_change change = {.tensor = k,

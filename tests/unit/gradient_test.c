@@ -215,8 +215,8 @@ static void collect(const struct scene *s, size_t from, size_t to, struct gradie
 static const float *find_unit(const struct gradient *g, uint64_t unit)
 {
     for (size_t i = 0; i < g->count; i++)
-        if (g->unit[i] == unit)
-            return g->value + i * g->width;
+        if (gradient_units(g)[i] == unit)
+            return gradient_values(g) + i * g->width;
     return NULL;
 }
 
@@ -266,7 +266,7 @@ static void test_differences(void **state)
         assert_ok(gradients_reserve(&g, &s.p, push_rows(&s), &e), e);
         collect(&s, 0, s.items, &g);
         for (unsigned t = 0; t < METHOD_TENSORS_MAX; t++) {
-            struct gradient *one = &g.tensor[t];
+            const struct gradient *one = &g.tensor[t];
 
             assert_true(one->count <= one->capacity);
             if (!s.value[t]) {
@@ -279,7 +279,8 @@ static void test_differences(void **state)
             for (uint64_t u = random_below(&r, step); u < unit_count(&s.p, t); u += step)
                 compare_unit(&s, v, t, u, find_unit(one, u));
             for (size_t i = 0; step > 1 && i < one->count; i += one->count / UNITS_MAX + 1)
-                compare_unit(&s, v, t, one->unit[i], one->value + i * one->width);
+                compare_unit(&s, v, t, gradient_units(one)[i],
+                             gradient_values(one) + i * one->width);
             units += one->count;
         }
         gradients_done(&g);
@@ -296,8 +297,9 @@ static void expect_same(const struct gradients *a, const struct gradients *b)
         assert_int_equal(x->count, y->count);
         if (!x->count)
             continue;
-        assert_memory_equal(x->unit, y->unit, x->count * sizeof *x->unit);
-        assert_memory_equal(x->value, y->value, x->count * x->width * sizeof *x->value);
+        assert_memory_equal(gradient_units(x), gradient_units(y), x->count * sizeof *x->unit);
+        assert_memory_equal(gradient_values(x), gradient_values(y),
+                            x->count * x->width * sizeof *x->value);
     }
 }
 

@@ -250,7 +250,7 @@ static void test_tells_its_memory(void **state)
     kit_push(&push, t, &r, 100, 1);
     assert_ok(training_reserve(training, &push.update, &e), e);
     assert_true(training_bytes(training) >=
-                before + push.update.rows * 8 * sizeof(float) * 4); /* gradient, value, m, v */
+                before + push.update.rows * 8 * sizeof(float) * 2); /* gradient, value */
     kit_push_done(&push);
     training_free(training);
     training_free(NULL);

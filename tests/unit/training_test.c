@@ -195,8 +195,20 @@ static unsigned char *copy_of(const struct table *t)
     return copy;
 }
 
-/* Until training_write() nothing moves; what it changes was marked before, and an image that was
-   open has the bytes from before. */
+/* Everything but what optimizers keep. */
+static void expect_same_tensors(const struct table *t, const unsigned char *before)
+{
+    for (size_t i = 0; i < t->header.tensor_count; i++) {
+        const struct file_tensor *ft = &t->header.tensor[i];
+        const unsigned char *at = table_tensor(t, ft);
+
+        if (strncmp(ft->tensor.name, "optimizer.", 10) && ft->tensor.bytes)
+            assert_memory_equal(at, before + (at - t->region->data), ft->tensor.bytes);
+    }
+}
+
+/* Until training_write() nothing moves that lookups read; what changes was marked before, and an
+   image that was open has the bytes from before. */
 static void test_only_write_writes(void **state)
 {
     static const struct shape large = {"full", "", 3000,
@@ -222,7 +234,7 @@ static void test_only_write_writes(void **state)
         assert_ok(training_reserve(training, &push.update, &e), e);
         training_step(training, &push.update, 0.1f, 1);
         training_mark(training);
-        assert_memory_equal(t->region->data, before, t->region->size);
+        expect_same_tensors(t, before);
         assert_true(blocks_changed(training_blocks(training), 1) > 0);
         training_write(training);
         assert_true(memcmp(t->region->data, before, t->region->size));
