@@ -23,6 +23,15 @@ TUNED = {("kuairand", "lr"): ["--batch", "256", "--epochs", "3", "--lr", "0.1"],
          ("flights", "fm"): ["--train-on", "train,validation"]}
 
 
+def slim(r):
+    """What is kept of a line: what the tables are made from."""
+    kept = {k: r[k] for k in (*KEY, "refused", "optimizer", "batch", "steps", "steps_per_second", "waited", "calls") if k in r}
+    for k, names in (("table", ("bytes",)), ("test", ("auc", "log_loss"))):
+        if k in r:
+            kept[k] = {name: r[k][name] for name in names}
+    return kept
+
+
 class Measured:
     """What was measured before and now. What is refused with one seed is so with any."""
 
@@ -40,6 +49,7 @@ class Measured:
         return tuple(r[k] for k in KEY) in self.done or tuple(r[k] for k in KEY if k != "seed") in self.refused
 
     def add(self, r):
+        r = slim(r)
         self.note(r)
         with open(self.path, "a", encoding="utf-8") as f:
             f.write(json.dumps(r) + "\n")
@@ -127,8 +137,9 @@ def main():
     for name in ("steps", "batch"):
         p.add_argument(f"--{name}", type=int)
     p.add_argument("--at-most", type=float)
+    p.add_argument("--results", type=pathlib.Path)
     a = p.parse_args()
-    measured = Measured(a.work / "results.jsonl")
+    measured = Measured(a.results)
     for line, more in entries(a):
         if not measured.has(line):
             measured.add(train(a, line, more))

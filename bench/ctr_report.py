@@ -67,7 +67,7 @@ def tuned(results):
 
 
 def methods(results, rates=()):
-    """Steps a second are those of short runs alone on the machine, where they were made."""
+    """Steps a second are those of short runs, alone on the machine."""
     alone = group(ran(rates), "data", "model", "method", "ratio")
     out = ["![AUC against bytes](training.svg)", ""] if ran(results) else []
     for (data, model), own in group(results, "data", "model").items():
@@ -80,7 +80,7 @@ def methods(results, rates=()):
                     "|---|---|--:|--:|--:|--:|--:|"]
             out += [f"| {ls[0]['method']} | {ls[0]['optimizer']} | {size(ls[0]['table']['bytes'])} | "
                     f"{spread([r['test']['auc'] for r in ls])} | {spread([r['test']['log_loss'] for r in ls])} | "
-                    f"{len(ls)} | {rate(alone.get((data, model, ls[0]['method'], ratio), [] if alone else ls))} |"
+                    f"{len(ls)} | {rate(alone.get((data, model, ls[0]['method'], ratio), []))} |"
                     for ls in rows]
             told = [f"* {r['method']}: {r['refused']}" for r in some if "refused" in r]
             out += ["", *(["Not trained:", "", *told, ""] if told else [])]

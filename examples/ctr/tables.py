@@ -17,7 +17,7 @@ import embd.torch
 # These are trained with random rounding, which needs an optimizer without a state for each element.
 ROUNDED = {"int8", "int16", "fp16", "bf16", "alpt"}
 EPSILON = 1e-8
-CHUNK = 8 << 20  # bytes of a lookup of all rows
+CHUNK, IDS = 8 << 20, 1 << 19  # of a lookup of all rows: bytes, and ids
 DEVIATION = 0.01
 
 
@@ -34,7 +34,7 @@ def create(client, name, a, log, frequency):
 
 def all_rows(client, name, rows, dim):
     out = np.empty((rows, dim), np.float32)
-    step = max(1, CHUNK // (4 * dim))
+    step = min(IDS, max(1, CHUNK // (4 * dim)))
     for first in range(0, rows, step):
         ids = np.arange(first, min(first + step, rows), dtype=np.int64)
         out[first:first + len(ids)] = client.lookup(embd.Lookup(name, ids)).results[0].values
