@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-DIM = 64
+DIM, ROWS_USUAL = 64, 1000000
 
 
 @dataclass
@@ -51,9 +51,10 @@ def codes(c, shape):
 
 
 def sparse(c, shape):
-    """Two ends, and each entry with its column (of one byte)."""
-    rows = shape["csr.indptr"][0] - 1
-    return 16 + 5 * shape["csr.data"][0] / rows
+    """Two ends, and each entry with its column (of one byte); in coo form each with its row as well."""
+    if c["form"] == "csr":
+        return 16 + 5 * shape["csr.data"][0] / (shape["csr.indptr"][0] - 1)
+    return 9 * shape["coo.data"][0] / ROWS_USUAL
 
 
 def train(_, shape):
