@@ -124,7 +124,7 @@ ENTRIES = [
 ]
 
 # What the rows of a method cost that cannot be had for less here, and why a figure is below its target. Of memory, of
-# instructions, of the interface; only what was seen in profiles.
+# instructions, of the interface. Read off profiles and off the loops; nothing here was counted by the processor.
 LIMITS = {
     "tt": "Rank 16: the products of the first two cores' slices are kept, and a row's 1 KiB of them comes from the third-"
           "level cache, which takes more time than its multiply-adds. Rank 32: they would take more than 16 MiB; what ids of "
