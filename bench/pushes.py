@@ -20,14 +20,14 @@ TURN = 16           # batches in a line of push_rows and pushes_torch.py
 TURNS = 6           # lines a run; the first one is for warming up
 BLOCKS = 8          # of gradients, taken in turn
 RATE = "0.05"
-STATES = {"sgd": 0, "adagrad": 1, "adam": 2}
+STATES = {"sgd": 0, "adagrad": 1}
 # What cannot be trained by adagrad, since integers and halves are rounded at random.
 ROWWISE = "fp16 bf16 int8 int16 alpt".split()
 METHODS = {"full": [], "fp16": [], "bf16": [], "int8": [], "int16": [], "alpt": [],
            "hash": ["--ratio", "0.1"], "compo": [], "robe": ["--ratio", "0.1"], "mde": [], "autodim": [],
            "dedup": ["--ratio", "0.5"], "mgqe": [], "dpq": [], "adapt": ["--ratio", "0.2"], "optembed": [],
            "deeplight": ["--ratio", "0.2"], "autosrh": ["--ratio", "0.2"], "pep": ["--ratio", "0.2"],
-           "tt": ["--set", "rank=16"], "dhe": []}
+           "tt": ["--set", "r=1,16,16,1"], "dhe": ["--ratio", "0.01"]}
 
 
 def run(o, *command):

@@ -31,7 +31,6 @@ def main():
     torch.set_num_threads(1)
     weight = torch.nn.Parameter(torch.from_numpy(read_table(file)))
     optimizer = {"adagrad": lambda p: torch.optim.Adagrad(p, lr=float(rate), eps=1e-8),
-                 "adam": lambda p: torch.optim.SparseAdam(p, lr=float(rate), eps=1e-8),
                  "sgd": lambda p: torch.optim.SGD(p, lr=float(rate))}[optimizer]([weight])
     ids = torch.from_numpy(np.fromfile(ids, "<i8").reshape(-1, int(batch)))
     blocks = torch.from_numpy(np.fromfile(gradients, "<f4").reshape(-1, int(batch), weight.shape[1]))
