@@ -18,27 +18,16 @@ import time
 
 import numpy as np
 
+from served import lookup_request
+
 
 def cpu_s(pid):
     """Seconds of processor time of a process: its own clock, by the number that the kernel gives it."""
     return time.clock_gettime((~pid << 3) | 2)
 
 
-def varint(n):
-    out = b""
-    while n > 127:
-        out += bytes([n & 127 | 128])
-        n >>= 7
-    return out + bytes([n])
-
-
-def field(number, data):
-    return varint(number << 3 | 2) + varint(len(data)) + data
-
-
 def request(ids):
-    lookup = field(1, b"bench") + field(2, np.asarray(ids, "<i8").tobytes())
-    message = field(1, lookup)
+    message = lookup_request([("bench", ids)])
     return struct.pack(">BI", 0, len(message)) + message
 
 
