@@ -86,6 +86,8 @@ struct fit_error {
     uint64_t worst_row;
     double plain_relative, plain_cosine_mean; /* the same with all weights 1 */
 };
+/* ST_INVALID if a row that they make is not finite: the sums of some methods are beyond the range
+   of float32 when a table's numbers are near it. */
 MUST_CHECK enum status fit_measure(const struct fit *f, const struct parameters *part, size_t parts,
                                    struct fit_error *out, struct error *e);
 

@@ -3,6 +3,7 @@
 #include "fits/fit.h"
 
 #include <math.h>
+#include <stdbool.h>
 
 #include "base/memory.h"
 #include "fits/scan.h"
@@ -34,7 +35,8 @@ static double mean_cosine(const struct sums *s)
     return s->cosine_weight > 0 ? s->cosine / s->cosine_weight : 1;
 }
 
-static void measure_row(const float *want, const float *got, uint32_t dim, double weight,
+/* False if the row that was made is not finite: then there is nothing to measure. */
+static bool measure_row(const float *want, const float *got, uint32_t dim, double weight,
                         uint64_t row, struct sums *sums, struct sums *plain, struct fit_error *out)
 {
     double error = 0, a = 0, b = 0, ab = 0, cosine;
@@ -47,10 +49,12 @@ static void measure_row(const float *want, const float *got, uint32_t dim, doubl
         b += y * y;
         ab += x * y;
     }
+    if (!isfinite(b))
+        return false;
     add(sums, weight, error, a);
     add(plain, 1, error, a);
     if (a == 0 || b == 0)
-        return;
+        return true;
     cosine = ab / (sqrt(a) * sqrt(b));
     cosine = cosine > 1 ? 1 : cosine;
     add_cosine(sums, weight, cosine);
@@ -59,6 +63,7 @@ static void measure_row(const float *want, const float *got, uint32_t dim, doubl
         out->cosine_worst = cosine;
         out->worst_row = row;
     }
+    return true;
 }
 
 /* Rows [first, first + n) of all parts; `part` goes along. */
@@ -109,9 +114,18 @@ enum status fit_measure(const struct fit *f, const struct parameters *part, size
         if (s.n == 0)
             break;
         decode(part, end, &at, s.first, s.n, ids, rows);
-        for (size_t i = 0; i < s.n; i++)
-            measure_row(s.rows + i * f->dim, rows + i * f->dim, f->dim, fit_weight(f, s.first + i),
-                        s.first + i, &sums, &plain, &result);
+        for (size_t i = 0; i < s.n; i++) {
+            uint64_t row = s.first + i;
+
+            if (measure_row(s.rows + i * f->dim, rows + i * f->dim, f->dim, fit_weight(f, row), row,
+                            &sums, &plain, &result))
+                continue;
+            st = error_set(e, ST_INVALID,
+                           "row %llu would not be finite: the table's numbers are too large for "
+                           "the method",
+                           (unsigned long long)row);
+            goto out;
+        }
     }
     result.relative = relative_error(&sums);
     result.cosine_mean = mean_cosine(&sums);

@@ -14,6 +14,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import h2raw  # noqa: E402
 
 PROGRAM = pathlib.Path(os.environ.get("TOP_BUILDDIR", ".")) / "tests/system/echo_server"
+UNARY, SLOW, STREAM, BOTH, FAIL, LARGE, WAIT = (f"/echo.Echo/{name}" for name in
+                                                ("Unary", "Slow", "Stream", "Both", "Fail", "Large", "Wait"))
 
 
 class Echo:
@@ -90,6 +92,25 @@ class Echo:
             return 0
         pages = int(pathlib.Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def pattern(n):
+    return (bytes(range(256)) * (n // 256 + 1))[:n]
+
+
+def upload(peer, stream, body, frame_size=16384):
+    """DATA as the server's windows allow, END_STREAM with the last, unless an answer comes first; counts on a
+    connection of its own."""
+    at, sent = 0, 0
+    connection, own = 65535, peer.settings[h2raw.INITIAL_WINDOW_SIZE]
+    while at < len(body) and not (stream in peer.answers and peer.answers[stream].headers):
+        n = min(frame_size, len(body) - at, connection + peer.windows[0] - sent, own + peer.windows[stream] - sent)
+        if n <= 0:
+            peer.read()
+            continue
+        at += n
+        sent += n
+        peer.send(h2raw.data(stream, body[at - n:at], h2raw.END_STREAM if at == len(body) else 0))
 
 
 def run(tests):

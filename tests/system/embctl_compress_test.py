@@ -169,7 +169,8 @@ def test_options(folder):
 def test_refusals(folder):
     before = sorted(os.listdir(folder))
     np.save(folder / "nan.npy", np.full((4, 3), np.nan, "<f4"))
-    before.append("nan.npy")
+    np.save(folder / "huge.npy", np.where(np.arange(300).reshape(100, 3) % 7 < 3, -3.4e38, 3.4e38).astype("<f4"))
+    before += ["nan.npy", "huge.npy"]
     search = ("compress", folder / "in.npy", "--search")
     one = ("compress", folder / "in.npy", "-o", folder / "refused", "-m", "hash")
     cases = [
@@ -181,6 +182,7 @@ def test_refusals(folder):
         (2, (*one, "-f", "1,x"), "--fields"), (1, (*one, "-f", "1,2"), "3 rows together"),
         (1, (*one, "-f", "@/no/such"), "No such file"),
         (1, ("compress", folder / "nan.npy", "--search", "-r", 1), "row 0"),
+        (1, ("compress", folder / "huge.npy", "-o", folder / "refused", "-m", "tt", "-r", 0.8), "would not be finite"),
         (1, ("compress", folder / "in.npy", "-o", folder / "refused", "-m", "fp16", "--optimizer", "adam"), "F32"),
         (1, (*search, "-r", 1, "-o", folder / "in.npy"), "exists"),
         (1, (*search, "-r", 1, "-o", folder / "no" / "x", "--methods", "full"), "no method can"),

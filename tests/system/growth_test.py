@@ -1,75 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tables that grow: unknown ids get rows after so many pushes, rows that nobody names are given up, and after any end
-of the daemon the same keys have the same rows, bit for bit. What cannot grow says so."""
-import json
-import pathlib
+"""Tables that grow: unknown ids get rows after so many pushes, and what cannot grow says so."""
 import shutil
-import struct
 import time
 
 import numpy as np
 
 import tablefile
 from daemon import Daemon
-from training_kit import CALLS, Client, Code, expect, files, pb, run, wait_for
+from growth_kit import ADMIT, DIM, REFUSE, SKIP, create, known, metric, options, push, rows_of, stream, tensors_of_now
+from training_kit import CALLS, Client, Code, expect, pb, run, wait_for
 
-CALLS["create"] = ("Tables/Create", pb.CreateRequest, pb.CreateResponse)
-CALLS["explain"] = ("Tables/Explain", pb.ExplainRequest, pb.ExplainResponse)
-DIM = 4
-REFUSE, SKIP, ADMIT = range(3)
 OWN = ("full", "fp16", "bf16", "int8", "int16", "alpt")
 SHARED = ("hash", "compo", "tt", "dhe", "robe")
-
-
-def options(**pairs):
-    return [pb.TableOption(key=k, value=str(v)) for k, v in pairs.items()]
-
-
-def create(c, name, rows, method="full", keys=(), optimizer="adagrad", settings=None, **more):
-    made = c.create(table=name, method=method, rows=rows, dim=DIM, seed=7, ids=pb.TABLE_IDS_KEYS, keys=keys, grows=True,
-                    settings=options(**(settings or {})),
-                    options=options(optimizer=optimizer, learning_rate=0.1, **more))
-    assert not isinstance(made, tuple), made
-    return made
-
-
-def push(c, name, ids, gradients=None, missing=ADMIT, **more):
-    if gradients is None:
-        gradients = np.ones((len(ids), DIM), "<f4")
-    return c.push(missing=missing, pushes=[
-        pb.TablePush(table=name, ids=ids, gradients=np.ravel(gradients).tolist())], **more)
-
-
-def rows_of(c, name, ids):
-    """{id: row as bytes} of the ids that are known."""
-    reply = c.lookup(lookups=[pb.TableLookup(table=name, ids=ids)])
-    assert not isinstance(reply, tuple), reply
-    found, gone = reply.results[0], set(reply.results[0].missing)
-    values = np.array(found.values, "<f4").reshape(len(ids), -1)
-    return {key: values[i].tobytes() for i, key in enumerate(ids) if i not in gone}
-
-
-def tensors(path):
-    data = pathlib.Path(path).read_bytes()
-    n, = struct.unpack_from("<Q", data)
-    header = json.loads(data[8:8 + n])
-    out = {}
-    for key, t in header.items():
-        if key != "__metadata__":
-            begin, end = t["data_offsets"]
-            out[key] = np.frombuffer(data[8 + n + begin:8 + n + end], tablefile.DTYPES[t["dtype"]]).reshape(t["shape"])
-    return out
-
-
-def known(c, name, among=range(-100, 2000)):
-    return rows_of(c, name, list(among))
-
-
-def metric(daemon, name, table):
-    for line in daemon.http("/metrics")[1].splitlines():
-        if line.startswith(f"embd_{name}{{") and f'table="{table}"' in line:
-            return float(line.split()[-1])
-    raise AssertionError(name)
 
 
 def test_a_stream_of_new_ids(folder):
@@ -166,15 +108,6 @@ def test_what_cannot_grow(folder):
         assert some.table.grows and some.table.used_rows == 3
 
 
-def stream(c, name, steps, seed, first=1, span=60, trainer="t"):
-    """Pushes of new and old ids; a trainer's, so that what was answered is known."""
-    for step in range(first, first + steps):
-        r = np.random.default_rng([seed, step])
-        ids = [int(i) for i in r.integers(0, span, 12) + step * 3]
-        reply = push(c, name, ids, r.normal(size=(12, DIM)).astype("<f4"), trainer=trainer, sequence=step)
-        assert not isinstance(reply, tuple), reply
-
-
 def test_every_method_and_optimizer(folder):
     """After a kill the log brings in the same ids, and every bit is the same; so it is after a save."""
     with Daemon() as daemon:
@@ -214,165 +147,6 @@ def test_every_method_and_optimizer(folder):
         c = Client(daemon)
         for name in names:
             assert known(c, name) == before[name], name
-
-
-def tensors_of_now(c, daemon, name):
-    """The bytes of the table as it is now: a new life of it, made of what it is, begins with a whole file."""
-    restored = c.restore(table=name) if not isinstance(c.save(table=name), tuple) else None
-    assert restored and not isinstance(restored, tuple), restored
-    version, path = max((version, path) for (_, version, _), path in files(daemon, name).items()
-                        if path.suffix == ".safetensors")
-    assert version == restored.version
-    return tensors(path)
-
-
-def test_eviction(folder):
-    """Rows that nobody names for a second go by themselves: their ids are unknown from then on, and get rows that begin
-    anew when they come again."""
-    with Daemon() as daemon:
-        c = Client(daemon)
-        create(c, "t", 8, keys=[1, 2], optimizer="sgd", evict_after=1)
-        create(c, "same", 8, keys=[1, 2], optimizer="sgd")
-        first = rows_of(c, "same", [1, 2])
-        push(c, "t", [1, 2, 3])
-        assert set(known(c, "t")) == {1, 2, 3}
-        version = c.info("t").version
-        deadline = time.monotonic() + 20
-        while len(known(c, "t")) > 1:
-            assert time.monotonic() < deadline
-            push(c, "t", [3], missing=SKIP)  # stays
-            time.sleep(0.2)
-        assert set(known(c, "t")) == {3}
-        assert c.info("t").version > version and c.info("t").used_rows == 1
-        assert metric(daemon, "evicted_ids_total", "t") == 2
-        reply = push(c, "t", [1], np.zeros((1, DIM)))
-        assert reply.admitted == 1
-        assert rows_of(c, "t", [1])[1] == first[1]  # row 0 again, as it began
-        everything = known(c, "t")
-        daemon.kill()
-        daemon.start()
-        c = Client(daemon)
-        assert set(known(c, "t")) <= set(everything)
-        wait_for("all rows to be given up", lambda: known(c, "t") == {})
-        version = c.info("t").version
-        daemon.restart()
-        c = Client(daemon)
-        assert known(c, "t") == {} and c.info("t").version == version and c.info("t").used_rows == 0
-
-
-def test_a_full_table_makes_room(folder):
-    """A push that finds no spare row has old ones given up first, and by this very push its ids get theirs."""
-    with Daemon() as daemon:
-        c = Client(daemon)
-        create(c, "t", 4, optimizer="sgd", evict_after=2)
-        assert push(c, "t", [1, 2, 3, 4]).admitted == 4
-        assert push(c, "t", [5]).skipped == 1
-        since = time.time()
-        while time.time() < since + 60:
-            reply = push(c, "t", [100, 101, 102, 103])
-            if reply.admitted == 4:
-                break
-            assert reply.admitted == 0, reply
-        assert set(known(c, "t")) == {100, 101, 102, 103}
-        # an eviction is a version of its own
-        assert c.info("t").version == reply.versions[0]
-        before = known(c, "t")
-        daemon.kill()
-        daemon.start()
-        c = Client(daemon)
-        left = known(c, "t")
-        assert left == before or not left  # nothing, if they have become too old meanwhile
-
-
-def test_pushes_in_flight(folder):
-    """Pushes that were prepared while ids came and went mean what they mean in the order of the stream."""
-    with Daemon(config="workers = 2\n") as daemon:
-        c = Client(daemon)
-        create(c, "t", 5000, optimizer="adagrad", admit_after=2)
-        r = np.random.default_rng(3)
-        pushes, steps = [], 300
-        for step in range(1, steps + 1):
-            ids = [int(i) for i in r.integers(0, 40, 8) + step * 4]
-            pushes.append(pb.PushRequest(trainer="s", sequence=step, missing=SKIP if step % 5 == 0 else ADMIT, pushes=[
-                pb.TablePush(table="t", ids=ids, gradients=r.normal(size=8 * DIM).astype("<f4").tolist())]))
-        stream = daemon.channel().stream_stream("/embd.v1.Embedding/PushStream", pb.PushRequest.SerializeToString,
-                                                pb.PushResponse.FromString)
-        replies = list(stream(iter(pushes)))
-        assert len(replies) == steps
-        counts, rows, admitted, skipped = {}, set(), [], []
-        for p in pushes:
-            new = 0
-            ids = list(p.pushes[0].ids)
-            unknown = [i for i in ids if i not in rows]
-            if p.missing == ADMIT:
-                for key in dict.fromkeys(unknown):
-                    counts[key] = counts.get(key, 0) + 1
-                    if counts[key] == 2:
-                        rows.add(key)
-                        new += 1
-            admitted.append(new)
-            skipped.append(sum(i not in rows for i in ids))
-        assert [a.admitted for a in replies] == admitted
-        assert [a.skipped for a in replies] == skipped
-        everything = known(c, "t", range(2000))
-        assert set(everything) == rows
-        daemon.kill()
-        daemon.start()
-        c = Client(daemon)
-        assert known(c, "t", range(2000)) == everything
-        again = c.push(**{f.name: v for f, v in pushes[-1].ListFields()})
-        assert again.duplicate
-
-
-def test_lives_and_deaths(folder):
-    """Rows come and go all the time, until the daemon is killed or stands still: what the log says then is what lookups
-    have seen, and two daemons read it alike, to the last bit of keys, times, rows and states."""
-    def conf(evict_after):
-        return (f'table t {{\n  file = "{folder}/t.st"\n  optimizer = adagrad\n  learning_rate = 0.1\n'
-                f'  count = both\n  evict_after = {evict_after}\n}}\n')
-
-    keys, touched = np.zeros(40, "<i8"), np.full(40, -1, "<i8")
-    data = {"weight": ("F32", np.ones((40, DIM), "<f4")), "keys": ("I64", keys), "touched": ("I64", touched)}
-    tablefile.write(folder / "t.st", tablefile.table("full", 40, DIM, data))
-    r, step = np.random.default_rng(5), 0
-    with Daemon(config=conf(1)) as daemon:
-        for turn in range(6):
-            c = Client(daemon)
-            deadline, after = time.monotonic() + 2.2 + r.random(), c.info("t").version
-            while time.monotonic() < deadline:
-                step += 1
-                reply = push(c, "t", [int(i) for i in r.integers(0, 60, 6) + step // 8], r.normal(size=(6, DIM)))
-                assert not isinstance(reply, tuple), reply
-                if step % 10 == 0:
-                    known(c, "t", range(step))
-            assert metric(daemon, "evicted_ids_total", "t") > 0
-            assert after < reply.versions[0] <= c.info("t").version
-            seen = None
-            if turn % 2:
-                (daemon.folder / "embd.conf").write_text(conf(0))
-                marks = daemon.log_text().count("options of the table changed")
-                daemon.hangup()
-                wait_for("the reload", lambda: daemon.log_text().count("options of the table changed") > marks)
-                seen = c.info("t").version, known(c, "t", range(step))
-            daemon.kill()
-            daemon.config = conf(0)
-            copy = folder / f"copy{turn}"
-            shutil.copytree(daemon.folder / "data", copy / "data")
-            daemon.start()
-            c = Client(daemon)
-            with Daemon(config=conf(0), folder=copy) as twin:
-                other, version = Client(twin), c.info("t").version
-                assert version == other.info("t").version >= reply.versions[0]
-                was, now = tensors_of_now(c, daemon, "t"), tensors_of_now(other, twin, "t")
-                assert "frequency" in was
-                for key in was:  # counts, too: nobody has looked anything up meanwhile
-                    assert was[key].tobytes() == now[key].tobytes(), key
-                rows = known(c, "t", range(step))
-                assert rows == known(other, "t", range(step)) and c.info("t").used_rows == len(rows)
-                if seen:
-                    assert seen == (version, rows)
-            daemon.config = conf(1)
-            daemon.restart()
 
 
 def test_counts(folder):

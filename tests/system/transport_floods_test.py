@@ -7,11 +7,8 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import hpack  # noqa: E402
-from echo import Echo, run  # noqa: E402
+from echo import Echo, BOTH, LARGE, UNARY, WAIT, run  # noqa: E402
 from h2raw import *  # noqa: E402,F401,F403
-
-UNARY, SLOW, STREAM, BOTH, FAIL, LARGE, WAIT = (f"/echo.Echo/{name}" for name in
-                                                ("Unary", "Slow", "Stream", "Both", "Fail", "Large", "Wait"))
 
 
 class Honest(threading.Thread):

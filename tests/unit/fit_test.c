@@ -60,6 +60,13 @@ static void test_measure(void **state)
     t.done = 0;
     assert_ok(fit_measure(&t.fit, &p, 1, &error, &e), e);
     assert_true(error.relative == 0);
+    for (int k = 0; k < 3; k++) {
+        ((float *)p.tensor[0].data)[3] = k == 0 ? NAN : k == 1 ? INFINITY : -INFINITY;
+        t.done = 0;
+        assert_fails(fit_measure(&t.fit, &p, 1, &error, &e), ST_INVALID, e,
+                     "row 1 would not be finite");
+    }
+    ((float *)p.tensor[0].data)[3] = 0;
 
     t.fail_at = 2;
     t.done = 0;
