@@ -13,21 +13,11 @@ import time
 import grpc
 import numpy as np
 
+from protowire import field, varint
+
 HERE = pathlib.Path(__file__).resolve().parent
 EMBCTL = pathlib.Path(os.environ["TOP_BUILDDIR"]) / "embctl"
 ROWS, DIM = 1000, 16
-
-
-def varint(n):
-    out = b""
-    while n > 127:
-        out += bytes([n & 127 | 128])
-        n >>= 7
-    return out + bytes([n])
-
-
-def field(number, data):
-    return varint(number << 3 | 2) + varint(len(data)) + data if data else b""
 
 
 class Server:

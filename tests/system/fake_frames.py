@@ -2,6 +2,8 @@
 """HTTP/2 frames and protobuf by hand, as fake_server.py sends them: right, or wrong in any way."""
 import struct
 
+from protowire import parse, varint
+
 DATA, HEADERS, RST, SETTINGS, PUSH, PING, GOAWAY, WINDOW, CONTINUATION = 0, 1, 3, 4, 5, 6, 7, 8, 9
 END_STREAM, END_HEADERS, PADDED, ACK = 1, 4, 8, 1
 REFUSED, CANCEL = 7, 8
@@ -58,36 +60,6 @@ def reply(stream, payload):
 
 def failure(stream, status, **more):
     return headers(stream, head() + fields(grpc_status=status, **more), end=True)
-
-
-def varint(n):
-    out = b""
-    while n > 127:
-        out += bytes([n & 127 | 128])
-        n >>= 7
-    return out + bytes([n])
-
-
-def read_varint(data, at):
-    n = shift = 0
-    while True:
-        n |= (data[at] & 127) << shift
-        shift += 7
-        at += 1
-        if data[at - 1] < 128:
-            return n, at
-
-
-def parse(data):
-    """The fields of a protobuf message: a list of (number, value)."""
-    out, at = [], 0
-    while at < len(data):
-        tag, at = read_varint(data, at)
-        value, at = read_varint(data, at)
-        if tag & 7 == 2:
-            value, at = data[at:at + value], at + value
-        out.append((tag >> 3, value))
-    return out
 
 
 def run(number, data):

@@ -16,6 +16,7 @@ import hpack  # noqa: E402
 import tablefile  # noqa: E402
 from daemon import SANITIZED, Daemon, messages  # noqa: E402
 from h2raw import *  # noqa: F401,F403,E402
+from protowire import varint  # noqa: E402
 
 SECONDS = float(os.environ.get("EMBD_FLOOD_SECONDS", 1))
 LOOKUP = "/embd.v1.Embedding/Lookup"
@@ -125,14 +126,6 @@ LARGE = b""
 def hpack_text(text):
     n = len(text)
     return (bytes([n]) if n < 127 else b"\x7f" + varint(n - 127)) + text.encode()
-
-
-def varint(n):
-    out = b""
-    while n > 127:
-        out += bytes([n & 127 | 128])
-        n >>= 7
-    return out + bytes([n])
 
 
 def attack(flood, address, large, seconds, queue):

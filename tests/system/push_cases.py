@@ -3,8 +3,9 @@
 push_rules_test.py. The tables are `t` (full, 10 rows of 4, sgd at rate 1), `u` (the same), `k` (keys 100 to 109), `r`
 (read-only) and `d` (damaged); the limits are max_ids = 1000, max_request_bytes = 1 MiB, max_gradient_norm = 100,
 max_trainers = 3."""
+from protowire import field, varint
 from request_cases import (ABORTED, DATA_LOSS, EXHAUSTED, INF, INTERNAL, INVALID, NAN, NOT_FOUND, PRECONDITION, RANGE,
-                           field, f32, ids, u32, varint)
+                           f32, ids, u32)
 
 PUSH = "/embd.v1.Embedding/Push"
 ONES = f32(1, 1, 1, 1)

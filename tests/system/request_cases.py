@@ -4,25 +4,11 @@ bad_requests_test.py. The tables are `t` (full, 10 rows of 4), `k` (keys 100 to 
 (2 rows of 1000); the limits are max_ids = 1000, max_reply_bytes = 64 KiB, max_request_bytes = 1 MiB."""
 import struct
 
+from protowire import field, varint
+
 LOOKUP = "/embd.v1.Embedding/Lookup"
 OK, CANCELLED, UNKNOWN, INVALID, DEADLINE, NOT_FOUND, EXISTS, DENIED, EXHAUSTED = range(9)
 PRECONDITION, ABORTED, RANGE, UNIMPLEMENTED, INTERNAL, UNAVAILABLE, DATA_LOSS = range(9, 16)
-
-
-def varint(n):
-    out = b""
-    while n > 127:
-        out += bytes([n & 127 | 128])
-        n >>= 7
-    return out + bytes([n])
-
-
-def field(number, data):
-    """One field: an int as varint, bytes or text with their length."""
-    if isinstance(data, int):
-        return varint(number << 3) + varint(data)
-    data = data.encode() if isinstance(data, str) else data
-    return varint(number << 3 | 2) + varint(len(data)) + data
 
 
 def ids(*values):

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The scalar level against plain formulas: halves, bfloat16, the INT8 wire format. */
+/* The scalar level against plain formulas: halves, bfloat16, the INT8 wire format, signs, sums of
+   squares, numbers that are not finite. */
 #include "kernels/kernels.h"
 
 #include <float.h>
@@ -183,12 +184,65 @@ static void test_signs_formula(void **state)
     }
 }
 
+/* Sixteen sums of every sixteenth place, and then their sum by pairs of halves. */
+static void test_energy_formula(void **state)
+{
+    struct random r = {5};
+    float x[DIM_MAX];
+
+    (void)state;
+    for (int turn = 0; turn < 3000; turn++) {
+        size_t n = random_below(&r, DIM_MAX + 1);
+        float part[16] = {0};
+        double exact = 0, energy;
+
+        for (size_t j = 0; j < n; j++) {
+            float square;
+
+            x[j] = random_normal(&r);
+            square = x[j] * x[j];
+            part[j % 16] += square;
+            exact += (double)x[j] * (double)x[j];
+        }
+        for (size_t half = 8; half; half /= 2)
+            for (size_t c = 0; c < half; c++)
+                part[c] += part[c + half];
+        energy = (double)kernels_levels[0]->f32_energy(x, n);
+        assert_true(energy == (double)part[0]);
+        assert_true(fabs(energy - exact) <= 16 * (double)FLT_EPSILON * exact);
+    }
+}
+
+/* One number that is not finite, at any place, is found; those next to it in size are none. */
+static void test_finite(void **state)
+{
+    static const float bad[] = {NAN, -NAN, INFINITY, -INFINITY};
+    static const float good[] = {FLT_MAX, -FLT_MAX, 0, -0.0f, FLT_TRUE_MIN, -FLT_MIN, 1};
+    float x[DIM_MAX] = {0};
+
+    (void)state;
+    for (size_t n = 0; n <= DIM_MAX; n++) {
+        for (size_t j = 0; j < n; j++)
+            x[j] = good[j % COUNT(good)];
+        assert_true(kernels_levels[0]->f32_finite(x, n));
+        for (size_t j = 0; j < n; j++)
+            for (size_t k = 0; k < COUNT(bad); k++) {
+                float was = x[j];
+
+                x[j] = bad[k];
+                assert_false(kernels_levels[0]->f32_finite(x, n));
+                x[j] = was;
+            }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_half),           cmocka_unit_test(test_brain),
         cmocka_unit_test(test_fused8_formula), cmocka_unit_test(test_fused8_edges),
-        cmocka_unit_test(test_signs_formula),
+        cmocka_unit_test(test_signs_formula),  cmocka_unit_test(test_energy_formula),
+        cmocka_unit_test(test_finite),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
