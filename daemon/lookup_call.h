@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A lookup call, for the two files that run it: service_lookup.c (request, reply, rows) and
-   lookup_tables.c (tables, gates, waiting). On the worker's thread. */
+/* A lookup call, for the files that run it: service_lookup.c (request, reply, rows),
+   lookup_tables.c (tables, gates, waiting) and lookup_pieces.c (the reply's bytes). On the worker's
+   thread. */
 #pragma once
 
 #include <event2/event.h>
@@ -28,10 +29,13 @@ struct lookup_call {
     struct lookup_request request;
     struct part *part;            /* [request.count] */
     struct table_vectors *vector; /* [request.count] */
-    struct block *reply;
-    uint64_t catalog; /* number of the one that `part` was last looked up in */
-    bool stays;       /* inside gates over several turns */
-    size_t at, row;   /* next row to decode: part[at], row */
+    struct block *piece;          /* of the reply, being filled; NULL between two of them */
+    size_t left;                  /* bytes of the reply that are not made yet */
+    size_t pieces;                /* that were handed over */
+    uint64_t catalog;             /* number of the one that `part` was last looked up in */
+    bool stays;                   /* inside gates over several turns */
+    size_t at, row;               /* next row to decode: part[at], row */
+    bool headed;                  /* what comes before the rows of part[at] is written */
     uint64_t lsn;
     struct job job;
     struct waiter waiter;
@@ -40,6 +44,21 @@ struct lookup_call {
 
 /* Fail the call because of one of its parts. */
 void lookup_fail(struct lookup_call *c, size_t i, enum status st, struct error *e);
+
+/* A reply of so many bytes begins; false without memory. */
+bool lookup_pieces_begin(struct lookup_call *c, size_t bytes);
+/* What stands before and behind the rows of a part, and at the end: with it all is handed over. */
+MUST_CHECK enum status lookup_pieces_head(struct lookup_call *c, const struct table_vectors *v,
+                                          struct error *e);
+MUST_CHECK enum status lookup_pieces_tail(struct lookup_call *c, const struct table_vectors *v,
+                                          struct error *e);
+MUST_CHECK enum status lookup_pieces_end(struct lookup_call *c, uint64_t lsn, struct error *e);
+/* Where rows go: there is room for *room bytes, and for `least`, one row. A piece without that goes
+   out before. NULL without memory. */
+unsigned char *lookup_pieces_room(struct lookup_call *c, size_t least, size_t *room);
+/* `n` bytes were written there. The piece goes out if `next` more have no room in it, unless it is
+   the last one. */
+void lookup_pieces_add(struct lookup_call *c, size_t n, size_t next);
 
 /* Find out which parts are about the same table. */
 MUST_CHECK enum status lookup_tables_compare(struct lookup_call *c, struct error *e);

@@ -94,6 +94,9 @@ int output_send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8
             return NGHTTP2_ERR_CALLBACK_FAILURE;
         m->refs++;
     }
+    if (!s->begun_left)
+        s->begun_left = GRPC_PREFIX + (uint64_t)grpc_prefix_length(m->block->data);
+    s->begun_left -= n;
     m->offset += n;
     s->unsent -= n;
     c->queued -= n;

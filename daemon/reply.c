@@ -111,6 +111,12 @@ static void finish(struct stream *s, int http, enum status st, const char *sente
     connection_dirty(s->connection);
 }
 
+/* Of a message whose first piece, or all of it, is `block`: its bytes with gRPC's prefix. */
+static uint64_t message_bytes(const struct block *block)
+{
+    return GRPC_PREFIX + (uint64_t)grpc_prefix_length(block->data);
+}
+
 static void add_message(struct stream *s, struct block *block)
 {
     struct transport *t = s->connection->transport;
@@ -135,17 +141,23 @@ static void add_message(struct stream *s, struct block *block)
     connection_dirty(s->connection);
 }
 
-struct block *call_message_new(size_t n)
+struct block *call_message_begin(size_t n, size_t room)
 {
-    struct block *b;
+    struct block *b = n <= UINT32_MAX ? block_new(GRPC_PREFIX + room) : NULL;
 
-    if (n > UINT32_MAX)
-        return NULL;
-    b = block_new(GRPC_PREFIX + n);
     if (!b)
         return NULL;
     grpc_prefix_write(b->data, (uint32_t)n);
-    b->size = GRPC_PREFIX + n;
+    b->size = GRPC_PREFIX;
+    return b;
+}
+
+struct block *call_message_new(size_t n)
+{
+    struct block *b = call_message_begin(n, n);
+
+    if (b)
+        b->size += n;
     return b;
 }
 
@@ -164,6 +176,10 @@ void call_send(struct call *call, struct block *message)
     struct stream *s = (struct stream *)call;
 
     assert(!s->ended && !s->finished);
+    if (!s->owed)
+        s->owed = message_bytes(message);
+    assert(message->size <= s->owed);
+    s->owed -= message->size;
     add_message(s, message);
     if (!s->responded)
         send_headers(s);
@@ -173,7 +189,7 @@ void call_finish(struct call *call)
 {
     struct stream *s = (struct stream *)call;
 
-    assert(!s->ended);
+    assert(!s->ended && !s->owed);
     finish(s, 200, ST_OK, NULL);
     stream_end(s, ST_OK);
 }
@@ -189,7 +205,10 @@ void call_fail(struct call *call, enum status st, const struct error *e)
     struct stream *s = (struct stream *)call;
 
     assert(!s->ended && st != ST_OK);
-    finish(s, 200, st, e->text);
+    if (s->owed)
+        reply_abort(s, st, e->text, NGHTTP2_INTERNAL_ERROR);
+    else
+        finish(s, 200, st, e->text);
     stream_end(s, st);
 }
 
@@ -207,7 +226,7 @@ void reply_refuse(struct stream *s, int http_status, enum status st, const char 
 void reply_abort(struct stream *s, enum status st, const char *text, uint32_t code)
 {
     s->reset_code = code;
-    if (s->first && s->first->offset) {
+    if (s->begun_left) {
         s->finished = true;
         stream_reset(s, code);
         return;
@@ -226,6 +245,7 @@ void reply_free(struct stream *s)
         message_unref(m);
     }
     s->last = &s->first;
+    s->owed = 0;
     s->connection->queued -= s->unsent;
     s->unsent = 0;
     mem_free(s->text);

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Embedding.Lookup: the path that everything else exists for. The request is read in place, tables
-   and ids are resolved, the reply is laid out exactly, and rows are decoded straight into it; the
-   finished reply goes to the socket by reference. A large call runs in turns between events, so
-   that it holds up neither small calls nor its own cancellation. All on the worker's thread.
+   and ids are resolved, the reply's size is known before its first byte, and rows are decoded
+   straight into it; its pieces go to the socket by reference. A large call runs in turns between
+   events, so that it holds up neither small calls nor its own cancellation. All on the worker's
+   thread.
 
      message → find tables ⇄ wait for min_version → prepare → enter gates ⇄ wait for the writer
-       → prepare what grows → layout → turns → reply → done
+       → prepare what grows → size → turns, pieces → done
 
    From the gates on the tables stay as they are: the reply shows each of them at one version. */
 #include <string.h>
@@ -80,19 +81,24 @@ static void count_ids(const struct lookup_call *c, const struct part *p, size_t 
     samples_add(s, c->call->worker->index, p->lookup.row + from, count);
 }
 
-/* Decode a slice of about `left` floats that begins where the call stands; through the worker's
-   cache of the table, if there is one. What it cost is added to *floats. */
+/* Decode a slice of about `left` floats that begins where the call stands, as far as the piece has
+   room; through the worker's cache of the table, if there is one. What it cost is added to
+   *floats. */
 static enum status run_slice(struct lookup_call *c, size_t left, size_t *floats, struct error *e)
 {
     struct worker *w = c->call->worker;
     struct part *p = &c->part[c->at];
     struct lookup *l = &p->lookup;
-    unsigned char *out = c->vector[c->at].values + c->row * l->row_bytes;
     struct cache *cache = lookup_may_cache(l) ? entry_cache_of(p->entry, w->index) : NULL;
     size_t n = lookup_slice(l, c->row, cache ? left / l->table->dim : slice_ids(l, left));
-    size_t from, ids, decoded;
+    size_t from, ids, decoded, room;
+    unsigned char *out = lookup_pieces_room(c, l->row_bytes, &room);
     enum status st;
 
+    if (!out)
+        return error_memory(e, "the reply");
+    if (n > room / l->row_bytes)
+        n = room / l->row_bytes;
     if (cache)
         st = lookup_run_cached(l, cache, c->row, &n, slice_ids(l, left), &decoded, out, &w->scratch,
                                e);
@@ -100,6 +106,7 @@ static enum status run_slice(struct lookup_call *c, size_t left, size_t *floats,
         st = lookup_run(l, c->row, n, out, &w->scratch, e);
     if (st != ST_OK)
         return st;
+    lookup_pieces_add(c, n * l->row_bytes, l->row_bytes);
     count_ids(c, p, c->row, n);
     if (cache) {
         lookup_ids(l, c->row, n, &from, &ids);
@@ -113,36 +120,53 @@ static enum status run_slice(struct lookup_call *c, size_t left, size_t *floats,
     return ST_OK;
 }
 
-/* One turn: decode until the turn's share is used up or the reply is complete. */
+/* The next step of the reply: what stands before a part's rows, some of them, or what is behind. */
+static enum status step(struct lookup_call *c, size_t left, size_t *floats, struct error *e)
+{
+    const struct table_vectors *v = &c->vector[c->at];
+    enum status st;
+
+    if (!c->headed) {
+        c->headed = true;
+        return lookup_pieces_head(c, v, e);
+    }
+    if (c->row < v->rows)
+        return run_slice(c, left, floats, e);
+    st = lookup_pieces_tail(c, v, e);
+    if (st != ST_OK)
+        return st;
+    lookup_tables_pass(c, c->at++);
+    c->row = 0;
+    c->headed = false;
+    return ST_OK;
+}
+
+/* One turn: decode until the turn's share is used up, a piece is full, or the reply complete. */
 static void run_turn(struct lookup_call *c)
 {
-    struct call *call = c->call;
-    size_t floats = 0;
+    size_t floats = 0, pieces = c->pieces;
+    enum status st;
+    struct error e;
 
     while (c->at < c->request.count) {
-        struct error e;
-        enum status st;
+        bool rows = c->headed && c->row < c->vector[c->at].rows;
 
-        if (c->row == c->part[c->at].lookup.rows) {
-            lookup_tables_pass(c, c->at++);
-            c->row = 0;
-            continue;
-        }
-        if (c->stays && floats >= TURN_FLOATS) {
+        if (rows && c->stays && (floats >= TURN_FLOATS || c->pieces != pieces)) {
             end_turn(c);
             return;
         }
-        st = run_slice(c, floats < TURN_FLOATS ? TURN_FLOATS - floats : 0, &floats, &e);
+        st = step(c, floats < TURN_FLOATS ? TURN_FLOATS - floats : 0, &floats, &e);
         if (st != ST_OK) {
             lookup_fail(c, c->at, st, &e);
             return;
         }
     }
-    struct block *reply = c->reply;
-
-    c->reply = NULL;
     lookup_tables_leave(c);
-    call_reply(call, reply);
+    st = lookup_pieces_end(c, c->lsn, &e);
+    if (st == ST_OK)
+        call_finish(c->call);
+    else
+        call_fail(c->call, st, &e);
 }
 
 static void job_run(struct job *job)
@@ -150,9 +174,9 @@ static void job_run(struct job *job)
     run_turn((struct lookup_call *)((char *)job - offsetof(struct lookup_call, job)));
 }
 
-/* ---- From request to layout ---- */
+/* ---- From request to size ---- */
 
-/* Size the reply and write everything in it but the rows. */
+/* Size the reply, and make room for its first piece. */
 static enum status lay_out(struct lookup_call *c, struct error *e)
 {
     const struct limits *limits = &c->call->worker->server->limits;
@@ -182,10 +206,8 @@ static enum status lay_out(struct lookup_call *c, struct error *e)
         return error_set(e, ST_EXHAUSTED,
                          "no room for a reply of %zu bytes now (max_inflight_bytes is %llu)", size,
                          (unsigned long long)limits->max_inflight_bytes);
-    c->reply = call_message_new(size);
-    if (!c->reply)
+    if (!lookup_pieces_begin(c, size))
         return error_memory(e, "the reply");
-    lookup_reply_layout(c->vector, count, c->lsn, c->reply->data + GRPC_PREFIX);
     return ST_OK;
 }
 
@@ -344,7 +366,7 @@ static void lookup_done(struct call *call, enum status st)
     }
     worker_dequeue(call->worker, &c->job);
     lookup_tables_done(c);
-    block_unref(c->reply);
+    block_unref(c->piece);
     for (size_t i = 0; i < c->request.count; i++) {
         const struct part *p = &c->part[i];
 

@@ -83,7 +83,7 @@ struct connection {
     struct flood flood;
 };
 
-/* A message of an answer. Pieces may wait in the connection's output after the stream is gone. */
+/* A message of an answer, or a piece of one. Bytes of it may wait in the connection's output after the stream is gone. */
 struct message {
     struct message *next;
     struct transport *transport;
@@ -134,6 +134,8 @@ struct stream {
     /* The answer: messages that are not all in frames yet, then the status. */
     struct message *first, **last;
     size_t unsent;
+    uint64_t owed;          /* bytes of its last message that call_send() has not been given yet */
+    uint64_t begun_left;    /* of a message that has begun to leave: bytes that are in no frame yet */
     uint64_t reply_charged; /* by call_charge() */
     bool responded;         /* response headers submitted */
     bool deferred;          /* nghttp2 waits for nghttp2_session_resume_data() */

@@ -154,10 +154,8 @@ void worker_turn(struct worker *w, bool may_sleep)
         flags |= EVLOOP_NONBLOCK;
     event_base_loop(w->base, flags);
     transport_flush(w->transport);
-    if (w->job_count) {
+    if (w->job_count)
         jobs_run(w);
-        transport_flush(w->transport);
-    }
 }
 
 static void *run(void *arg)

@@ -5,6 +5,7 @@
 #include "proto/lookup_coding.h"
 #include "proto/wire.h"
 #include "tests/lookup_compare.h"
+#include "tests/reply_write.h"
 
 #define CAP ((size_t)64 << 20)
 
@@ -12,10 +13,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
 static void check_rewrite(struct table_vectors *v, size_t count, uint64_t lsn, struct arena *arena)
 {
+    const void **values = arena_alloc(arena, count, sizeof *values);
     Embd__V1__LookupResponse *theirs;
     unsigned char *written;
     size_t size;
 
+    CHECK(values);
     for (size_t i = 0; i < count; i++) { /* what was received becomes what is sent */
         uint32_t *missing = arena_alloc(arena, v[i].missing_count, 4);
 
@@ -23,14 +26,12 @@ static void check_rewrite(struct table_vectors *v, size_t count, uint64_t lsn, s
         for (size_t j = 0; j < v[i].missing_count; j++)
             missing[j] = wire_get_u32((const char *)v[i].received_missing.data + 4 * j);
         v[i].missing = missing;
+        values[i] = v[i].received_values.data;
     }
     size = lookup_reply_size(v, count, lsn);
     written = malloc(size ? size : 1);
     CHECK(written);
-    lookup_reply_layout(v, count, lsn, written);
-    for (size_t i = 0; i < count; i++)
-        if (v[i].value_bytes)
-            memcpy(v[i].values, v[i].received_values.data, v[i].value_bytes);
+    reply_write(v, count, lsn, values, written);
     theirs = embd__v1__lookup_response__unpack(NULL, size, written);
     CHECK(theirs);
     CHECK_SAME(reply_difference(v, count, lsn, theirs));

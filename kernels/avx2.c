@@ -75,6 +75,46 @@ static inline void lanes_store(void *to, __m256 x, size_t n)
     _mm256_maskstore_ps(to, lanes_mask(n), x);
 }
 
+/* a < b ? a : b and a > b ? a : b; the smallest and the largest lane. */
+INLINE __m256 lanes_smaller(__m256 a, __m256 b)
+{
+    return _mm256_min_ps(a, b);
+}
+
+INLINE __m256 lanes_larger(__m256 a, __m256 b)
+{
+    return _mm256_max_ps(a, b);
+}
+
+INLINE float lanes_least(__m256 x)
+{
+    __m128 v = _mm_min_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+
+    v = _mm_min_ps(v, _mm_movehl_ps(v, v));
+    return _mm_cvtss_f32(_mm_min_ss(v, _mm_movehdup_ps(v)));
+}
+
+INLINE float lanes_most(__m256 x)
+{
+    __m128 v = _mm_max_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+
+    v = _mm_max_ps(v, _mm_movehl_ps(v, v));
+    return _mm_cvtss_f32(_mm_max_ss(v, _mm_movehdup_ps(v)));
+}
+
+/* The low byte of each of the first `n` lanes. */
+INLINE void lanes_low_bytes(void *to, __m256 x, size_t n)
+{
+    const __m256i low = _mm256_set1_epi32(0x0c080400);
+    __m256i v = _mm256_shuffle_epi8(_mm256_castps_si256(x), low);
+    int bytes[2] = {_mm256_extract_epi32(v, 0), _mm256_extract_epi32(v, 4)};
+
+    if (n == 8)
+        memcpy(to, bytes, 8);
+    else
+        memcpy(to, bytes, n);
+}
+
 /* Four numbers of each of two rows. */
 INLINE __m256 lanes_pieces(const float *from, size_t lead)
 {

@@ -70,6 +70,33 @@ static inline void lanes_store(void *to, __m512 x, size_t n)
     _mm512_mask_storeu_ps(to, lanes_mask(n), x);
 }
 
+/* a < b ? a : b and a > b ? a : b; the smallest and the largest lane. */
+INLINE __m512 lanes_smaller(__m512 a, __m512 b)
+{
+    return _mm512_min_ps(a, b);
+}
+
+INLINE __m512 lanes_larger(__m512 a, __m512 b)
+{
+    return _mm512_max_ps(a, b);
+}
+
+INLINE float lanes_least(__m512 x)
+{
+    return _mm512_reduce_min_ps(x);
+}
+
+INLINE float lanes_most(__m512 x)
+{
+    return _mm512_reduce_max_ps(x);
+}
+
+/* The low byte of each of the first `n` lanes. */
+INLINE void lanes_low_bytes(void *to, __m512 x, size_t n)
+{
+    _mm_mask_storeu_epi8(to, lanes_mask(n), _mm512_cvtepi32_epi8(_mm512_castps_si512(x)));
+}
+
 /* Four numbers of each of four rows. */
 INLINE __m512 lanes_pieces(const float *from, size_t lead)
 {

@@ -39,6 +39,7 @@ static inline void floats_to_halves(void *out, const void *in, size_t n)
 /* What products of matrices are made of (tile.inc); nothing is fused here. */
 
 typedef float lanes __attribute__((vector_size(16)));
+typedef int32_t masks __attribute__((vector_size(16)));
 
 static inline lanes lanes_of(float x)
 {
@@ -59,6 +60,52 @@ static inline lanes lanes_load(const void *from, size_t n)
 static inline void lanes_store(void *to, lanes x, size_t n)
 {
     memcpy(to, &x, n * sizeof(float));
+}
+
+/* a < b ? a : b and a > b ? a : b; the smallest and the largest lane. */
+INLINE lanes lanes_smaller(lanes a, lanes b)
+{
+    masks less = a < b;
+
+    return (lanes)((less & (masks)a) | (~less & (masks)b));
+}
+
+INLINE lanes lanes_larger(lanes a, lanes b)
+{
+    masks more = a > b;
+
+    return (lanes)((more & (masks)a) | (~more & (masks)b));
+}
+
+INLINE float lanes_least(lanes x)
+{
+    float least = x[0];
+
+    UNROLL
+    for (unsigned i = 1; i < 4; i++)
+        least = x[i] < least ? x[i] : least;
+    return least;
+}
+
+INLINE float lanes_most(lanes x)
+{
+    float most = x[0];
+
+    UNROLL
+    for (unsigned i = 1; i < 4; i++)
+        most = x[i] > most ? x[i] : most;
+    return most;
+}
+
+/* The low byte of each of the first `n` lanes. */
+INLINE void lanes_low_bytes(unsigned char *to, lanes x, size_t n)
+{
+    masks bits = (masks)x;
+
+    UNROLL
+    for (size_t i = 0; i < 4; i++)
+        if (i < n)
+            to[i] = (unsigned char)bits[i];
 }
 
 INLINE lanes lanes_pieces(const float *from, size_t lead)

@@ -20,11 +20,16 @@ void grpc_prefix_write(unsigned char prefix[GRPC_PREFIX], uint32_t length)
     prefix[4] = (unsigned char)length;
 }
 
+uint32_t grpc_prefix_length(const unsigned char prefix[GRPC_PREFIX])
+{
+    return (uint32_t)prefix[1] << 24 | (uint32_t)prefix[2] << 16 | (uint32_t)prefix[3] << 8 |
+           prefix[4];
+}
+
 enum status grpc_prefix_read(const unsigned char prefix[GRPC_PREFIX], uint64_t limit,
                              uint32_t *length, struct error *e)
 {
-    uint32_t n = (uint32_t)prefix[1] << 24 | (uint32_t)prefix[2] << 16 | (uint32_t)prefix[3] << 8 |
-                 prefix[4];
+    uint32_t n = grpc_prefix_length(prefix);
 
     if (prefix[0] > 1)
         return error_set(e, ST_INTERNAL, "a message begins with the flag %u, which is not gRPC",

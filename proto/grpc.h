@@ -13,6 +13,8 @@
 #define GRPC_MESSAGE_MAX 1024 /* bytes of an encoded grpc-message that we send */
 
 void grpc_prefix_write(unsigned char prefix[GRPC_PREFIX], uint32_t length);
+/* The length in a prefix that grpc_prefix_write() wrote. */
+uint32_t grpc_prefix_length(const unsigned char prefix[GRPC_PREFIX]);
 /* Read a prefix: ST_INTERNAL for a flag above 1 or a compressed message (only identity is spoken
    here), ST_EXHAUSTED for a length above `limit` (the text names both). */
 MUST_CHECK enum status grpc_prefix_read(const unsigned char prefix[GRPC_PREFIX], uint64_t limit,

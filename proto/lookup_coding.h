@@ -45,7 +45,7 @@ void lookup_request_write(const struct lookup_request *r, void *out);
 size_t lookup_request_gather_size(const struct lookup_request *r, size_t *pieces);
 void lookup_request_gather(const struct lookup_request *r, void *out, struct bytes *piece);
 
-/* One result of a reply. `values` or `packed` (for F32 or the other formats) is room or content of
+/* One result of a reply, with its `values` or `packed` (for F32 or the other formats) of
    `value_bytes`. */
 struct table_vectors {
     uint32_t dim, rows;
@@ -54,16 +54,20 @@ struct table_vectors {
     uint64_t version;
     const uint32_t *missing; /* host order when writing */
     size_t missing_count;
-    unsigned char *values; /* writing: set by lookup_reply_layout(), to be filled by the caller */
     /* Reading; the rows are in received_values in any format. */
     struct bytes received_values, received_packed, received_missing;
 };
 
 /* Bytes of the encoded LookupResponse. SIZE_MAX if it does not fit in memory at all. */
 size_t lookup_reply_size(const struct table_vectors *v, size_t count, uint64_t lsn);
-/* Write everything but the values into `out` (exactly that many bytes) and point v[i].values at
-   their places, which have no alignment. */
-void lookup_reply_layout(struct table_vectors *v, size_t count, uint64_t lsn, void *out);
+/* The encoded LookupResponse is head, values and tail of each result, and then the end. Each of
+   these writes its part to `out` and returns how many bytes that are; a head and the end have
+   LOOKUP_HEAD_MAX at most, a tail exactly lookup_reply_tail_size(). */
+#define LOOKUP_HEAD_MAX 48
+size_t lookup_reply_head(const struct table_vectors *v, void *out);
+size_t lookup_reply_tail_size(const struct table_vectors *v);
+size_t lookup_reply_tail(const struct table_vectors *v, void *out);
+size_t lookup_reply_end(uint64_t lsn, void *out);
 
 /* Read a LookupResponse; the results are in the arena, values and missing point into `data` (or the
    arena). ST_INTERNAL if malformed or if a result has both `values` and `packed`, ST_EXHAUSTED over

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* LookupResponse, laid out around its values and read in place. No state; any thread. */
+/* LookupResponse, written around its values and read in place. No state; any thread. */
 #include "proto/lookup_coding.h"
 
 #include "base/memory.h"
@@ -46,36 +46,42 @@ size_t lookup_reply_size(const struct table_vectors *v, size_t count, uint64_t l
     return total;
 }
 
-static unsigned char *put_missing(unsigned char *p, const struct table_vectors *v)
-{
-    if (!v->missing_count)
-        return p;
-    p = wire_put_tag(p, VECTORS_MISSING, WIRE_BYTES);
-    p = wire_put_varint(p, v->missing_count * 4);
-    for (size_t i = 0; i < v->missing_count; i++)
-        p = wire_put_u32(p, v->missing[i]);
-    return p;
-}
-
-void lookup_reply_layout(struct table_vectors *v, size_t count, uint64_t lsn, void *out)
+size_t lookup_reply_head(const struct table_vectors *v, void *out)
 {
     unsigned char *p = out;
 
-    for (size_t i = 0; i < count; i++) {
-        p = wire_put_tag(p, REPLY_RESULTS, WIRE_BYTES);
-        p = wire_put_varint(p, vectors_size(&v[i]));
-        p = wire_put_number(p, VECTORS_DIM, v[i].dim);
-        p = wire_put_number(p, VECTORS_ROWS, v[i].rows);
-        if (v[i].value_bytes) {
-            p = wire_put_tag(p, v[i].packed ? VECTORS_PACKED : VECTORS_VALUES, WIRE_BYTES);
-            p = wire_put_varint(p, v[i].value_bytes);
-        }
-        v[i].values = p;
-        p += v[i].value_bytes;
-        p = wire_put_number(p, VECTORS_VERSION, v[i].version);
-        p = put_missing(p, &v[i]);
+    p = wire_put_tag(p, REPLY_RESULTS, WIRE_BYTES);
+    p = wire_put_varint(p, vectors_size(v));
+    p = wire_put_number(p, VECTORS_DIM, v->dim);
+    p = wire_put_number(p, VECTORS_ROWS, v->rows);
+    if (v->value_bytes) {
+        p = wire_put_tag(p, v->packed ? VECTORS_PACKED : VECTORS_VALUES, WIRE_BYTES);
+        p = wire_put_varint(p, v->value_bytes);
     }
-    wire_put_number(p, REPLY_LSN, lsn);
+    return (size_t)(p - (unsigned char *)out);
+}
+
+size_t lookup_reply_tail_size(const struct table_vectors *v)
+{
+    return wire_number_size(v->version) + wire_bytes_size(v->missing_count * 4);
+}
+
+size_t lookup_reply_tail(const struct table_vectors *v, void *out)
+{
+    unsigned char *p = wire_put_number(out, VECTORS_VERSION, v->version);
+
+    if (v->missing_count) {
+        p = wire_put_tag(p, VECTORS_MISSING, WIRE_BYTES);
+        p = wire_put_varint(p, v->missing_count * 4);
+    }
+    for (size_t i = 0; i < v->missing_count; i++)
+        p = wire_put_u32(p, v->missing[i]);
+    return (size_t)(p - (unsigned char *)out);
+}
+
+size_t lookup_reply_end(uint64_t lsn, void *out)
+{
+    return (size_t)(wire_put_number(out, REPLY_LSN, lsn) - (unsigned char *)out);
 }
 
 struct reply {

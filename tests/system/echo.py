@@ -14,8 +14,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import h2raw  # noqa: E402
 
 PROGRAM = pathlib.Path(os.environ.get("TOP_BUILDDIR", ".")) / "tests/system/echo_server"
-UNARY, SLOW, STREAM, BOTH, FAIL, LARGE, WAIT = (f"/echo.Echo/{name}" for name in
-                                                ("Unary", "Slow", "Stream", "Both", "Fail", "Large", "Wait"))
+UNARY, SLOW, STREAM, BOTH, FAIL, LARGE, PIECES, WAIT = (f"/echo.Echo/{name}" for name in
+                                                ("Unary", "Slow", "Stream", "Both", "Fail", "Large", "Pieces", "Wait"))
 
 
 class Echo:

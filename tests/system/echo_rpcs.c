@@ -192,6 +192,63 @@ static void large(struct call *call, const unsigned char *data, size_t n)
     call_reply(call, b);
 }
 
+/* "N FAIL": the same answer in pieces of up to 10,000 bytes, one in each turn of a job; after FAIL
+   of them the call fails, if that is not 0. */
+struct pieces {
+    struct job job; /* first */
+    struct call *call;
+    uint64_t all, made, left_before_failure;
+};
+
+static void pieces_run(struct job *job)
+{
+    struct pieces *state = (struct pieces *)job;
+    struct call *call = state->call;
+    size_t n = state->all - state->made < 10000 ? state->all - state->made : 10000;
+    struct block *b = state->made ? block_new(n) : call_message_begin(state->all, n);
+
+    if (!b) {
+        fail(call, ST_EXHAUSTED, "no memory for a piece");
+        return;
+    }
+    for (size_t i = 0; i < n; i++)
+        b->data[b->size++] = (unsigned char)state->made++;
+    call_send(call, b);
+    if (state->left_before_failure && !--state->left_before_failure)
+        fail(call, ST_ABORTED, "as you wish");
+    else if (state->made < state->all)
+        worker_enqueue(call->worker, job);
+    else
+        call_finish(call);
+}
+
+static void pieces(struct call *call, const unsigned char *data, size_t n)
+{
+    struct pieces *state = arena_zero(&call->arena, 1, sizeof *state);
+    uint64_t number[2] = {0};
+
+    if (!numbers(data, n, number) || !state || !call_charge(call, number[0])) {
+        fail(call, ST_INVALID, "not a number, or no memory");
+        return;
+    }
+    *state = (struct pieces){
+        .job.run = pieces_run, .call = call, .all = number[0], .left_before_failure = number[1]};
+    call->state = state;
+    atomic_fetch_add(&echo_open, 1);
+    worker_enqueue(call->worker, &state->job);
+}
+
+static void pieces_done(struct call *call, enum status st)
+{
+    struct pieces *state = call->state;
+
+    count(call, st);
+    if (!state)
+        return;
+    atomic_fetch_sub(&echo_open, 1);
+    worker_dequeue(call->worker, &state->job);
+}
+
 /* Waits until the daemon stops. */
 struct wait {
     struct waiter waiter; /* first */
@@ -281,6 +338,7 @@ const struct rpc *const echo_rpcs[] = {
         .half_close = call_finish),
     RPC(Fail, refuse, .index = FAIL, .done = count),
     RPC(Large, large, .index = LARGE, .done = count),
+    RPC(Pieces, pieces, .index = PIECES, .done = pieces_done),
     RPC(Wait, wait, .index = WAIT, .done = wait_done),
     RPC(Counts, counts, .index = COUNTS, .done = count),
     NULL,

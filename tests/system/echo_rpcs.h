@@ -8,7 +8,7 @@
 #include "base/status.h"
 #include "daemon/call.h"
 
-enum echo_rpc { UNARY, SLOW, STREAM, BOTH, FAIL, LARGE, WAIT, COUNTS, UNKNOWN, ECHO_RPCS };
+enum echo_rpc { UNARY, SLOW, STREAM, BOTH, FAIL, LARGE, PIECES, WAIT, COUNTS, UNKNOWN, ECHO_RPCS };
 
 /* All but UNKNOWN, NULL at the end; and that one. */
 extern const struct rpc *const echo_rpcs[];

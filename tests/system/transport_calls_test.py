@@ -6,7 +6,7 @@ import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-from echo import Echo, BOTH, FAIL, LARGE, SLOW, STREAM, UNARY, WAIT, pattern, run, upload  # noqa: E402
+from echo import Echo, BOTH, FAIL, LARGE, PIECES, SLOW, STREAM, UNARY, WAIT, pattern, run, upload  # noqa: E402
 from h2raw import *  # noqa: E402,F401,F403
 
 MIB = 1 << 20
@@ -94,6 +94,50 @@ def test_reply_through_small_windows():
             peer.send(window(0, 100000))
             assert peer.answer(3).messages == [pattern(60000)]
         server.quiet()
+
+
+def test_messages_in_pieces():
+    """They go out as they come, and are one message; each byte of the windows counts once."""
+    with Echo() as server:
+        with server.peer() as peer:
+            peer.open_windows()
+            for stream, n in ((1, 0), (3, 1), (5, 9999), (7, 10000), (9, 10001), (11, 3 * MIB)):
+                peer.send(call(stream, PIECES, b"%d" % n))
+                answer = peer.answer(stream)
+                answer.check()
+                assert answer.messages == [pattern(n)], n
+        with server.peer(values={INITIAL_WINDOW_SIZE: 1000}) as peer:
+            peer.send(call(1, PIECES, b"50000"), call(3, UNARY, b"between"))
+            assert peer.answer(3).messages == [b"between"]
+            while not (1 in peer.answers and peer.answers[1].ended):
+                got = peer.wait(lambda frame: frame.type in (DATA, HEADERS))
+                if got.type == DATA:
+                    peer.send(window(1, len(got.payload)), window(0, len(got.payload)))
+            peer.answers[1].check()
+            assert peer.answers[1].messages == [pattern(50000)]
+        server.quiet()
+
+
+def test_failures_between_pieces():
+    """If nothing has left, there is a status; else the message can only be broken off."""
+    with Echo() as server:
+        with server.peer(values={INITIAL_WINDOW_SIZE: 0}) as peer:
+            peer.send(call(1, PIECES, b"50000 3"))
+            answer = peer.answer(1)
+            assert (answer.status, answer.text, answer.body) == (10, "as you wish", b""), vars(answer)
+        with server.peer() as peer:
+            for stream, windows in ((1, 0), (3, 1000), (5, 10)):
+                peer.send(settings({INITIAL_WINDOW_SIZE: windows or 65535}), call(stream, PIECES, b"50000 3"))
+                assert outcome(peer, stream)[0] == "reset INTERNAL_ERROR"
+            peer.send(call(7, UNARY, b"and on"), settings({INITIAL_WINDOW_SIZE: 1000}))
+            assert peer.answer(7).messages == [b"and on"]
+            for stream in range(9, 29, 2):  # away in the middle
+                peer.send(call(stream, PIECES, b"1000000"))
+                peer.wait(lambda frame: frame.type == DATA)
+                peer.send(rst(stream))
+            peer.sync()
+        server.quiet()
+        assert server.counts()["Pieces"]["CANCELLED"] == 10
 
 
 def test_errors_need_no_window():

@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "proto/wire.h"
 #include "tests/lookup_compare.h"
+#include "tests/reply_write.h"
 #include "tests/unit/bytes.h"
 
 #define LIMIT ((size_t)1 << 20)
@@ -66,8 +67,9 @@ static void make_ours(struct table_vectors v[4])
     }
 }
 
-static void test_layout_is_what_protobuf_writes(void **state)
+static void test_written_as_protobuf_writes(void **state)
 {
+    static const void *const given[4] = {values, packed};
     struct bytes_of m = pack();
     unsigned char out[1024];
     struct table_vectors v[4];
@@ -77,15 +79,28 @@ static void test_layout_is_what_protobuf_writes(void **state)
         make_ours(v);
         assert_int_equal(lookup_reply_size(v, 4, 1000), m.size);
         memset(out, 0xee, sizeof out);
-        lookup_reply_layout(v, 4, 1000, out + shift);
-        memcpy(v[0].values, values, sizeof values);
-        memcpy(v[1].values, packed, sizeof packed);
+        reply_write(v, 4, 1000, given, out + shift);
         assert_memory_equal(out + shift, m.data, m.size);
         assert_int_equal(out[shift + m.size], 0xee);
-        for (size_t i = 0; i < 4; i++)
-            assert_true(v[i].values > out && v[i].values <= out + shift + m.size);
     }
     bytes_free(&m);
+}
+
+/* Rooms are as large as the largest numbers need, and no larger where it is said exactly. */
+static void test_room_for_the_parts(void **state)
+{
+    static const uint32_t ids[300];
+    struct table_vectors v = {UINT32_MAX, UINT32_MAX, true, SIZE_MAX / 2, UINT64_MAX,
+                              ids,        0,          {0},  {0},          {0}};
+    unsigned char out[2048];
+
+    (void)state;
+    assert_true(lookup_reply_head(&v, out) <= LOOKUP_HEAD_MAX);
+    assert_true(lookup_reply_end(UINT64_MAX, out) <= LOOKUP_HEAD_MAX);
+    for (v.missing_count = 0; v.missing_count < 300; v.missing_count += 33) {
+        assert_int_equal(lookup_reply_tail(&v, out), lookup_reply_tail_size(&v));
+        v.version /= 3;
+    }
 }
 
 static void test_empty_reply(void **state)
@@ -98,7 +113,7 @@ static void test_empty_reply(void **state)
 
     (void)state;
     assert_int_equal(lookup_reply_size(NULL, 0, 0), 0);
-    lookup_reply_layout(NULL, 0, 0, NULL);
+    assert_int_equal(lookup_reply_end(0, &v), 0);
     arena_init(&arena, 0);
     assert_ok(lookup_reply_read(&v, &count, &lsn, NULL, 0, &arena, &e), e);
     assert_null(v);
@@ -258,7 +273,8 @@ static void test_cap_holds(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_layout_is_what_protobuf_writes),
+        cmocka_unit_test(test_written_as_protobuf_writes),
+        cmocka_unit_test(test_room_for_the_parts),
         cmocka_unit_test(test_empty_reply),
         cmocka_unit_test(test_sizes_beyond_memory_are_said),
         cmocka_unit_test(test_reply_is_read_in_place),

@@ -5,6 +5,7 @@
 
 #include "base/memory.h"
 #include "proto/lookup_coding.h"
+#include "tests/reply_write.h"
 #include "tests/unit/unit.h"
 
 #define LENGTH(a) (sizeof(a) / sizeof *(a))
@@ -65,10 +66,9 @@ static size_t make_reply(unsigned char *out, size_t room, bool packed, float fir
     float value[6];
 
     assert_true(n <= room);
-    lookup_reply_layout(&v, 1, 77, out);
     for (int i = 0; i < 6; i++)
         value[i] = first + (float)i;
-    memcpy(v.values, value, v.value_bytes);
+    reply_write(&v, 1, 77, (const void *[]){value}, out);
     return n;
 }
 
