@@ -53,10 +53,10 @@ def seconds_since(start, condition, limit=120):
 
 
 class Served:
-    """embd on a Unix socket, pinned to some cores. The data folder stays for the next one."""
+    """embd on a Unix socket (or on `address`), pinned to some cores. The data folder stays for the next one."""
 
-    def __init__(self, build, work, *arguments, core="0", data="data", workers=1, wait=True):
-        self.build, self.address = build, f"unix:{work}/socket"
+    def __init__(self, build, work, *arguments, core="0", data="data", workers=1, wait=True, address=None):
+        self.build, self.address = build, address or f"unix:{work}/socket"
         self.log = pathlib.Path(work) / "log"
         folder = pathlib.Path(work) / data
         folder.mkdir(exist_ok=True)

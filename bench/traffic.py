@@ -22,7 +22,6 @@ DIM = 64
 # Ids of the 26 features of the Criteo display advertising log.
 FEATURES = [1460, 583, 10131227, 2202608, 305, 24, 12517, 633, 3, 93145, 5683, 8351593, 3194, 27, 14992, 5461306, 10,
             5652, 2173, 4, 7046547, 18, 15, 286181, 105, 142572]
-ROW_BYTES = {"f32": 4 * DIM, "f16": 2 * DIM, "int8": DIM + 8}
 BAGS = "1-50"
 
 
@@ -71,6 +70,21 @@ def free_port():
         return s.getsockname()[1]
 
 
+def draw(o, rows):
+    """A trace of new ids for each table, so that the client spends no time on drawing them. Ranks are those of Zipf's law
+    over a continuous variable, rounded down; they are scattered over the table."""
+    r, paths = np.random.default_rng(), []
+    n = int(o.candidates * o.most_calls * (o.seconds + 1))
+    for i, count in enumerate(rows):
+        least = 1 - o.exponent
+        u = r.random(n)
+        rank = ((u * ((count + 1.0) ** least - 1) + 1) ** (1 / least)).astype("<i8") - 1
+        step = next(p for p in (2654435761, 40503, 7919, 1) if np.gcd(p, count) == 1)
+        np.save(f"{o.work}/ids{i:02}.npy", (np.minimum(rank, count - 1) * step % count).astype("<i4"))
+        paths.append(f"{o.work}/ids{i:02}.npy")
+    return paths
+
+
 class Ready:
     """nghttpd with files of replies."""
 
@@ -99,9 +113,8 @@ class Ready:
 def bench(o, d, fmt, bags, rate=None):
     more = ["--bags", BAGS] if bags else []
     more += ["--rate", rate, "--poisson", "--streams", 64] if rate else ["--streams", o.streams]
-    tables = [a for i in range(len(FEATURES)) for a in ("--table", f"t{i:02}")]
-    # Another seed in every run: no ids are asked for twice.
-    r = d.bench(*tables, "--ids", o.candidates, "--distribution", f"zipf:{o.exponent}", "--format", fmt, *more,
+    tables = [a for i, ids in enumerate(draw(o, o.rows)) for a in ("--table", f"t{i:02}", "--trace", ids)]
+    r = d.bench(*tables, "--ids", o.candidates, "--format", fmt, *more,
                 "--seconds", o.seconds, "--warmup", 0.3, "--connections", o.connections, "--seed", time.time_ns() % (1 << 40),
                 core=o.client_core)
     if r["failed"] or not r["calls"]:
@@ -138,10 +151,10 @@ def main():
         p.add_argument(f"--{name}", required=True)
     for name in ("candidates", "runs", "connections", "streams"):
         p.add_argument(f"--{name}", type=int, required=True)
-    for name in ("bytes", "exponent", "seconds"):
+    for name in ("bytes", "exponent", "seconds", "most-calls"):
         p.add_argument(f"--{name}", type=float, required=True)
     o = p.parse_args()
-    rows = sizes(o.bytes)
+    o.rows = rows = sizes(o.bytes)
     paths = make_tables(o, rows)
     options = [a for i, path in enumerate(paths) for a in ("--table", f"t{i:02}={path},memory={o.memory}")]
     lines = [f"{pages.machine()}; {len(rows)} tables of {min(rows)} to {max(rows):,} rows, {sum(rows) * 4 * DIM / 1e9:.1f} GB, "
@@ -149,7 +162,7 @@ def main():
              f"{o.connections} connections of {o.streams} streams, medians of {o.runs} runs.", "",
              "| ids | reply | bytes | calls/s | ids/s | ready-made replies/s | ratio | CPU a call | nghttpd's | p99 at 70 % |",
              "|---|---|---|---|---|---|---|---|---|---|"]
-    with Served(o.build, o.work, *options, core=o.server_core) as d:
+    with Served(o.build, o.work, *options, core=o.server_core, address=f"127.0.0.1:{free_port()}") as d:
         if o.memory != "map":
             for path in paths:
                 uncached(path)  # it has the bytes; the machine may need the memory

@@ -9,8 +9,8 @@
 #     bench/traffic.sh [BUILD]          BUILD: build/release
 #
 # The environment may change BYTES (10e9, of all tables), CANDIDATES (1000), EXPONENT (1.05), MEMORY (copy), FORMATS
-# ("f32 f16 int8"), RUNS (5), SECONDS_EACH (1.5), CONNECTIONS (2), STREAMS (2), SERVER_CORE (0), CLIENT_CORE (1),
-# PAGE (doc/performance.md; empty: print only). It needs BYTES of room where TMPDIR is, and as much memory.
+# ("f32 f16 int8"), RUNS (5), SECONDS_EACH (1.5), CONNECTIONS (2), STREAMS (2), MOST_CALLS (1200: a second, for
+# which there are new ids), SERVER_CORE (0), CLIENT_CORE (1), PAGE (doc/performance.md; empty: print only). It needs BYTES of room where TMPDIR is, and as much memory.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . tools/packages.sh
@@ -21,4 +21,5 @@ begin "${1:-}"
 /usr/bin/python3 bench/traffic.py --build "$build" --work "$work" --bytes "${BYTES:-10e9}" --candidates "${CANDIDATES:-1000}" \
     --exponent "${EXPONENT:-1.05}" --memory "${MEMORY:-copy}" --formats "${FORMATS:-f32 f16 int8}" --runs "${RUNS:-5}" \
     --seconds "${SECONDS_EACH:-1.5}" --connections "${CONNECTIONS:-2}" --streams "${STREAMS:-2}" \
+    --most-calls "${MOST_CALLS:-1200}" \
     --server-core "${SERVER_CORE:-0}" --client-core "${CLIENT_CORE:-1}" --page "${PAGE-doc/performance.md}"

@@ -11,10 +11,11 @@
 
 /* As much as a DATA frame takes, and a small part of a processor's cache. */
 #define PIECE ((size_t)256 << 10)
+#define REST ((size_t)4 << 10) /* so little goes along with the piece before */
 
 static size_t piece_of(size_t left, size_t least)
 {
-    size_t n = left < PIECE ? left : PIECE;
+    size_t n = left <= PIECE + REST ? left : PIECE;
 
     return n > least ? n : least;
 }

@@ -91,6 +91,18 @@ INLINE float lanes_most(__m512 x)
     return _mm512_reduce_max_ps(x);
 }
 
+typedef uint32_t words __attribute__((vector_size(64)));
+
+/* The 64 bits of each product, as two words. */
+INLINE void lanes_multiply(words x, uint32_t by, words *high, words *low)
+{
+    __m512i m = _mm512_set1_epi32((int)by), even = _mm512_mul_epu32((__m512i)x, m);
+    __m512i odd = _mm512_mul_epu32(_mm512_srli_epi64((__m512i)x, 32), m);
+
+    *high = (words)_mm512_mask_blend_epi32(0xaaaa, _mm512_srli_epi64(even, 32), odd);
+    *low = (words)_mm512_mask_blend_epi32(0xaaaa, even, _mm512_slli_epi64(odd, 32));
+}
+
 /* The low byte of each of the first `n` lanes. */
 INLINE void lanes_low_bytes(void *to, __m512 x, size_t n)
 {

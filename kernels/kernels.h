@@ -28,8 +28,8 @@
 
 #define CODE_BITS_MOST 16
 
-/* Codes of `bits` bits (0 to CODE_BITS_MOST), one after the other, the least significant bit first, at any
-   address: n of them in (n * bits + 7) / 8 bytes. */
+/* Codes of `bits` bits (0 to CODE_BITS_MOST), one after the other, the least significant bit first,
+   at any address: n of them in (n * bits + 7) / 8 bytes. */
 struct code_row {
     const unsigned char *at;
     unsigned bits;
@@ -127,6 +127,30 @@ struct kernels {
        lrintf((x - min) * 255 / (max - min + 1e-8f)), clamped to 0..255. A range above FLT_MAX
        counts as FLT_MAX, a minimum of -0 is written as 0, NaN counts as the minimum. */
     void (*f32_to_fused8)(void *out, const void *in, size_t dim);
+
+    /* Random rounding, for steps of training in few bits: methods.md 21. */
+
+    /* The draws of `n` elements from `first` on: (w >> 8) * 2^-24, w being the first word that
+       Philox 4x32-10 makes of the counter (element, version) under the key. */
+    void (*draws)(float *out, size_t n, uint64_t first, uint64_t key, uint64_t version);
+    /* To halves and bfloat16: the magnitude is rounded up with the probability of what is cut off,
+       u[j] in [0, 1) being the draw; beyond the largest finite number it is that. An element that
+       is as before stays as it is in `old`. All finite. Returns how many were beyond. */
+    size_t (*f32_round_f16)(uint16_t *out, const uint16_t *old, const float *before,
+                            const float *after, const float *u, size_t n);
+    size_t (*f32_round_bf16)(uint16_t *out, const uint16_t *old, const float *before,
+                             const float *after, const float *u, size_t n);
+    /* To integers: q = floor(t + u) + low, t = (x - bias) / scale - low being clipped to 0 .. top,
+       in double. scale > 0. */
+    void (*f32_round_steps)(int32_t *q, const float *x, const float *u, size_t n, double scale,
+                            double bias, int32_t low, int32_t top);
+
+    /* A step of adagrad: g = gradient + l2 * w; sum += g^2;
+       w = w - shrink * w - rate * g / (sqrt(sum) + epsilon). An element whose new value or sum
+       would not be finite keeps both, and one that does not change keeps its bits. Returns how many
+       were not finite. */
+    size_t (*f32_adagrad)(float *w, float *sum, const float *gradient, size_t n, float rate,
+                          float epsilon, float l2, float shrink);
 
     /* out[t] = (float)(h * unit) * scale + shift, h = ((a[t] x + b[t]) mod p[t]) mod m. All but the
        last three are integers: x < 2^40, 0 <= a, b < p, 1 <= m <= p < 2^26; over_p[t] = 1 / p[t].

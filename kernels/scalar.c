@@ -97,6 +97,24 @@ INLINE float lanes_most(lanes x)
     return most;
 }
 
+typedef uint32_t words __attribute__((vector_size(16)));
+
+/* The 64 bits of each product, as two words. */
+INLINE void lanes_multiply(words x, uint32_t by, words *high, words *low)
+{
+    words upper = {0}, lower = {0};
+
+    UNROLL
+    for (unsigned i = 0; i < 4; i++) {
+        uint64_t product = (uint64_t)x[i] * by;
+
+        upper[i] = (uint32_t)(product >> 32);
+        lower[i] = (uint32_t)product;
+    }
+    *high = upper;
+    *low = lower;
+}
+
 /* The low byte of each of the first `n` lanes. */
 INLINE void lanes_low_bytes(unsigned char *to, lanes x, size_t n)
 {

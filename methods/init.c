@@ -9,7 +9,7 @@
 #include "base/hash.h"
 #include "kernels/kernels.h"
 #include "methods/optimizer.h"
-#include "methods/philox.h"
+#include "base/philox.h"
 
 struct draws draws_of(const struct init *init, const char *name)
 {

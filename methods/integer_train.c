@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "kernels/kernels.h"
 #include "methods/gradient.h"
 
 #define BATCH 256 /* elements at a time, on the stack */
@@ -83,23 +84,14 @@ static void widen(const struct parameters *p, const struct unit_change *c, struc
 }
 
 /* Integers for values, each rounded up with the probability of its fraction. In double, since 16
-   bits before the point leave float32 only 8 behind it, and clipped as real numbers, since an
-   integer out of range is undefined in C. */
+   bits before the point leave float32 only 8 behind it. */
 static void quantise(int32_t *q, const float *x, const float *u, size_t n, const struct grid *g)
 {
-    double scale = g->scale, bias = g->bias, top = g->top;
-
     if (g->scale == 0) { /* a constant row is its minimum, and its integers 0 */
         memset(q, 0, n * sizeof *q);
         return;
     }
-    for (size_t j = 0; j < n; j++) {
-        double t = ((double)x[j] - bias) / scale - g->low;
-
-        t = t > 0 ? t : 0;
-        t = t < top ? t : top;
-        q[j] = (int32_t)(t + (double)u[j]) + g->low; /* from 0 on, this is the floor */
-    }
+    kernels->f32_round_steps(q, x, u, n, g->scale, g->bias, g->low, g->top);
 }
 
 void integer_unit_store(const struct parameters *p, const struct unit_change *c,

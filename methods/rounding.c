@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "methods/philox.h"
+#include "kernels/kernels.h"
 
 struct rounding rounding_of(const char *tensor, uint64_t seed, uint64_t version)
 {
@@ -16,14 +16,5 @@ struct rounding rounding_of(const char *tensor, uint64_t seed, uint64_t version)
 
 void rounding_draws(const struct rounding *r, uint64_t first, size_t n, float *out)
 {
-    uint32_t key0 = (uint32_t)r->key, key1 = (uint32_t)(r->key >> 32);
-    uint32_t version0 = (uint32_t)r->version, version1 = (uint32_t)(r->version >> 32);
-
-    for (size_t i = 0; i < n; i++) {
-        uint64_t element = first + i;
-        uint32_t c[4] = {(uint32_t)element, (uint32_t)(element >> 32), version0, version1};
-
-        philox(c, key0, key1);
-        out[i] = (float)(int32_t)(c[0] >> 8) * 0x1p-24f;
-    }
+    kernels->draws(out, n, first, r->key, r->version);
 }

@@ -3,7 +3,6 @@
 #include "methods/gradient.h"
 
 #include <assert.h>
-#include <math.h>
 #include <string.h>
 
 #include "kernels/kernels.h"
@@ -42,39 +41,6 @@ void unit_load(const struct parameters *p, unsigned tensor, uint64_t unit, float
     read_by_type(&p->tensor[tensor], first, n, out);
 }
 
-static inline uint32_t bits_of(float x)
-{
-    uint32_t bits;
-
-    memcpy(&bits, &x, sizeof bits);
-    return bits;
-}
-
-/* The draw is added below the bits that are kept, so that the magnitude is rounded up with the
-   probability of what is cut off: in expectation nothing is lost. */
-static inline uint16_t f16_round(float x, float u)
-{
-    uint32_t bits = bits_of(x), sign = bits >> 16 & 0x8000, a = bits & 0x7fffffff;
-    uint32_t normal = ((a + (uint32_t)(u * 0x1p13f)) >> 13) - (112 << 10); /* bias 127 to 15 */
-    float step = fabsf(x) * 0x1p24f; /* below 2^-14: counted in units of 2^-24, exactly */
-    uint32_t whole = (uint32_t)(step < 0x1p10f ? step : 0x1p10f);
-    uint32_t small = whole + (step - (float)whole >= 1 - u); /* whole + 1 if the sum reaches it */
-
-    return (uint16_t)(sign | (a < 0x38800000 ? small : normal));
-}
-
-static inline uint16_t bf16_round(float x, float u)
-{
-    return (uint16_t)((bits_of(x) + (uint32_t)(u * 0x1p16f)) >> 16);
-}
-
-/* `x` within the largest finite numbers; what lies outside is counted. */
-static inline float cut(float x, float largest, uint64_t *count)
-{
-    *count += fabsf(x) > largest;
-    return fabsf(x) > largest ? copysignf(largest, x) : x;
-}
-
 static void write_halves(const struct parameters *p, const struct unit_change *c,
                          struct patch *patch)
 {
@@ -82,27 +48,20 @@ static void write_halves(const struct parameters *p, const struct unit_change *c
     uint64_t first;
     size_t width;
     uint16_t *old, *out;
-    float largest = t->dtype == DT_F16 ? 65504 : f32_from_bf16(0x7f7f), u[BATCH];
-    uint64_t beyond = 0;
+    float u[BATCH];
 
     unit_place(p, c->tensor, c->unit, &first, &width);
     old = (uint16_t *)t->data + first;
     out = patch_add(patch, old, width * sizeof *out);
     for (size_t at = 0; at < width; at += BATCH) {
-        size_t end = width - at < BATCH ? width : at + BATCH;
+        size_t n = width - at < BATCH ? width - at : BATCH;
+        const float *before = c->before + at, *after = c->after + at;
 
-        rounding_draws(c->rounding, first + at, end - at, u);
-        for (size_t j = at; j < end; j++) {
-            if (c->after[j] == c->before[j]) {
-                out[j] = old[j];
-            } else {
-                float x = cut(c->after[j], largest, &beyond);
-
-                out[j] = t->dtype == DT_F16 ? f16_round(x, u[j - at]) : bf16_round(x, u[j - at]);
-            }
-        }
+        rounding_draws(c->rounding, first + at, n, u);
+        patch->saturated += t->dtype == DT_F16
+                                ? kernels->f32_round_f16(out + at, old + at, before, after, u, n)
+                                : kernels->f32_round_bf16(out + at, old + at, before, after, u, n);
     }
-    patch->saturated += beyond;
 }
 
 static void write_floats(const struct parameters *p, const struct unit_change *c,

@@ -14,14 +14,6 @@
 #include "base/memory.h"
 #include "tests/unit/unit.h"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED
-#endif
-#endif
-
 #define FILE_SIZE (5 * REGION_CHUNK / 2 + 100)
 
 struct fixture {
@@ -206,7 +198,7 @@ static void test_lock_names_its_limit(void **state)
     struct fixture *f = *state;
     int status;
 
-#ifdef SANITIZED
+#if SANITIZED
     skip(); /* sanitizers make mlock() do nothing */
 #endif
     status = run_child(lock_over_the_limit, f->fd);

@@ -6,7 +6,7 @@
 #include <math.h>
 
 #include "kernels/kernels.h"
-#include "methods/philox.h"
+#include "base/philox.h"
 #include "tests/unit/method_kit.h"
 #include "tests/unit/unit.h"
 

@@ -18,6 +18,19 @@
 
 #include "base/status.h"
 
+/* Under a sanitizer a test takes several times as long, and what it looks for is in the code rather
+   than in the numbers: a loop over many cases of one kind may take fewer of them then. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+#ifndef SANITIZED
+#define SANITIZED 0
+#endif
+
 /* Check that a call which writes its sentence to `e` succeeds. */
 #define assert_ok(call, e)                                                                         \
     do {                                                                                           \
