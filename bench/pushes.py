@@ -35,6 +35,10 @@ def run(o, *command):
                           check=True).stdout
 
 
+def ms(us):
+    return f"{us / 1e3:.{2 if us < 1e3 else 1 if us < 1e4 else 0}f} ms"
+
+
 def medians(runs):
     return {key: statistics.median(r[key] for r in runs) for key in runs[0]}
 
@@ -199,14 +203,14 @@ def disk_lines(rows):
     yield "| bytes a push | trainers | pushes/s | MB/s | p50 | p99 | append and fdatasync | pushes / appends |"
     yield "|---|---|---|---|---|---|---|---|"
     for r in rows:
-        yield (f"| {r['size']:,} | {r['trainers']} | {r['rate']:,.0f} | {r['bytes'] / 1e6:.1f} | {r['p50'] / 1e3:.2g} ms | "
-               f"{r['p99'] / 1e3:.2g} ms | {r['appends']:,.0f}/s, p99 {r['append_p99'] / 1e3:.2g} ms | {r['ratio']:.2f} |")
+        yield (f"| {r['size']:,} | {r['trainers']} | {r['rate']:,.0f} | {r['bytes'] / 1e6:.1f} | {ms(r['p50'])} | "
+               f"{ms(r['p99'])} | {r['appends']:,.0f}/s, p99 {ms(r['append_p99'])} | {r['ratio']:.2f} |")
 
 
 def beside_lines(o, r):
     a, b = r["quiet"], r["busy"]
     yield (f"Lookups of the same table, {o.lookups:,} a second of 64 ids in an open loop: p50 {a['p50']:,.0f} us and p99 "
-           f"{a['p99'] / 1e3:.2g} ms without pushes, p50 {b['p50']:,.0f} us and p99 {b['p99'] / 1e3:.2g} ms while four "
+           f"{ms(a['p99'])} without pushes, p50 {b['p50']:,.0f} us and p99 {ms(b['p99'])} while four "
            f"trainers push 64 KiB as fast as they are answered, {b['p99'] / a['p99']:.1f} times.")
 
 
