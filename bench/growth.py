@@ -226,9 +226,10 @@ def report(o, got):
     return lines
 
 
-def curve(axis, points, x, lines, title, ylabel):
-    for i, (key, label, factor) in enumerate(lines):
-        axis.plot([p["n"] for p in points], [p[key] * factor for p in points], label=label, **pages.style(i))
+def curve(axis, points, x, lines, title, ylabel, drawn=0):
+    """`drawn`: how many lines are there already."""
+    for i, (key, label) in enumerate(lines):
+        axis.plot([p["n"] for p in points], [p[key] for p in points], label=label, **pages.style(2 * (drawn + i)))
     axis.set(xscale="log", yscale="log", xlabel=x, ylabel=ylabel, title=title)
     axis.grid(alpha=0.3)
     axis.legend(frameon=False)
@@ -236,18 +237,18 @@ def curve(axis, points, x, lines, title, ylabel):
 
 def draw(path, got):
     with pages.plot(path, columns=2, rows=2, width=5.2, height=3.8) as (_, axes):
-        curve(axes[0][0], got["rows"], "rows", [("reply_ms", "first reply, known table (ms)", 1),
-                                                ("cpu", "CPU a call of 64 ids (us)", 1)], "Rows", "ms, us")
+        curve(axes[0][0], got["rows"], "rows", [("reply_ms", "first reply, known table (ms)"),
+                                                ("cpu", "CPU a call of 64 ids (us)")], "Rows", "ms, us")
         for p in got["ids"]:
             p["each"] = 1e3 * p["cpu"] / p["n"]
-        curve(axes[0][1], got["ids"], "ids a call", [("each", "CPU an id (ns)", 1), ("p99", "p99 (us)", 1)], "Ids a call",
+        curve(axes[0][1], got["ids"], "ids a call", [("each", "CPU an id (ns)"), ("p99", "p99 (us)")], "Ids a call",
               "ns, us")
-        curve(axes[1][0], got["connections"], "connections", [("rate", "calls/s", 1)], "Connections", "calls/s, bytes")
-        curve(axes[1][0], got["idle"], "connections", [("rate", "calls/s beside idle ones", 1),
-                                                       ("rss", "memory of an idle one (bytes)", 1)], "Connections",
-              "calls/s, bytes")
-        curve(axes[1][1], got["tables"], "tables", [("one", "calls/s of one", 1), ("many", "calls/s of all, 1,000 rows", 1),
-                                                    ("reply_ms", "first reply (ms)", 1)], "Tables", "calls/s, ms")
+        curve(axes[1][0], got["connections"], "connections", [("rate", "calls/s")], "Connections", "calls/s, bytes")
+        curve(axes[1][0], got["idle"], "connections", [("rate", "calls/s beside idle ones"),
+                                                       ("rss", "memory of an idle one (bytes)")], "Connections",
+              "calls/s, bytes", drawn=1)
+        curve(axes[1][1], got["tables"], "tables", [("one", "calls/s of one"), ("many", "calls/s of all, 1,000 rows"),
+                                                    ("reply_ms", "first reply (ms)")], "Tables", "calls/s, ms")
 
 
 def main():

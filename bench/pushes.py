@@ -219,7 +219,7 @@ def draw(path, made):
         left, right = axes[0]
         for i, n in enumerate(sorted({r["trainers"] for r in made["disk"]})):
             some = [r for r in made["disk"] if r["trainers"] == n]
-            left.plot([r["size"] / 1024 for r in some], [r["ratio"] for r in some], label=f"{n} trainers",
+            left.plot([r["size"] / 1024 for r in some], [r["ratio"] for r in some], label=f"{n} trainer{'s' * (n > 1)}",
                       **pages.style(2 * i))
         left.set(xscale="log", yscale="log", xlabel="KiB a push", ylabel="pushes / (append and fdatasync)")
         left.legend(frameon=False)
@@ -227,6 +227,10 @@ def draw(path, made):
         right.barh([r["method"] for r in rows], [r["ratio"] for r in rows], color="tab:blue")
         right.axvline(4, color="black", linewidth=0.8)
         right.set(xscale="log", xlabel=f"push / lookup of {BATCH:,} ids")
+        for axis, at in ((left.yaxis, (0.5, 0.7, 1, 2, 3, 4)), (left.xaxis, (4, 64, 256, 1024)),
+                         (right.xaxis, (4, 10, 20, 40, 80))):
+            axis.set_ticks(at, [f"{x:g}" for x in at])
+            axis.set_ticks([], minor=True)
 
 
 def main():
