@@ -48,12 +48,31 @@ void integer_unit_load(const struct parameters *p, unsigned tensor, uint64_t uni
 /* Elements whose new value cannot be reached. */
 static uint64_t count_beyond(const struct unit_change *c, size_t n, const struct grid *g)
 {
-    uint64_t count = 0;
+    const float *before = c->before, *after = c->after, least = g->least, most = g->most;
+    uint32_t count = 0;
 
     for (size_t j = 0; j < n; j++)
-        count += c->after[j] != c->before[j] && (c->after[j] < g->least || c->after[j] > g->most);
+        count += (after[j] != before[j]) & ((after[j] < least) | (after[j] > most));
     return count;
 }
+
+/* The integers of elements that moved, or of all, and the old ones of the others. By masks, which
+   compilers make vectors of. */
+#define DEFINE_TAKE(NAME, TYPE)                                                                    \
+    static void NAME(TYPE *restrict out, const TYPE *restrict old, const int32_t *restrict q,      \
+                     const float *restrict before, const float *restrict after, size_t n,          \
+                     bool whole)                                                                   \
+    {                                                                                              \
+        for (size_t j = 0; j < n; j++) {                                                           \
+            int32_t take = -((after[j] != before[j]) | whole);                                     \
+                                                                                                   \
+            out[j] = (TYPE)((q[j] & take) | (old[j] & ~take));                                     \
+        }                                                                                          \
+    }
+
+DEFINE_TAKE(take_bytes, uint8_t)
+DEFINE_TAKE(take_words, uint16_t)
+#undef DEFINE_TAKE
 
 static float within(float x)
 {
@@ -122,11 +141,9 @@ void integer_unit_store(const struct parameters *p, const struct unit_change *c,
         rounding_draws(c->rounding, first + at, n, u);
         quantise(q, after, u, n, &g);
         if (size == 1)
-            for (size_t j = 0; j < n; j++)
-                out[at + j] = whole || after[j] != before[j] ? (uint8_t)q[j] : old[at + j];
+            take_bytes(out + at, old + at, q, before, after, n, whole);
         else
-            for (size_t j = 0; j < n; j++)
-                ((uint16_t *)out)[at + j] =
-                    whole || after[j] != before[j] ? (uint16_t)q[j] : ((uint16_t *)old)[at + j];
+            take_words((uint16_t *)out + at, (const uint16_t *)old + at, q, before, after, n,
+                       whole);
     }
 }
