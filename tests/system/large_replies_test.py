@@ -71,10 +71,10 @@ def test_equal(folder):
 
 
 def test_broken_off(folder):
-    """A hundred calls of which most go away in the middle. Each has a connection of its own, since gRPC's core may reset a
+    """Sixty calls of which most go away in the middle. Each has a connection of its own, since gRPC's core may reset a
     stream before it has sent its headers, for which HTTP/2 has the whole connection closed."""
     data, options = tables(folder)
-    request = pb.LookupRequest(lookups=[pb.TableLookup(table="t25", ids=np.arange(200000) % 3000)])
+    request = pb.LookupRequest(lookups=[pb.TableLookup(table="t25", ids=np.arange(50000) % 3000)])
     with Daemon(tables=options, config="workers = 1\n") as daemon:
         def lookup(timeout):
             channel = grpc.insecure_channel(daemon.address, OWN_CONNECTION)
@@ -82,9 +82,9 @@ def test_broken_off(folder):
             return daemon.unary("/embd.v1.Embedding/Lookup", pb.LookupRequest, pb.LookupResponse, channel).future(
                 request, timeout=timeout)
 
-        for turn in range(10):
+        for turn in range(6):
             futures = [lookup(30) for _ in range(10)]
-            time.sleep(turn * 0.004)
+            time.sleep(turn * 0.003)
             for i, future in enumerate(futures):
                 if (i + turn) % 5:
                     future.cancel()

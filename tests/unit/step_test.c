@@ -6,6 +6,7 @@
 #include <float.h>
 #include <math.h>
 
+#include "kernels/kernels.h"
 #include "tests/unit/random.h"
 #include "tests/unit/unit.h"
 
@@ -314,6 +315,9 @@ int main(void)
         cmocka_unit_test(test_not_finite),
         cmocka_unit_test(test_rowwise_not_finite),
     };
+    struct error e;
 
+    if (kernels_init(NULL, &e) != ST_OK)
+        return 1;
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
