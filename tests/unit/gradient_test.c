@@ -11,10 +11,10 @@
 #include "tests/unit/unit.h"
 
 #define COUNT(a) (sizeof(a) / sizeof(a)[0])
-#define ITEMS_MAX 48   /* rows or bags of a push */
-#define BAG_MAX 300    /* rows of a bag: more than methods take at a time */
-#define FLOATS 2000    /* rows of a push have about so many, or there are few rows */
-#define UNITS_MAX 40   /* of a tensor: each takes two losses an element */
+#define ITEMS_MAX 48 /* rows or bags of a push */
+#define BAG_MAX 300  /* rows of a bag: more than methods take at a time */
+#define FLOATS 2000  /* rows of a push have about so many, or there are few rows */
+#define UNITS_MAX (SANITIZED ? 12 : 40) /* of a tensor: each takes two losses an element */
 #define ELEMENTS_MAX 24
 #define PRECISION 1e-4 /* of a gradient, relative to the largest of its unit */
 
