@@ -83,7 +83,8 @@ struct connection {
     struct flood flood;
 };
 
-/* A message of an answer, or a piece of one. Bytes of it may wait in the connection's output after the stream is gone. */
+/* A message of an answer, or a piece of one. Bytes of it may wait in the connection's output after
+   the stream is gone. */
 struct message {
     struct message *next;
     struct transport *transport;
