@@ -60,9 +60,9 @@ struct call {
    the message at block->data + GRPC_PREFIX. NULL when out of memory. */
 struct block *call_message_new(size_t n);
 
-/* The first piece of a message of `n` bytes that is handed over in pieces, so that it goes out while
-   the rest is being made: a block with room for GRPC_PREFIX and `room` bytes, of which the prefix is
-   written (block->size). The other pieces are blocks of message bytes alone. */
+/* The first piece of a message of `n` bytes that is handed over in pieces, so that it goes out
+   while the rest is being made: a block with room for GRPC_PREFIX and `room` bytes, of which the
+   prefix is written (block->size). The other pieces are blocks of message bytes alone. */
 struct block *call_message_begin(size_t n, size_t room);
 
 /* Count `bytes` for this call against max_inflight_bytes, before a large reply is allocated; false
@@ -78,8 +78,8 @@ void call_reply(struct call *call, struct block *message);
 void call_fail(struct call *call, enum status st, const struct error *e);
 /* One message of a streaming answer, or the next piece of a message; takes over the reference.
    Messages are counted against max_inflight_bytes until they are sent, but never refused here. The
-   last message has to be whole before call_finish(); call_fail() in the middle of it takes back what
-   has not left, and resets the stream if some of a message has. */
+   last message has to be whole before call_finish(); call_fail() in the middle of it takes back
+   what has not left, and resets the stream if some of a message has. */
 void call_send(struct call *call, struct block *message);
 /* Bytes sent with call_send() that the connection has not taken yet. */
 size_t call_unsent(const struct call *call);

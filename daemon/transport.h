@@ -135,8 +135,8 @@ struct stream {
     /* The answer: messages that are not all in frames yet, then the status. */
     struct message *first, **last;
     size_t unsent;
-    uint64_t owed;          /* bytes of its last message that call_send() has not been given yet */
-    uint64_t begun_left;    /* of a message that has begun to leave: bytes that are in no frame yet */
+    uint64_t owed;       /* bytes of its last message that call_send() has not been given yet */
+    uint64_t begun_left; /* of a message that has begun to leave: bytes that are in no frame yet */
     uint64_t reply_charged; /* by call_charge() */
     bool responded;         /* response headers submitted */
     bool deferred;          /* nghttp2 waits for nghttp2_session_resume_data() */
