@@ -132,12 +132,14 @@ def test_failures_between_pieces():
             peer.send(call(7, UNARY, b"and on"), settings({INITIAL_WINDOW_SIZE: 1000}))
             assert peer.answer(7).messages == [b"and on"]
             for stream in range(9, 29, 2):  # away in the middle
-                peer.send(call(stream, PIECES, b"1000000"))
+                peer.send(call(stream, PIECES, b"20000000"))
                 peer.wait(lambda frame: frame.type == DATA)
                 peer.send(rst(stream))
             peer.sync()
         server.quiet()
-        assert server.counts()["Pieces"]["CANCELLED"] == 10
+        ended = server.counts()["Pieces"]
+        assert ended["ABORTED"] == 4 and ended["CANCELLED"] > 0, ended
+        assert ended["CANCELLED"] + ended.get("OK", 0) == 10, ended  # all its pieces may be made before the reset comes
 
 
 def test_errors_need_no_window():
