@@ -9,6 +9,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/give_way.h"
 #include "base/memory.h"
 #include "base/text.h"
 
@@ -192,7 +193,7 @@ enum status file_pread(int fd, void *buf, size_t n, uint64_t offset, struct erro
         return error_set(e, ST_DATA_LOSS, "no file reaches to byte %llu + %zu",
                          (unsigned long long)offset, n);
     while (n > 0) {
-        ssize_t got = pread(fd, to, n, (off_t)offset);
+        ssize_t got = pread(fd, to, n < GIVE_WAY_BYTES ? n : GIVE_WAY_BYTES, (off_t)offset);
 
         if (got < 0 && errno == EINTR)
             continue;
@@ -204,6 +205,7 @@ enum status file_pread(int fd, void *buf, size_t n, uint64_t offset, struct erro
         to += got;
         n -= (size_t)got;
         offset += (uint64_t)got;
+        give_way();
     }
     return ST_OK;
 }

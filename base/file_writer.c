@@ -10,6 +10,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "base/give_way.h"
 #include "base/memory.h"
 #include "base/text.h"
 
@@ -58,7 +59,7 @@ enum status file_writer_add(struct file_writer *w, const void *data, size_t n, s
     const unsigned char *from = data;
 
     while (n > 0) {
-        ssize_t done = write(w->fd, from, n);
+        ssize_t done = write(w->fd, from, n < GIVE_WAY_BYTES ? n : GIVE_WAY_BYTES);
 
         if (done < 0 && errno == EINTR)
             continue;
@@ -66,6 +67,7 @@ enum status file_writer_add(struct file_writer *w, const void *data, size_t n, s
             return error_errno(e, errno, "cannot write %s", QUOTE(w->path));
         from += done;
         n -= (size_t)done;
+        give_way();
     }
     return ST_OK;
 }
@@ -90,7 +92,7 @@ enum status file_writer_put(struct file_writer *w, const void *data, size_t n, u
     const unsigned char *from = data;
 
     while (n > 0) {
-        ssize_t done = pwrite(w->fd, from, n, (off_t)offset);
+        ssize_t done = pwrite(w->fd, from, n < GIVE_WAY_BYTES ? n : GIVE_WAY_BYTES, (off_t)offset);
 
         if (done < 0 && errno == EINTR)
             continue;
@@ -99,6 +101,7 @@ enum status file_writer_put(struct file_writer *w, const void *data, size_t n, u
         from += done;
         n -= (size_t)done;
         offset += (uint64_t)done;
+        give_way();
     }
     return ST_OK;
 }

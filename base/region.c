@@ -10,12 +10,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/give_way.h"
 #include "base/memory.h"
 #include "base/region_fault.h"
 #include "base/text.h"
 
 #define PAGE_LEAST 4096 /* no Linux has smaller pages */
-#define UNMAP_STEP (8 * REGION_CHUNK)
+#define UNMAP_STEP (2 * REGION_CHUNK)
 
 static unsigned char nothing[1]; /* where an empty region points */
 
@@ -193,8 +194,10 @@ out:
    GB of a file takes tens of milliseconds. */
 static void unmap(unsigned char *base, size_t size)
 {
-    for (size_t at = 0; size - at > UNMAP_STEP; at += UNMAP_STEP)
+    for (size_t at = 0; size - at > UNMAP_STEP; at += UNMAP_STEP) {
         madvise(base + at, UNMAP_STEP, MADV_DONTNEED);
+        give_way();
+    }
     munmap(base, size);
 }
 
@@ -231,6 +234,7 @@ void region_touch(const struct region *r)
         region_chunk(r, i, &offset, &n);
         for (size_t at = 0; at < n; at += page)
             (void)*(const volatile unsigned char *)(r->data + offset + at);
+        give_way();
     }
 }
 

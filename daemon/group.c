@@ -99,6 +99,7 @@ static void *run_job(void *order)
 {
     struct order *o = order;
 
+    thread_works();
     o->group->run(o);
     mailbox_send(o->group->back, &o->mail);
     return NULL;

@@ -5,6 +5,7 @@
 
 #include "base/memory.h"
 #include "daemon/control.h"
+#include "daemon/discard.h"
 #include "daemon/keep.h"
 #include "daemon/server.h"
 #include "daemon/slots.h"
@@ -162,7 +163,7 @@ bool publish_retire(struct writer *w)
         }
         *r = gone->next;
         keep_free(gone->entry->keep);
-        entry_free(gone->entry);
+        discard(entry_end(gone->entry));
         mem_free(gone);
     }
     return w->retired;

@@ -10,6 +10,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/give_way.h"
+
 enum status thread_start(pthread_t *out, const char *name, void *(*run)(void *arg), void *arg,
                          struct error *e)
 {
@@ -48,15 +50,23 @@ struct slice {
 
 #define SLICE_NS 100000 /* the shortest that the kernel takes */
 
-void thread_answers(void)
+/* At this priority; a wish, others are served as well. */
+static void take_short_slices(int nice)
 {
     struct slice slice = {
-        .size = sizeof slice, .policy = SCHED_OTHER, .flags = 0, .runtime = SLICE_NS};
+        .size = sizeof slice, .policy = SCHED_OTHER, .nice = nice, .runtime = SLICE_NS};
+
+    syscall(SYS_sched_setattr, 0, &slice, 0);
+}
+
+void thread_answers(void)
+{
+    int nice;
 
     errno = 0;
-    slice.nice = getpriority(PRIO_PROCESS, 0);
+    nice = getpriority(PRIO_PROCESS, 0);
     if (errno == 0)
-        syscall(SYS_sched_setattr, 0, &slice, 0); /* a wish: others are served as well */
+        take_short_slices(nice);
 }
 
 #define WORKS_NICE 10 /* a tenth of the processor, where somebody else wants all of it */
@@ -64,4 +74,6 @@ void thread_answers(void)
 void thread_works(void)
 {
     setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), WORKS_NICE);
+    take_short_slices(WORKS_NICE); /* who gives way gives up the rest of a slice */
+    give_way_promise();
 }

@@ -12,12 +12,13 @@
 #include <unistd.h>
 
 #include "base/failpoint.h"
+#include "base/give_way.h"
 #include "base/hash.h"
 #include "base/memory.h"
 #include "base/text.h"
 #include "storage/snapshot_parts.h"
 
-#define PIECE ((size_t)256 << 10) /* read back at once; a multiple of BLOCK_BYTES */
+#define PIECE GIVE_WAY_BYTES /* read back at once; a multiple of BLOCK_BYTES */
 
 static enum status failed(const struct snapshot_file *f, const char *what, struct error *e)
 {

@@ -104,19 +104,25 @@ uint64_t entry_training_bytes(const struct entry *entry)
     return training_bytes(entry->training) + (entry->samples ? samples_bytes(entry->samples) : 0);
 }
 
-void entry_free(struct entry *entry)
+struct table *entry_end(struct entry *entry)
 {
-    if (!entry)
-        return;
+    struct table *table = entry->table;
+
     training_free(entry->training); /* looks into the table until the end */
     caches_free(atomic_load(&entry->caches));
-    table_close(entry->table);
     mem_free(entry->gauges);
     samples_free(entry->samples);
     gate_done(&entry->gate);
     mem_free(entry->trouble);
     mem_free(entry->file);
     mem_free(entry);
+    return table;
+}
+
+void entry_free(struct entry *entry)
+{
+    if (entry)
+        table_close(entry_end(entry));
 }
 
 static int name_order(const char *a, size_t a_length, const char *b, size_t b_length)

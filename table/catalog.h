@@ -106,6 +106,8 @@ uint64_t entry_training_bytes(const struct entry *entry);
 /* Close the table and free the entry with its training, its gauges and its texts. Nobody may be
    inside its gate. */
 void entry_free(struct entry *entry);
+/* The same, but the table is left to the caller, who closes it. */
+struct table *entry_end(struct entry *entry);
 
 /* The empty catalog, number 1. */
 MUST_CHECK enum status catalog_new(struct catalog **out, struct error *e);

@@ -33,6 +33,7 @@ struct loading {
     bool per_field;              /* one set of parameters for each field, tensors under "f<i>." */
     bool has_checksum;           /* embd.checksum is there */
     uint64_t checksum;           /* its value */
+    bool unread;                 /* private memory has no bytes of the file yet */
     bool ids_given;              /* embd.ids is there */
     struct use *use;             /* [t->header.tensor_count], in the same order */
     size_t fallback_offset;      /* place of the default row in t->private, SIZE_MAX if not there */
@@ -52,9 +53,9 @@ MUST_CHECK enum status load_memory(struct loading *l, struct error *e);
 /* Within load_memory(), with options->overlay: compare the checksum of what was read, let the
    overlay change it, and check what it says of the optimizer. */
 MUST_CHECK enum status load_overlay(struct loading *l, struct error *e);
-/* Read every value once: checksum, finite floats, signs. With `before` other than ST_OK (and its
-   sentence in `e`) only the checksum is compared, since damage explains any other fault. */
-MUST_CHECK enum status load_values(struct loading *l, enum status before, struct error *e);
+/* Read every value once, into memory if l->unread: checksum, finite floats, signs. Where a checksum
+   tells of damage that is the sentence, since it explains any other fault. */
+MUST_CHECK enum status load_values(struct loading *l, struct error *e);
 
 /* Tell the progress; ST_CANCELLED if the caller wants to stop. */
 MUST_CHECK enum status load_progress(struct loading *l, double done, struct error *e);

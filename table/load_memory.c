@@ -19,21 +19,17 @@ enum status load_progress(struct loading *l, double done, struct error *e)
     return ST_OK;
 }
 
-/* Private memory holds the data area alone, which so begins aligned whatever the header's length.
- */
+/* All of the data area at once; what is checked is read as it is checked, see load_values(). */
 static enum status read_data(struct loading *l, struct error *e)
 {
     bool hashed = l->options->overlay && !l->trusted;
     struct hasher *hasher = hashed ? hasher_new() : NULL;
     struct table *t = l->t;
-    enum status st;
+    enum status st = ST_OK;
     size_t offset, n;
 
-    if (t->header.data_bytes > SIZE_MAX || (hashed && !hasher)) {
-        st = error_memory(e, "table");
-        goto out;
-    }
-    st = region_private(&t->region, (size_t)t->header.data_bytes, t->memory, e);
+    if (hashed && !hasher)
+        return error_memory(e, "table");
     for (size_t i = 0; st == ST_OK && i < region_chunks(t->region); i++) {
         region_chunk(t->region, i, &offset, &n);
         st = file_pread(l->fd, t->region->data + offset, n, t->header.data_offset + offset, e);
@@ -44,9 +40,22 @@ static enum status read_data(struct loading *l, struct error *e)
     }
     if (st == ST_OK && hasher)
         t->checksum = hasher_value(hasher);
-out:
     hasher_free(hasher);
     return st;
+}
+
+/* Private memory holds the data area alone, which so begins aligned whatever the header's length.
+ */
+static enum status take_memory(struct loading *l, struct error *e)
+{
+    struct table *t = l->t;
+    enum status st;
+
+    if (t->header.data_bytes > SIZE_MAX)
+        return error_memory(e, "table");
+    st = region_private(&t->region, (size_t)t->header.data_bytes, t->memory, e);
+    l->unread = !l->trusted && !l->options->overlay;
+    return st != ST_OK || l->unread ? st : read_data(l, e);
 }
 
 /* What is copied out for its alignment is so for good; and locked memory is there at once. */
@@ -114,7 +123,7 @@ static void place(struct loading *l)
         if (u->private_offset != SIZE_MAX) {
             unsigned char *copy = t->private->data + u->private_offset;
 
-            if (ft->tensor.bytes)
+            if (ft->tensor.bytes && !l->unread)
                 memcpy(copy, u->data, ft->tensor.bytes);
             u->data = copy;
         }
@@ -140,7 +149,7 @@ enum status load_memory(struct loading *l, struct error *e)
         st = region_borrow(&t->region, l->fd, t->header.data_offset, (size_t)t->header.data_bytes,
                            e);
     else
-        st = read_data(l, e);
+        st = take_memory(l, e);
     if (st == ST_OK && l->options->overlay)
         st = load_overlay(l, e);
     if (st == ST_OK)

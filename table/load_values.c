@@ -4,11 +4,14 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/file.h"
+#include "base/give_way.h"
 #include "base/hash.h"
 #include "base/text.h"
 #include "table/load.h"
 
-#define BLOCK ((size_t)256 << 10) /* bytes hashed and checked while they are in the cache */
+#define BLOCK GIVE_WAY_BYTES /* hashed and checked while they are in the cache */
+#define GROUP ((size_t)64)
 #define PROGRESS_STEP 0.01
 
 /* Whether the bits `x` of a float break a rule: exponent all ones (infinite or NaN), or a sign that
@@ -18,18 +21,24 @@
      ((flags) & (TENSOR_NONNEGATIVE | TENSOR_POSITIVE) && (x) > (sign)) ||                         \
      ((flags)&TENSOR_POSITIVE && ((x) & (sign - 1)) == 0))
 
-/* Place of the first element that breaks a rule, or n. Most blocks have none, so the first pass
-   only asks whether there is one, without branches. */
+/* Place of the first element that breaks a rule, or n. Nearly all tensors may hold any finite
+   number, and nearly all do: a group of those is looked at together, without branches. */
 #define FLOAT_FIRST_BAD(name, type, exponent, sign)                                                \
     static size_t name(const void *data, size_t n, unsigned flags)                                 \
     {                                                                                              \
         const type *v = data;                                                                      \
-        unsigned bad = 0;                                                                          \
-        size_t i;                                                                                  \
+        size_t i = 0;                                                                              \
                                                                                                    \
-        for (i = 0; i < n; i++)                                                                    \
-            bad |= FLOAT_BAD(v[i], exponent, sign, flags);                                         \
-        for (i = 0; bad && i < n; i++)                                                             \
+        while (!(flags & (TENSOR_NONNEGATIVE | TENSOR_POSITIVE)) && n - i >= GROUP) {              \
+            type bad = 0;                                                                          \
+                                                                                                   \
+            for (size_t j = 0; j < GROUP; j++)                                                     \
+                bad |= (v[i + j] & (sign - 1)) >= (exponent);                                      \
+            if (bad)                                                                               \
+                break;                                                                             \
+            i += GROUP;                                                                            \
+        }                                                                                          \
+        for (; i < n; i++)                                                                         \
             if (FLOAT_BAD(v[i], exponent, sign, flags))                                            \
                 return i;                                                                          \
         return n;                                                                                  \
@@ -152,60 +161,84 @@ struct reading {
     double told;
 };
 
-/* Hash one tensor and, while `st` is ST_OK, check it. Only ST_CANCELLED ends it early. */
-static enum status read_tensor(struct reading *r, size_t i, enum status st, struct error *e)
+/* Bytes [at, at + n) of tensor i, from the file. */
+static enum status fill(struct loading *l, size_t i, size_t at, size_t n, struct error *e)
+{
+    const struct file_tensor *ft = &l->t->header.tensor[i];
+    unsigned char *to = l->t->region->data + (ft->offset - l->t->header.data_offset) + at;
+    enum status st = file_pread(l->fd, to, n, ft->offset + at, e);
+
+    if (st == ST_OK && l->use[i].private_offset != SIZE_MAX)
+        memcpy((unsigned char *)l->use[i].data + at, to, n);
+    return st;
+}
+
+static enum status tell(struct reading *r, struct error *e)
+{
+    double done = (double)r->bytes / (double)r->l->t->header.data_bytes;
+
+    if (done - r->told < PROGRESS_STEP)
+        return ST_OK;
+    r->told = done;
+    return load_progress(r->l, done, e);
+}
+
+/* The rules for keys are seen to when they are indexed; they may lie unaligned. */
+static enum status check(const struct tensor *t, const struct use *u, size_t at, size_t n,
+                         struct error *e)
+{
+    const unsigned char *data = (const unsigned char *)u->data + at;
+    size_t width = dtype_size(t->dtype), bad;
+
+    if (u->role == USE_KEYS || u->role == USE_TOUCHED)
+        return ST_OK;
+    bad = first_bad(t->dtype, data, n / width, u->flags);
+    return bad < n / width ? refuse(t, data + bad * width, at / width + bad, u->flags, e) : ST_OK;
+}
+
+/* Hash one tensor and, unless a fault was `found` before, check it; that is left to the checksum.
+   Any other status ends it all. */
+static enum status read_tensor(struct reading *r, size_t i, enum status *found, struct error *e)
 {
     const struct tensor *t = &r->l->t->header.tensor[i].tensor;
-    const struct use *u = &r->l->use[i];
-    double start = r->l->t->memory == REGION_MAP ? 0 : 0.5;
-    size_t width = dtype_size(t->dtype);
+    enum status st = ST_OK;
 
-    for (size_t at = 0, n; at < t->bytes; at += n) {
-        const unsigned char *data = (const unsigned char *)u->data + at;
-        double done;
-
+    for (size_t at = 0, n; st == ST_OK && at < t->bytes; at += n) {
         n = t->bytes - at < BLOCK ? t->bytes - at : BLOCK;
-        hasher_add(r->hasher, data, n);
-        /* The rules for keys are seen to when they are indexed; they may lie unaligned. */
-        if (st == ST_OK && u->role != USE_KEYS && u->role != USE_TOUCHED) {
-            size_t bad = first_bad(t->dtype, data, n / width, u->flags);
-
-            if (bad < n / width)
-                st = refuse(t, data + bad * width, at / width + bad, u->flags, e);
-        }
+        if (r->l->unread)
+            st = fill(r->l, i, at, n, e);
+        if (st != ST_OK)
+            break;
+        hasher_add(r->hasher, (const unsigned char *)r->l->use[i].data + at, n);
+        if (*found == ST_OK)
+            *found = check(t, &r->l->use[i], at, n, e);
         r->bytes += n;
-        done = start + (1 - start) * (double)r->bytes / (double)r->l->t->header.data_bytes;
-        if (done - r->told >= PROGRESS_STEP) {
-            enum status stop = load_progress(r->l, done, e);
-
-            if (stop != ST_OK)
-                return stop;
-            r->told = done;
-        }
+        give_way();
+        st = tell(r, e);
     }
     return st;
 }
 
-enum status load_values(struct loading *l, enum status before, struct error *e)
+enum status load_values(struct loading *l, struct error *e)
 {
     struct reading r = {.l = l, .hasher = hasher_new()};
-    enum status st = before;
+    enum status st = ST_OK, found = ST_OK;
 
     if (!r.hasher)
         return error_memory(e, "checksum");
-    for (size_t i = 0; i < l->t->header.tensor_count; i++) {
-        st = read_tensor(&r, i, st, e);
-        if (st == ST_CANCELLED)
-            goto out;
-        if (st != ST_OK && !l->has_checksum)
-            goto out;
+    for (size_t i = 0; st == ST_OK && i < l->t->header.tensor_count; i++) {
+        st = read_tensor(&r, i, &found, e);
+        if (st == ST_OK && !l->has_checksum)
+            st = found;
     }
-    l->t->checksum = hasher_value(r.hasher);
-    if (l->has_checksum && l->t->checksum != l->checksum)
-        st = error_set(e, ST_DATA_LOSS,
-                       "the data have the checksum %016llx; embd.checksum says %016llx",
-                       (unsigned long long)l->t->checksum, (unsigned long long)l->checksum);
-out:
+    if (st == ST_OK) {
+        l->t->checksum = hasher_value(r.hasher);
+        st = found;
+        if (l->has_checksum && l->t->checksum != l->checksum)
+            st = error_set(e, ST_DATA_LOSS,
+                           "the data have the checksum %016llx; embd.checksum says %016llx",
+                           (unsigned long long)l->t->checksum, (unsigned long long)l->checksum);
+    }
     hasher_free(r.hasher);
     return st;
 }

@@ -88,16 +88,16 @@ enum status table_may_grow(const struct method *m, size_t fields, struct error *
     return ST_OK;
 }
 
-/* Values, index tensors, keys. Where embd.checksum tells damage, that is the sentence. */
+/* Values, index tensors, keys. */
 static enum status check_contents(struct loading *l, struct error *e)
 {
-    enum status st = check_parts(l->t, e);
+    enum status st = l->trusted ? ST_OK : load_values(l, e);
 
     if (st == ST_OK)
+        st = check_parts(l->t, e);
+    if (st == ST_OK)
         st = build_keys(l->t, e);
-    if (l->trusted || (st != ST_OK && !(st == ST_INVALID && l->has_checksum)))
-        return st;
-    return load_values(l, st, e);
+    return st;
 }
 
 /* Whatever else was found: in a file that changed meanwhile it means nothing. */

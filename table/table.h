@@ -80,8 +80,8 @@ struct table_options {
        its checksum has been found right, and before anything is made of the values. It may bring
        the `n` bytes at `data` up to a later moment and set t->applied, lsn and optimizer (mem_text)
        to it; what it leaves is then checked in full like the values of any file, and t->checksum is
-       that of the bytes as they lie in memory. With `trusted` neither checksum nor values are looked
-       at. May be NULL. */
+       that of the bytes as they lie in memory. With `trusted` neither checksum nor values are
+       looked at. May be NULL. */
     enum status (*overlay)(void *context, struct table *t, unsigned char *data, size_t n,
                            struct error *e);
     void *overlay_context;

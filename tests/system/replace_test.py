@@ -15,12 +15,15 @@ import tablefile  # noqa: E402
 from daemon import Daemon, messages  # noqa: E402
 
 ROWS, DIM, CLIENTS = 5000, 32, 4
+LARGE = 140000  # rows, 18 MB
 REPLACEMENTS = int(os.environ.get("EMBD_REPLACEMENTS", 100))
 
 
 def write(path, value):
-    tablefile.write(path, tablefile.table("full", ROWS, DIM, {
-        "weight": ("F32", np.full((ROWS, DIM), value, np.float32))}))
+    """Every fourth is large: the daemon frees it on a thread of its own."""
+    rows = LARGE if value % 4 == 0 else ROWS
+    tablefile.write(path, tablefile.table("full", rows, DIM, {
+        "weight": ("F32", np.full((rows, DIM), value, np.float32))}))
 
 
 class Client(threading.Thread):
