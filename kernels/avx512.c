@@ -98,9 +98,12 @@ INLINE void lanes_multiply(words x, uint32_t by, words *high, words *low)
 {
     __m512i m = _mm512_set1_epi32((int)by), even = _mm512_mul_epu32((__m512i)x, m);
     __m512i odd = _mm512_mul_epu32(_mm512_srli_epi64((__m512i)x, 32), m);
+    const __m512i halves = /* the lower ones; place 16 is the first of `odd` */
+        _mm512_setr_epi32(0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10, 26, 12, 28, 14, 30);
 
-    *high = (words)_mm512_mask_blend_epi32(0xaaaa, _mm512_srli_epi64(even, 32), odd);
-    *low = (words)_mm512_mask_blend_epi32(0xaaaa, even, _mm512_slli_epi64(odd, 32));
+    *low = (words)_mm512_permutex2var_epi32(even, halves, odd);
+    *high =
+        (words)_mm512_permutex2var_epi32(even, _mm512_add_epi32(halves, _mm512_set1_epi32(1)), odd);
 }
 
 /* The low byte of each of the first `n` lanes. */

@@ -144,6 +144,11 @@ struct kernels {
        in double. scale > 0. */
     void (*f32_round_steps)(int32_t *q, const float *x, const float *u, size_t n, double scale,
                             double bias, int32_t low, int32_t top);
+    /* The sum of gradient * phi: with v = x / scale, phi is `low` or `high` where v is not between
+       them, and what rounding to the nearest adds to v where it is. Element j belongs to sum j % 8,
+       and these are added in order. */
+    double (*f32_scale_gradient)(const float *x, const float *gradient, size_t n, double scale,
+                                 double low, double high);
 
     /* A step of adagrad: g = gradient + l2 * w; sum += g^2;
        w = w - shrink * w - rate * g / (sqrt(sum) + epsilon). An element whose new value or sum
@@ -151,6 +156,11 @@ struct kernels {
        were not finite. */
     size_t (*f32_adagrad)(float *w, float *sum, const float *gradient, size_t n, float rate,
                           float epsilon, float l2, float shrink);
+    /* The mean of g^2, g as above: element j belongs to sum j % 8, and these are added in order. */
+    float (*f32_mean_square)(const float *w, const float *gradient, size_t n, float l2);
+    /* A step with one root for all elements: w = w - shrink * w - rate * g / root, as above. */
+    size_t (*f32_rowwise_adagrad)(float *w, const float *gradient, size_t n, float rate, float root,
+                                  float l2, float shrink);
 
     /* out[t] = (float)(h * unit) * scale + shift, h = ((a[t] x + b[t]) mod p[t]) mod m. All but the
        last three are integers: x < 2^40, 0 <= a, b < p, 1 <= m <= p < 2^26; over_p[t] = 1 / p[t].

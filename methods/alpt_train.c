@@ -5,8 +5,10 @@
 #include <float.h>
 #include <math.h>
 
+#include "kernels/kernels.h"
 #include "methods/alpt.h"
 #include "methods/gradient.h"
+#include "methods/integers.h"
 
 #define BATCH 256 /* elements at a time, on the stack */
 
@@ -32,25 +34,13 @@ void alpt_unit_load(const struct parameters *p, unsigned tensor, uint64_t unit, 
     p->method->rows(p, &unit, 1, out);
 }
 
-/* The gradient of the row's scale, as if rounding had the slope 1 inside the range: of a value
-   there it is what rounding adds to it, of one beyond the integer at the end. */
+/* The gradient of the row's scale. */
 static double scale_gradient(const struct parameters *p, const struct unit_change *c, double scale)
 {
-    double low = alpt_low(p), high = alpt_high(p), sum = 0;
-    double ids = c->ids ? (double)c->ids : 1;
+    double low = alpt_low(p), high = alpt_high(p), ids = c->ids ? (double)c->ids : 1;
 
-    for (size_t j = 0; j < c->n; j++) {
-        double v = (double)c->after[j] / scale, phi;
-
-        if (v >= high)
-            phi = high;
-        else if (v <= low)
-            phi = low;
-        else
-            phi = floor(v + 0.5) - v;
-        sum += (double)c->gradient[j] * phi;
-    }
-    return sum / sqrt(ids * p->dim * high);
+    return kernels->f32_scale_gradient(c->after, c->gradient, c->n, scale, low, high) /
+           sqrt(ids * p->dim * high);
 }
 
 /* The scale after its step. One whose rows might leave float32 does not take it. */
@@ -68,6 +58,17 @@ static float next_scale(const struct parameters *p, const struct unit_change *c,
     return scale;
 }
 
+/* How many elements moved to where no integer is. */
+static uint64_t count_beyond(const float *before, const float *after, size_t n, double least,
+                             double most)
+{
+    uint32_t count = 0;
+
+    for (size_t j = 0; j < n; j++)
+        count += (after[j] != before[j]) & (((double)after[j] < least) | ((double)after[j] > most));
+    return count;
+}
+
 void alpt_unit_store(const struct parameters *p, const struct unit_change *c, struct patch *patch)
 {
     const struct tensor *t = &p->tensor[ALPT_Q];
@@ -77,27 +78,25 @@ void alpt_unit_store(const struct parameters *p, const struct unit_change *c, st
     float *scale = (float *)p->tensor[ALPT_SCALE].data + c->unit;
     float *next = patch_add(patch, scale, sizeof *scale);
     double low = alpt_low(p), high = alpt_high(p);
+    int32_t q[BATCH];
     float u[BATCH];
+    bool whole;
 
     *next = next_scale(p, c, *scale, patch);
+    whole = *next != *scale; /* else what did not move keeps its integer */
     for (size_t at = 0; at < width; at += BATCH) {
-        size_t end = width - at < BATCH ? width : at + BATCH;
+        size_t n = width - at < BATCH ? width - at : BATCH;
+        const float *before = c->before + at, *after = c->after + at;
 
-        rounding_draws(c->rounding, first + at, end - at, u);
-        for (size_t j = at; j < end; j++) {
-            double v = (double)c->after[j] / (double)*next, in = v > low ? v : low;
-            bool moved = c->after[j] != c->before[j];
-            int q;
-
-            in = in < high ? in : high;
-            q = (int)(in - low + (double)u[j - at]) + (int)low; /* from 0 on, this is the floor */
-            patch->saturated += moved && in != v;
-            if (!moved && *next == *scale) /* keeps its integer */
-                q = size == 1 ? ((int8_t *)old)[j] : ((int16_t *)old)[j];
-            if (size == 1)
-                ((int8_t *)out)[j] = (int8_t)q;
-            else
-                ((int16_t *)out)[j] = (int16_t)q;
-        }
+        rounding_draws(c->rounding, first + at, n, u);
+        kernels->f32_round_steps(q, after, u, n, (double)*next, 0, (int32_t)low,
+                                 (int32_t)(high - low));
+        patch->saturated +=
+            count_beyond(before, after, n, low * (double)*next, high * (double)*next);
+        if (size == 1)
+            integers_take_bytes(out + at, old + at, q, before, after, n, whole);
+        else
+            integers_take_words((uint16_t *)out + at, (const uint16_t *)old + at, q, before, after,
+                                n, whole);
     }
 }

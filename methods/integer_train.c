@@ -7,6 +7,7 @@
 
 #include "kernels/kernels.h"
 #include "methods/gradient.h"
+#include "methods/integers.h"
 
 #define BATCH 256 /* elements at a time, on the stack */
 
@@ -56,28 +57,46 @@ static uint64_t count_beyond(const struct unit_change *c, size_t n, const struct
     return count;
 }
 
-/* The integers of elements that moved, or of all, and the old ones of the others. By masks, which
-   compilers make vectors of. */
-#define DEFINE_TAKE(NAME, TYPE)                                                                    \
-    static void NAME(TYPE *restrict out, const TYPE *restrict old, const int32_t *restrict q,      \
-                     const float *restrict before, const float *restrict after, size_t n,          \
-                     bool whole)                                                                   \
-    {                                                                                              \
-        for (size_t j = 0; j < n; j++) {                                                           \
-            int32_t take = -((after[j] != before[j]) | whole);                                     \
-                                                                                                   \
-            out[j] = (TYPE)((q[j] & take) | (old[j] & ~take));                                     \
-        }                                                                                          \
-    }
-
-DEFINE_TAKE(take_bytes, uint8_t)
-DEFINE_TAKE(take_words, uint16_t)
-#undef DEFINE_TAKE
-
 static float within(float x)
 {
     x = x > (float)-INTEGER_LARGEST ? x : (float)-INTEGER_LARGEST;
     return x < (float)INTEGER_LARGEST ? x : (float)INTEGER_LARGEST;
+}
+
+#define RANGES 8 /* side by side, which vectors can hold */
+
+/* The smallest and largest of n values, n > 0, cut off; returns how many that changes. */
+static uint64_t range(const float *v, size_t n, float *min, float *max)
+{
+    float least[RANGES], most[RANGES];
+    uint32_t beyond[RANGES] = {0};
+    size_t last = n - n % RANGES;
+
+    for (size_t k = 0; k < RANGES; k++)
+        least[k] = most[k] = within(v[0]);
+    for (size_t j = 0; j < last; j += RANGES)
+        for (size_t k = 0; k < RANGES; k++) {
+            float x = within(v[j + k]);
+
+            beyond[k] += x != v[j + k];
+            least[k] = x < least[k] ? x : least[k];
+            most[k] = x > most[k] ? x : most[k];
+        }
+    for (size_t j = last; j < n; j++) {
+        float x = within(v[j]);
+
+        beyond[0] += x != v[j];
+        least[0] = x < least[0] ? x : least[0];
+        most[0] = x > most[0] ? x : most[0];
+    }
+    for (size_t k = 1; k < RANGES; k++) {
+        least[0] = least[k] < least[0] ? least[k] : least[0];
+        most[0] = most[k] > most[0] ? most[k] : most[0];
+        beyond[0] += beyond[k];
+    }
+    *min = least[0];
+    *max = most[0];
+    return beyond[0];
 }
 
 /* A new scale and minimum that reach all values of the row; those that are too far for any are cut
@@ -85,17 +104,9 @@ static float within(float x)
 static void widen(const struct parameters *p, const struct unit_change *c, struct patch *patch,
                   struct grid *g)
 {
-    float *old = (float *)p->tensor[INTEGER_QPARAMS].data + 2 * c->unit, *own;
-    float min = within(c->after[0]), max = min;
-    uint64_t beyond = 0;
+    float *old = (float *)p->tensor[INTEGER_QPARAMS].data + 2 * c->unit, *own, min, max;
+    uint64_t beyond = range(c->after, p->dim, &min, &max);
 
-    for (uint32_t j = 0; j < p->dim; j++) {
-        float x = within(c->after[j]);
-
-        beyond += x != c->after[j];
-        min = x < min ? x : min;
-        max = x > max ? x : max;
-    }
     own = patch_add(patch, old, 2 * sizeof *own);
     integer_own_range(p, min, max, own);
     *g = grid_of(p, own[0], own[1]);
@@ -141,9 +152,9 @@ void integer_unit_store(const struct parameters *p, const struct unit_change *c,
         rounding_draws(c->rounding, first + at, n, u);
         quantise(q, after, u, n, &g);
         if (size == 1)
-            take_bytes(out + at, old + at, q, before, after, n, whole);
+            integers_take_bytes(out + at, old + at, q, before, after, n, whole);
         else
-            take_words((uint16_t *)out + at, (const uint16_t *)old + at, q, before, after, n,
-                       whole);
+            integers_take_words((uint16_t *)out + at, (const uint16_t *)old + at, q, before, after,
+                                n, whole);
     }
 }

@@ -84,7 +84,7 @@ static void open_states(struct training *t, size_t part, unsigned k, uint64_t un
 }
 
 /* Units are asked for this many units before their turn, with their states. */
-#define AHEAD 8
+#define AHEAD 12
 
 static void ask_for(const void *data, size_t bytes)
 {
@@ -92,13 +92,26 @@ static void ask_for(const void *data, size_t bytes)
         __builtin_prefetch((const unsigned char *)data + at);
 }
 
-static void ask_for_unit(const struct training *t, size_t part, unsigned k, uint64_t unit)
+static void ask_for_values(const struct tensor *tensor, uint64_t unit)
 {
-    const struct tensor *tensor = &t->table->part[part].tensor[k];
-    bool scalar = state_is_scalar(t, &t->table->part[part], k);
-    size_t width = unit_width(tensor), bytes = width * dtype_size(tensor->dtype);
+    size_t bytes = unit_width(tensor) * dtype_size(tensor->dtype);
 
     ask_for((const unsigned char *)tensor->data + unit * bytes, bytes);
+}
+
+/* What goes along with the tensor, such as the scales of integers, has the same units. */
+static void ask_for_unit(const struct training *t, size_t part, unsigned k, uint64_t unit)
+{
+    const struct parameters *p = &t->table->part[part];
+    const struct tensor *tensor = &p->tensor[k];
+    bool scalar = state_is_scalar(t, p, k);
+    size_t width = unit_width(tensor);
+
+    ask_for_values(tensor, unit);
+    for (unsigned i = 0; i < p->method->tensors_count; i++)
+        if (p->method->tensors[i].flags & TENSOR_FOLLOWS && p->tensor[i].data &&
+            p->tensor[i].shape[0] == tensor->shape[0])
+            ask_for_values(&p->tensor[i], unit);
     for (unsigned i = 0; i < OPTIMIZER_STATES; i++)
         if (t->part[part].state[k][i])
             ask_for(t->part[part].state[k][i] + unit * (scalar ? 1 : width),

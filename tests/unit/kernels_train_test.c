@@ -146,6 +146,34 @@ static void test_steps(void **state)
         }
 }
 
+static void test_scale_gradient(void **state)
+{
+    float x[MOST], gradient[MOST];
+    struct random r = {6};
+
+    (void)state;
+    for (const struct kernels *const *k = kernels_levels; *k && kernels_supported(*k); k++)
+        for (int turn = 0; turn < 4000; turn++) {
+            double scale = ldexp(1 + random_unit(&r), -(int)random_below(&r, 9));
+            double high = turn % 2 ? 127 : 32767, low = -high - 1, lane[8] = {0}, expected = 0, got;
+            size_t n = random_below(&r, MOST + 1);
+
+            for (size_t j = 0; j < n; j++) {
+                double v, phi;
+
+                x[j] = random_normal(&r) * (random_below(&r, 8) ? 1 : 1e5f);
+                gradient[j] = random_normal(&r);
+                v = (double)x[j] / scale;
+                phi = v >= high ? high : v <= low ? low : floor(v + 0.5) - v;
+                lane[j % 8] += (double)gradient[j] * phi;
+            }
+            for (size_t j = 0; j < 8; j++)
+                expected += lane[j];
+            got = (*k)->f32_scale_gradient(x, gradient, n, scale, low, high);
+            assert_memory_equal(&got, &expected, sizeof got);
+        }
+}
+
 /* The formula bit for bit; what would not be finite stays as it is, and is counted. */
 static void test_adagrad(void **state)
 {
@@ -178,13 +206,50 @@ static void test_adagrad(void **state)
         }
 }
 
+static void test_rowwise_adagrad(void **state)
+{
+    float w[MOST], was[MOST], gradient[MOST];
+    struct random r = {5};
+
+    (void)state;
+    for (const struct kernels *const *k = kernels_levels; *k && kernels_supported(*k); k++)
+        for (int turn = 0; turn < 4000; turn++) {
+            float rate = fabsf(random_normal(&r)), root = turn % 7 ? 1e-4f : 0;
+            float l2 = turn % 3 ? 0 : 0.25f, shrink = turn % 2 ? 0 : 0.125f;
+            float lane[8] = {0}, total = 0, mean;
+            size_t n = 1 + random_below(&r, MOST), stayed = 0, got;
+
+            for (size_t j = 0; j < n; j++) {
+                float g;
+
+                was[j] = w[j] = random_normal(&r);
+                gradient[j] = random_below(&r, 5) ? random_normal(&r) : random_any_float(&r);
+                g = gradient[j] + l2 * w[j];
+                lane[j % 8] += g * g;
+            }
+            for (size_t j = 0; j < 8; j++)
+                total += lane[j];
+            total /= (float)n;
+            mean = (*k)->f32_mean_square(w, gradient, n, l2);
+            assert_true(memcmp(&mean, &total, sizeof mean) == 0 || (isnan(mean) && isnan(total)));
+            got = (*k)->f32_rowwise_adagrad(w, gradient, n, rate, root, l2, shrink);
+            for (size_t j = 0; j < n; j++) {
+                float g = gradient[j] + l2 * was[j];
+                float next = was[j] - shrink * was[j] - rate * g / root;
+
+                stayed += !isfinite(next);
+                assert_memory_equal(&w[j], isfinite(next) && next != was[j] ? &next : &was[j], 4);
+            }
+            assert_int_equal(got, stayed);
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_draws),
-        cmocka_unit_test(test_halves),
-        cmocka_unit_test(test_steps),
-        cmocka_unit_test(test_adagrad),
+        cmocka_unit_test(test_draws),   cmocka_unit_test(test_halves),
+        cmocka_unit_test(test_steps),   cmocka_unit_test(test_scale_gradient),
+        cmocka_unit_test(test_adagrad), cmocka_unit_test(test_rowwise_adagrad),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
