@@ -103,18 +103,24 @@ void gradients_done(struct gradients *g)
     memset(g, 0, sizeof *g);
 }
 
+/* Sixteen units beside each other have their buckets in one line of memory, in an order of their
+   own; who finds a bucket taken goes on in the next line. */
+#define NEIGHBOURS 16
+
 static float *place(struct gradients *g, struct gradient *t, uint64_t unit)
 {
-    size_t last = t->bucket_count - 1, at;
+    size_t last = t->bucket_count - 1;
+    size_t at = (hash_number(&g->secret, unit / NEIGHBOURS) ^ unit % NEIGHBOURS) & last;
     float *value;
 
     assert(t->capacity);
-    for (at = hash_number(&g->secret, unit) & last; t->bucket[at]; at = (at + 1) & last)
+    for (; t->bucket[at]; at = (at + NEIGHBOURS + 1) & last)
         if (t->unit[t->bucket[at] - 1] == unit)
             return t->value + (t->bucket[at] - 1) * t->width;
     assert(t->count < t->capacity);
     value = t->value + t->count * t->width;
-    memset(value, 0, t->width * sizeof *value);
+    for (size_t i = 0; i < t->width; i++)
+        value[i] = 0;
     t->unit[t->count++] = unit;
     t->bucket[at] = (uint32_t)t->count;
     return value;

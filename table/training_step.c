@@ -92,30 +92,32 @@ static void ask_for(const void *data, size_t bytes)
         __builtin_prefetch((const unsigned char *)data + at);
 }
 
-static void ask_for_values(const struct tensor *tensor, uint64_t unit)
+static void ask_for_values(const struct tensor *tensor, uint64_t unit, size_t n)
 {
     size_t bytes = unit_width(tensor) * dtype_size(tensor->dtype);
 
-    ask_for((const unsigned char *)tensor->data + unit * bytes, bytes);
+    ask_for((const unsigned char *)tensor->data + unit * bytes, n * bytes);
 }
 
-/* What goes along with the tensor, such as the scales of integers, has the same units. */
-static void ask_for_unit(const struct training *t, size_t part, unsigned k, uint64_t unit)
+/* For `n` units from this one on. What goes along with the tensor, such as the scales of integers,
+   has the same units. */
+static void ask_for_units(const struct training *t, size_t part, unsigned k, uint64_t unit,
+                          size_t n)
 {
     const struct parameters *p = &t->table->part[part];
     const struct tensor *tensor = &p->tensor[k];
     bool scalar = state_is_scalar(t, p, k);
     size_t width = unit_width(tensor);
 
-    ask_for_values(tensor, unit);
+    ask_for_values(tensor, unit, n);
     for (unsigned i = 0; i < p->method->tensors_count; i++)
         if (p->method->tensors[i].flags & TENSOR_FOLLOWS && p->tensor[i].data &&
             p->tensor[i].shape[0] == tensor->shape[0])
-            ask_for_values(&p->tensor[i], unit);
+            ask_for_values(&p->tensor[i], unit, n);
     for (unsigned i = 0; i < OPTIMIZER_STATES; i++)
         if (t->part[part].state[k][i])
             ask_for(t->part[part].state[k][i] + unit * (scalar ? 1 : width),
-                    (scalar ? 1 : width) * sizeof(float));
+                    n * (scalar ? 1 : width) * sizeof(float));
 }
 
 /* A unit of any method: its values are floats for as long as the step takes. */
@@ -136,17 +138,30 @@ static void step_unit(struct training *t, size_t part, struct unit_change *c,
     unit_store(p, c, &t->patch);
 }
 
-/* A unit of floats, which takes its step where the patch has it. */
-static void step_floats(struct training *t, size_t part, const struct unit_change *c, size_t width,
-                        const struct optimizer_step *step)
+/* Floats from element `first` on, a unit or some beside each other, which take their step where
+   the patch has them. */
+static void step_floats(struct training *t, size_t part, const struct unit_change *c,
+                        uint64_t first, size_t n, const struct optimizer_step *step)
 {
-    float *data = (float *)t->table->part[part].tensor[c->tensor].data + c->unit * width, *next;
+    float *data = (float *)t->table->part[part].tensor[c->tensor].data + first, *next;
     float *state[OPTIMIZER_STATES];
 
-    open_states(t, part, c->tensor, c->unit, c->unit * width, width, state);
-    next = patch_add(&t->patch, data, width * sizeof *next);
-    memcpy(next, data, width * sizeof *next);
-    t->patch.kept += t->settings.optimizer->step(step, next, c->gradient, state, width);
+    open_states(t, part, c->tensor, c->unit, first, n, state);
+    next = patch_add(&t->patch, data, n * sizeof *next);
+    memcpy(next, data, n * sizeof *next);
+    t->patch.kept += t->settings.optimizer->step(step, next, c->gradient, state, n);
+}
+
+#define RUN_MOST 256
+
+/* How many of these units lie beside each other, so that one step does them all. */
+static size_t run_of(const uint64_t *unit, size_t n)
+{
+    size_t run = 1;
+
+    while (run < n && run < RUN_MOST && unit[run] == unit[run - 1] + 1)
+        run++;
+    return run;
 }
 
 /* One tensor's units, in the order of first touch. */
@@ -166,17 +181,20 @@ static void step_tensor(struct training *t, const struct update *u, size_t part,
                                  .ids = u->ids,
                                  .scale_lr = (float)t->settings.scale_lr};
     bool equal = !p->method->unit_place, floats = unit_is_floats(p, k);
+    bool joined = floats && g->width == 1 && !state_is_scalar(t, p, k);
     struct optimizer_step step;
+    size_t run;
 
     optimizer_step_make(&step, &t->settings, name, tensor_element_wise(p, k), (double)rate,
                         t->settings.step + 1);
-    for (size_t j = 0; j < g->count; j++) {
-        if (equal && j + AHEAD < g->count)
-            ask_for_unit(t, part, k, unit[j + AHEAD]);
+    for (size_t j = 0; j < g->count; j += run) {
+        run = joined ? run_of(unit + j, g->count - j) : 1;
+        if (equal && j + run * AHEAD < g->count)
+            ask_for_units(t, part, k, unit[j + run * AHEAD], run);
         change.unit = unit[j];
         change.gradient = value + j * g->width;
         if (floats)
-            step_floats(t, part, &change, g->width, &step);
+            step_floats(t, part, &change, unit[j] * g->width, run * g->width, &step);
         else
             step_unit(t, part, &change, &step);
     }
