@@ -205,7 +205,7 @@ enum status file_pread(int fd, void *buf, size_t n, uint64_t offset, struct erro
         to += got;
         n -= (size_t)got;
         offset += (uint64_t)got;
-        give_way();
+        give_way((size_t)got);
     }
     return ST_OK;
 }

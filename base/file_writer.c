@@ -67,7 +67,7 @@ enum status file_writer_add(struct file_writer *w, const void *data, size_t n, s
             return error_errno(e, errno, "cannot write %s", QUOTE(w->path));
         from += done;
         n -= (size_t)done;
-        give_way();
+        give_way((size_t)done);
     }
     return ST_OK;
 }
@@ -101,7 +101,7 @@ enum status file_writer_put(struct file_writer *w, const void *data, size_t n, u
         from += done;
         n -= (size_t)done;
         offset += (uint64_t)done;
-        give_way();
+        give_way((size_t)done);
     }
     return ST_OK;
 }

@@ -1,19 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Threads that give way. The promise is the thread's own. */
+/* Threads that give way. The promise is the thread's own, and what it has done. */
 #include "base/give_way.h"
 
 #include <sched.h>
 #include <stdbool.h>
 
 static _Thread_local bool promised;
+static _Thread_local size_t done; /* bytes since it gave way */
 
 void give_way_promise(void)
 {
     promised = true;
 }
 
-void give_way(void)
+void give_way(size_t bytes)
 {
-    if (promised)
-        sched_yield();
+    done += bytes;
+    if (!promised || done < GIVE_WAY_BYTES)
+        return;
+    done = 0;
+    sched_yield();
 }

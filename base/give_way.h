@@ -10,6 +10,7 @@
 
 /* For the calling thread, from now on: give_way() lets others go first. */
 void give_way_promise(void);
-/* Between two pieces of work of at most about 0.1 ms each: nothing in a thread without the promise,
-   and next to nothing if nobody else waits for the processor. */
-void give_way(void);
+/* After work on so many bytes, in pieces of at most GIVE_WAY_BYTES; others go first once there are
+   that many. Nothing in a thread without the promise, and next to nothing if nobody else waits for
+   the processor. */
+void give_way(size_t bytes);

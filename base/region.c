@@ -196,7 +196,7 @@ static void unmap(unsigned char *base, size_t size)
 {
     for (size_t at = 0; size - at > UNMAP_STEP; at += UNMAP_STEP) {
         madvise(base + at, UNMAP_STEP, MADV_DONTNEED);
-        give_way();
+        give_way(GIVE_WAY_BYTES);
     }
     munmap(base, size);
 }
@@ -234,7 +234,7 @@ void region_touch(const struct region *r)
         region_chunk(r, i, &offset, &n);
         for (size_t at = 0; at < n; at += page)
             (void)*(const volatile unsigned char *)(r->data + offset + at);
-        give_way();
+        give_way(GIVE_WAY_BYTES);
     }
 }
 

@@ -99,7 +99,6 @@ static void *run_job(void *order)
 {
     struct order *o = order;
 
-    thread_works();
     o->group->run(o);
     mailbox_send(o->group->back, &o->mail);
     return NULL;

@@ -213,7 +213,7 @@ static enum status read_tensor(struct reading *r, size_t i, enum status *found, 
         if (*found == ST_OK)
             *found = check(t, &r->l->use[i], at, n, e);
         r->bytes += n;
-        give_way();
+        give_way(n);
         st = tell(r, e);
     }
     return st;

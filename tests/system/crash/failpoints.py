@@ -56,11 +56,12 @@ class Failpoints(Campaign):
             self.failed_start(name, action, before)
             return self.hits() - before
         lives = self.push_for(seconds * SLOW, until=lambda: self.hits() > before)
-        if lives and self.hits() > before:
+        met = self.hits() > before  # looked at once: what it meets from here on ends with the life, one way or the other
+        if lives and met:
             lives = self.wait(20 if action == "kill" else 0.05)  # it has to die now, or goes on with the failure
         if not lives and (action != "kill" or self.hits() == before):
             self.problems.append(f"{name}={action}@{at}: embd died by itself:\n{self.daemon.log_text()[-3000:]}")
-        if lives and action == "kill" and self.hits() > before:
+        if lives and met and action == "kill":
             self.problems.append(f"{name}={action}@{at}: embd was to die and lives")
         self.end(ALLOWED if action != "kill" else {grpc.StatusCode.RESOURCE_EXHAUSTED})
         return self.hits() - before

@@ -2,6 +2,7 @@
 """Loads, saves, restores, replaces, unloads and forgets a table of its own, and a trainer, again and again, alone and as
 a group, and saves all tables together, so that the daemon also dies in the midst of these. It only counts its calls that
 the log may know."""
+import itertools
 import random
 import threading
 
@@ -78,13 +79,16 @@ class Operator:
             admin.LoadRequest(table=TABLE, file=self.file, replace=True,
                               options=[admin.TableOption(key="optimizer", value="sgd")])]))
         drop_group = lambda label: lambda channel: self.drop_group(channel, label)  # noqa: E731
+        ways = [restore, load(True), save, restore_group, load_group]  # each in its turn, so that none is missed for long
+        self.random.shuffle(ways)
+        ways = itertools.cycle(ways)
         while True:
             yield load(False)
             yield self.push
             yield save
             yield self.push
             yield save_group(TABLE, TABLE)
-            yield self.random.choice((restore, load(True), save, restore_group, load_group))
+            yield next(ways)
             yield self.push
             yield save_group("all")
             yield self.forget_trainer
