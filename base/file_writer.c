@@ -54,12 +54,19 @@ enum status file_writer_open(struct file_writer *w, const char *path, struct err
     return st;
 }
 
+/* How much of n bytes to write at once. All of it, if nobody waits: what is written in megabytes
+   lies in huge pages of memory, and is mapped as such when it is served. */
+static size_t at_once(size_t n)
+{
+    return give_way_promised() && n > GIVE_WAY_BYTES ? GIVE_WAY_BYTES : n;
+}
+
 enum status file_writer_add(struct file_writer *w, const void *data, size_t n, struct error *e)
 {
     const unsigned char *from = data;
 
     while (n > 0) {
-        ssize_t done = write(w->fd, from, n < GIVE_WAY_BYTES ? n : GIVE_WAY_BYTES);
+        ssize_t done = write(w->fd, from, at_once(n));
 
         if (done < 0 && errno == EINTR)
             continue;
@@ -92,7 +99,7 @@ enum status file_writer_put(struct file_writer *w, const void *data, size_t n, u
     const unsigned char *from = data;
 
     while (n > 0) {
-        ssize_t done = pwrite(w->fd, from, n < GIVE_WAY_BYTES ? n : GIVE_WAY_BYTES, (off_t)offset);
+        ssize_t done = pwrite(w->fd, from, at_once(n), (off_t)offset);
 
         if (done < 0 && errno == EINTR)
             continue;

@@ -3,7 +3,6 @@
 #include "base/give_way.h"
 
 #include <sched.h>
-#include <stdbool.h>
 
 static _Thread_local bool promised;
 static _Thread_local size_t done; /* bytes since it gave way */
@@ -11,6 +10,11 @@ static _Thread_local size_t done; /* bytes since it gave way */
 void give_way_promise(void)
 {
     promised = true;
+}
+
+bool give_way_promised(void)
+{
+    return promised;
 }
 
 void give_way(size_t bytes)

@@ -4,12 +4,14 @@
    milliseconds. So work that promised to gives way by itself, every fraction of a millisecond. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #define GIVE_WAY_BYTES ((size_t)64 << 10) /* are read, written or hashed in 10 to 30 us */
 
 /* For the calling thread, from now on: give_way() lets others go first. */
 void give_way_promise(void);
+bool give_way_promised(void);
 /* After work on so many bytes, in pieces of at most GIVE_WAY_BYTES; others go first once there are
    that many. Nothing in a thread without the promise, and next to nothing if nobody else waits for
    the processor. */

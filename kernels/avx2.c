@@ -67,12 +67,17 @@ static inline __m256i lanes_mask(size_t n)
 
 static inline __m256 lanes_load(const void *from, size_t n)
 {
+    if (__builtin_constant_p(n) && n == 8)
+        return _mm256_loadu_ps(from);
     return _mm256_maskload_ps(from, lanes_mask(n));
 }
 
 static inline void lanes_store(void *to, __m256 x, size_t n)
 {
-    _mm256_maskstore_ps(to, lanes_mask(n), x);
+    if (__builtin_constant_p(n) && n == 8)
+        _mm256_storeu_ps(to, x);
+    else
+        _mm256_maskstore_ps(to, lanes_mask(n), x);
 }
 
 /* a < b ? a : b and a > b ? a : b; the smallest and the largest lane. */
