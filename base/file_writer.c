@@ -14,7 +14,8 @@
 #include "base/memory.h"
 #include "base/text.h"
 
-#define NAME_TRIES 100 /* 64 random bits meet an old name about never */
+#define WRITE_MOST ((size_t)16 << 20) /* milliseconds, so that a signal is soon seen */
+#define NAME_TRIES 100                /* 64 random bits meet an old name about never */
 
 static enum status open_temporary(struct file_writer *w, struct error *e)
 {
@@ -54,11 +55,13 @@ enum status file_writer_open(struct file_writer *w, const char *path, struct err
     return st;
 }
 
-/* How much of n bytes to write at once. All of it, if nobody waits: what is written in megabytes
-   lies in huge pages of memory, and is mapped as such when it is served. */
+/* How much of n bytes to write at once. Much, if nobody waits: what is written in megabytes lies in
+   huge pages of memory, and is mapped as such when it is served. */
 static size_t at_once(size_t n)
 {
-    return give_way_promised() && n > GIVE_WAY_BYTES ? GIVE_WAY_BYTES : n;
+    size_t most = give_way_promised() ? GIVE_WAY_BYTES : WRITE_MOST;
+
+    return n < most ? n : most;
 }
 
 enum status file_writer_add(struct file_writer *w, const void *data, size_t n, struct error *e)

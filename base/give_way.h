@@ -11,6 +11,7 @@
 
 /* For the calling thread, from now on: give_way() lets others go first. */
 void give_way_promise(void);
+/* Whether the calling thread promised. */
 bool give_way_promised(void);
 /* After work on so many bytes, in pieces of at most GIVE_WAY_BYTES; others go first once there are
    that many. Nothing in a thread without the promise, and next to nothing if nobody else waits for

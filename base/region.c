@@ -17,9 +17,10 @@
 
 #define PAGE_LEAST 4096 /* no Linux has smaller pages */
 #define UNMAP_STEP (2 * REGION_CHUNK)
-#define ROOMY 2 /* a file of 1 / ROOMY of the memory, or less, stays there */
+#define ROOMY 2 /* files that together take 1 / ROOMY of the memory, or less, stay there */
 
 static unsigned char nothing[1]; /* where an empty region points */
+static atomic_size_t mapped;     /* bytes of files, in all regions */
 
 static size_t page_size(void)
 {
@@ -43,14 +44,15 @@ void region_init(void)
 }
 
 /* What the system reads for us from now on comes as huge pages, where the file system has them
-   (ext4 and XFS do): a random row costs a fifth less. It is a wish. Not for a file that memory may
-   not hold: there a miss should bring in little. */
-static void ask_for_huge_pages(void *base, size_t size)
+   (ext4 and XFS do): a random row costs a fifth less. It is a wish. Not once there is more than
+   memory may hold: there a miss should bring in little. */
+static void ask_for_huge_pages(const struct region *r)
 {
+    size_t all = atomic_load_explicit(&mapped, memory_order_relaxed);
     long pages = sysconf(_SC_PHYS_PAGES);
 
-    if (size >= REGION_CHUNK && pages > 0 && size / page_size() <= (size_t)pages / ROOMY)
-        madvise(base, size, MADV_HUGEPAGE);
+    if (r->size >= REGION_CHUNK && pages > 0 && all / page_size() <= (size_t)pages / ROOMY)
+        madvise(r->base, r->size, MADV_HUGEPAGE);
 }
 
 enum status region_map(struct region **out, int fd, size_t size, struct error *e)
@@ -78,7 +80,8 @@ enum status region_map(struct region **out, int fd, size_t size, struct error *e
         r->base = base;
         r->base_size = (size + page_size() - 1) & ~(page_size() - 1);
         r->data = base;
-        ask_for_huge_pages(base, size);
+        atomic_fetch_add_explicit(&mapped, r->base_size, memory_order_relaxed);
+        ask_for_huge_pages(r);
         r->slot = region_fault_add(r);
         if (r->slot < 0) {
             region_free(r);
@@ -222,6 +225,8 @@ void region_free(struct region *r)
         region_fault_remove(r->slot);
     if (r->base)
         unmap(r->base, r->base_size);
+    if (r->base && r->mode == REGION_MAP)
+        atomic_fetch_sub_explicit(&mapped, r->base_size, memory_order_relaxed);
     if (r->spare) /* what went over is not there any more */
         munmap(r->spare + r->fetched, r->base_size - r->fetched);
     mem_free(r);
