@@ -5,7 +5,7 @@
 BUILD_PACKAGES="autoconf automake libtool pkg-config gcc make python3 libevent-dev libnghttp2-dev
     libprotobuf-c-dev protobuf-c-compiler protobuf-compiler libsqlite3-dev libjemalloc-dev
     libjansson-dev libxxhash-dev libconfuse-dev libopenblas-dev liblapacke-dev libcmocka-dev"
-DEMO_PACKAGES="sqlite3"
+DEMO_PACKAGES="sqlite3 python3-numpy"
 CHECK_PACKAGES="clang llvm sqlite3 python3-numpy python3-grpcio python3-protobuf nghttp2-client xz-utils man-db"
 
 need_packages()
