@@ -109,14 +109,11 @@ INLINE float lanes_most(__m256 x)
 
 typedef uint32_t words __attribute__((vector_size(32)));
 
-/* The 64 bits of each product, as two words. */
-INLINE void lanes_multiply(words x, uint32_t by, words *high, words *low)
+/* Half as many numbers of 64 bits, and the products of their lower halves. */
+typedef uint64_t longs __attribute__((vector_size(32)));
+INLINE longs longs_multiply(longs x, uint32_t by)
 {
-    __m256i m = _mm256_set1_epi32((int)by), even = _mm256_mul_epu32((__m256i)x, m);
-    __m256i odd = _mm256_mul_epu32(_mm256_srli_epi64((__m256i)x, 32), m);
-
-    *high = (words)_mm256_blend_epi32(_mm256_srli_epi64(even, 32), odd, 0xaa);
-    *low = (words)_mm256_blend_epi32(even, _mm256_slli_epi64(odd, 32), 0xaa);
+    return (longs)_mm256_mul_epu32((__m256i)x, _mm256_set1_epi64x(by));
 }
 
 /* The low byte of each of the first `n` lanes. */

@@ -93,17 +93,11 @@ INLINE float lanes_most(__m512 x)
 
 typedef uint32_t words __attribute__((vector_size(64)));
 
-/* The 64 bits of each product, as two words. */
-INLINE void lanes_multiply(words x, uint32_t by, words *high, words *low)
+/* Half as many numbers of 64 bits, and the products of their lower halves. */
+typedef uint64_t longs __attribute__((vector_size(64)));
+INLINE longs longs_multiply(longs x, uint32_t by)
 {
-    __m512i m = _mm512_set1_epi32((int)by), even = _mm512_mul_epu32((__m512i)x, m);
-    __m512i odd = _mm512_mul_epu32(_mm512_srli_epi64((__m512i)x, 32), m);
-    const __m512i halves = /* the lower ones; place 16 is the first of `odd` */
-        _mm512_setr_epi32(0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10, 26, 12, 28, 14, 30);
-
-    *low = (words)_mm512_permutex2var_epi32(even, halves, odd);
-    *high =
-        (words)_mm512_permutex2var_epi32(even, _mm512_add_epi32(halves, _mm512_set1_epi32(1)), odd);
+    return (longs)_mm512_mul_epu32((__m512i)x, _mm512_set1_epi64(by));
 }
 
 /* The low byte of each of the first `n` lanes. */

@@ -114,7 +114,7 @@ struct kernels {
 
     /* The sum of the squares, as sixteen sums of every sixteenth place, which are then halved in
        number by adding the upper half to the lower one. */
-    float (*f32_energy)(const float *in, size_t n);
+    float (*f32_energy)(const void *in, size_t n);
     /* Whether none of the elements is infinite or NaN. */
     int (*f32_finite)(const void *in, size_t n);
 

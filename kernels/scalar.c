@@ -99,20 +99,11 @@ INLINE float lanes_most(lanes x)
 
 typedef uint32_t words __attribute__((vector_size(16)));
 
-/* The 64 bits of each product, as two words. */
-INLINE void lanes_multiply(words x, uint32_t by, words *high, words *low)
+/* Half as many numbers of 64 bits, and the products of their lower halves. */
+typedef uint64_t longs __attribute__((vector_size(16)));
+INLINE longs longs_multiply(longs x, uint32_t by)
 {
-    words upper = {0}, lower = {0};
-
-    UNROLL
-    for (unsigned i = 0; i < 4; i++) {
-        uint64_t product = (uint64_t)x[i] * by;
-
-        upper[i] = (uint32_t)(product >> 32);
-        lower[i] = (uint32_t)product;
-    }
-    *high = upper;
-    *low = lower;
+    return (x & UINT32_MAX) * by;
 }
 
 /* The low byte of each of the first `n` lanes. */

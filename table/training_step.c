@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/failpoint.h"
+#include "base/prefetch.h"
 #include "table/training_state.h"
 
 /* The gradient of one row or bag, no longer than clip_norm: as it is, or shortened in `room`. */
@@ -20,7 +21,7 @@ static const float *clip(struct training *t, const float *gradient, float *room)
         return gradient;
     factor = (float)(limit / norm);
     for (size_t j = 0; j < t->table->dim; j++)
-        room[j] = gradient[j] * factor + 0.0f; /* no -0: sums have none */
+        room[j] = gradient[j] * factor;
     t->push.clipped++;
     return room;
 }
@@ -83,24 +84,15 @@ static void open_states(struct training *t, size_t part, unsigned k, uint64_t un
     }
 }
 
-/* Units are asked for this many units before their turn, with their states. */
-#define AHEAD 12
-
-static void ask_for(const void *data, size_t bytes)
-{
-    for (size_t at = 0; at < bytes && at < 512; at += 64)
-        __builtin_prefetch((const unsigned char *)data + at);
-}
-
 static void ask_for_values(const struct tensor *tensor, uint64_t unit, size_t n)
 {
     size_t bytes = unit_width(tensor) * dtype_size(tensor->dtype);
 
-    ask_for((const unsigned char *)tensor->data + unit * bytes, n * bytes);
+    prefetch((const unsigned char *)tensor->data + unit * bytes, n * bytes);
 }
 
-/* For `n` units from this one on. What goes along with the tensor, such as the scales of integers,
-   has the same units. */
+/* For `n` units from this one on, with their states. What goes along with the tensor, such as the
+   scales of integers, has the same units. */
 static void ask_for_units(const struct training *t, size_t part, unsigned k, uint64_t unit,
                           size_t n)
 {
@@ -116,8 +108,8 @@ static void ask_for_units(const struct training *t, size_t part, unsigned k, uin
             ask_for_values(&p->tensor[i], unit, n);
     for (unsigned i = 0; i < OPTIMIZER_STATES; i++)
         if (t->part[part].state[k][i])
-            ask_for(t->part[part].state[k][i] + unit * (scalar ? 1 : width),
-                    n * (scalar ? 1 : width) * sizeof(float));
+            prefetch(t->part[part].state[k][i] + unit * (scalar ? 1 : width),
+                     n * (scalar ? 1 : width) * sizeof(float));
 }
 
 /* A unit of any method: its values are floats for as long as the step takes. */
@@ -187,10 +179,12 @@ static void step_tensor(struct training *t, const struct update *u, size_t part,
 
     optimizer_step_make(&step, &t->settings, name, tensor_element_wise(p, k), (double)rate,
                         t->settings.step + 1);
+    for (size_t j = 0; equal && !joined && j < PREFETCH_AHEAD && j < g->count; j++)
+        ask_for_units(t, part, k, unit[j], 1);
     for (size_t j = 0; j < g->count; j += run) {
         run = joined ? run_of(unit + j, g->count - j) : 1;
-        if (equal && j + run * AHEAD < g->count)
-            ask_for_units(t, part, k, unit[j + run * AHEAD], run);
+        if (equal && j + run * PREFETCH_AHEAD < g->count)
+            ask_for_units(t, part, k, unit[j + run * PREFETCH_AHEAD], run);
         change.unit = unit[j];
         change.gradient = value + j * g->width;
         if (floats)

@@ -29,8 +29,7 @@ static struct bags bags_of(const struct update_query *q)
 
 /* ---- Rules ---- */
 
-static enum status check_gradients(const struct summing *s, const struct source *from,
-                                   struct error *e)
+static enum status check_gradients(const struct summing *s, struct source *from, struct error *e)
 {
     const struct update_query *q = from->query;
     size_t rows = bags_rows(&from->bags), width = q->format == FORMAT_F32 ? 4 : 2, need, at;
@@ -45,13 +44,14 @@ static enum status check_gradients(const struct summing *s, const struct source 
         return error_set(
             e, ST_INVALID, "%zu gradients for %zu %s of %zu columns; there must be one a column",
             q->gradient_bytes / width, rows, q->pooling == POOLING_NONE ? "ids" : "bags", s->dim);
-    at = gradients_check(q->gradients, need, q->format);
+    from->modest = gradients_modest(q->gradients, rows, s->dim, q->format, s->max_norm);
+    at = from->modest ? need : gradients_check(q->gradients, need, q->format);
     if (at < need)
         return error_set(e, ST_INVALID, "gradients[%zu] is not finite", at);
     return ST_OK;
 }
 
-static enum status check_source(const struct summing *s, const struct source *from, struct error *e)
+static enum status check_source(const struct summing *s, struct source *from, struct error *e)
 {
     enum status st;
 
@@ -118,8 +118,13 @@ static uint32_t place_of(struct summing *s, uint64_t row)
     size_t b = hash_number(&s->secret, row) & s->last_bucket;
 
     while (s->bucket[b]) {
-        if (s->row[s->bucket[b] - 1] == row)
-            return s->bucket[b] - 1;
+        uint32_t place = s->bucket[b] - 1;
+
+        if (s->row[place] == row) {
+            s->repeats += !s->again[place];
+            s->again[place] = true;
+            return place;
+        }
         b = (b + 1) & s->last_bucket;
     }
     s->row[s->rows++] = row;
@@ -213,11 +218,12 @@ static enum status place_all(struct summing *s, enum push_missing missing, struc
         buckets *= 2;
     s->row = arena_alloc(s->arena, most, sizeof *s->row);
     s->times = s->t->frequency ? arena_alloc(s->arena, most, sizeof *s->times) : NULL;
+    s->again = arena_zero(s->arena, most, sizeof *s->again);
     s->bucket = arena_zero(s->arena, buckets, sizeof *s->bucket);
     s->row_start = arena_zero(s->arena, s->t->part_count + 1, sizeof *s->row_start);
     s->bag_start = arena_zero(s->arena, s->t->part_count + 1, sizeof *s->bag_start);
-    if (st != ST_OK || !s->row || (s->t->frequency && !s->times) || !s->bucket || !s->row_start ||
-        !s->bag_start)
+    if (st != ST_OK || !s->row || (s->t->frequency && !s->times) || !s->again || !s->bucket ||
+        !s->row_start || !s->bag_start)
         return no_room(e);
     s->last_bucket = buckets - 1;
     for (size_t i = 0; st == ST_OK && i < s->sources; i++)
@@ -229,9 +235,17 @@ static enum status place_all(struct summing *s, enum push_missing missing, struc
 static enum status lay_out(struct summing *s, struct error *e)
 {
     const struct table *t = s->t;
-    uint64_t *local = arena_alloc(s->arena, s->rows, sizeof *local);
-    size_t *next = arena_alloc(s->arena, t->part_count, sizeof *next);
+    uint64_t *local;
+    size_t *next;
 
+    if (t->part_count == 1) {
+        s->row_start[1] = s->rows;
+        s->local = s->row;
+        s->slot_times = s->times;
+        return ST_OK;
+    }
+    local = arena_alloc(s->arena, s->rows, sizeof *local);
+    next = arena_alloc(s->arena, t->part_count, sizeof *next);
     s->slot = arena_alloc(s->arena, s->rows, sizeof *s->slot);
     s->slot_times = s->times ? arena_alloc(s->arena, s->rows, sizeof *s->times) : NULL;
     if (!local || !next || !s->slot || (s->times && !s->slot_times))
@@ -285,8 +299,8 @@ static enum status list_parts(struct summing *s, struct error *e)
     return ST_OK;
 }
 
-static enum status prepare(struct summing *s, enum push_missing missing,
-                           const struct update_limits *limits, size_t *at, struct error *e)
+static enum status prepare(struct summing *s, enum push_missing missing, size_t *at,
+                           struct error *e)
 {
     enum status st = check_missing(missing, e);
 
@@ -305,7 +319,7 @@ static enum status prepare(struct summing *s, enum push_missing missing,
     if (st == ST_OK && !sum_all(s))
         st = no_room(e);
     if (st == ST_OK)
-        st = sum_check(s, limits->max_norm, at, e);
+        st = sum_check(s, at, e);
     if (st == ST_OK)
         st = list_parts(s, e);
     return st;
@@ -321,6 +335,7 @@ enum status update_prepare(struct update *out, const struct table *t,
                         .t = t,
                         .dim = t->dim,
                         .arena = arena,
+                        .max_norm = limits->max_norm,
                         .pool_first = bags_pool_first(t),
                         .sources = count};
     enum status st;
@@ -333,7 +348,7 @@ enum status update_prepare(struct update *out, const struct table *t,
         s.source[i].query = &query[i];
         s.source[i].bags = bags_of(&query[i]);
     }
-    st = prepare(&s, missing, limits, at, e);
+    st = prepare(&s, missing, at, e);
     if (st == ST_OK)
         *out = u;
     return st;

@@ -2,8 +2,8 @@
 /* One push, as far as it concerns one table: held against its rules and summed by row, before any
    parameter is looked at. The mirror of table/lookup.h.
 
-   Numbers. The gradient of a row is the sum, in float32 from +0 on, over its occurrences in the
-   order of the push: grad, or w * grad, or grad / (float)(ids of the bag) where rows were pooled.
+   Numbers. The gradient of a row is the sum, in float32, of its occurrences in the order of the
+   push: grad, or w * grad, or grad / (float)(ids of the bag) where rows were pooled.
    Halves are widened first. With pool_first the gradients of bags stay as they are, since they
    belong to all rows of the bag together. Unknown ids count as ids of their bag, as in a lookup. */
 #pragma once

@@ -34,6 +34,29 @@ static bool all_finite(const unsigned char *from, size_t n, enum vector_format f
     return finite_half(from, n, format == FORMAT_F16 ? 0x7c00 : 0x7f80);
 }
 
+/* float32 tells it, of limits whose square it can hold. NaN is not below anything. */
+static bool clearly_within(const void *gradient, size_t n, float max_norm)
+{
+    float most = max_norm > 0 ? 0.5f * max_norm * max_norm : FLT_MAX;
+
+    if (max_norm > 0 && max_norm < 1e-9f)
+        return false;
+    return kernels->f32_energy(gradient, n) < (most < FLT_MAX ? most : FLT_MAX);
+}
+
+bool gradients_modest(const void *gradients, size_t rows, size_t dim, enum vector_format format,
+                      float max_norm)
+{
+    const unsigned char *from = gradients;
+
+    if (format != FORMAT_F32)
+        return false;
+    for (size_t i = 0; i < rows; i++)
+        if (!clearly_within(from + i * dim * sizeof(float), dim, max_norm))
+            return false;
+    return true;
+}
+
 size_t gradients_check(const void *gradients, size_t n, enum vector_format format)
 {
     const unsigned char *from = gradients;
@@ -99,19 +122,32 @@ static const void *widen(const struct summing *s, const struct source *from, siz
     return room;
 }
 
-/* The sum of a row, which begins when the row is met first: in the order of the places. */
-static float *sum_of(struct summing *s, uint64_t place)
+/* One more term of a row's sum. Rows are met first in the order of their places. */
+static void sum_term(struct summing *s, float *sum, uint64_t place, const void *gradient)
 {
-    float *sum = s->sum + (size_t)s->slot[place] * s->dim;
-
-    if (place == s->begun) {
-        memset(sum, 0, s->dim * sizeof *sum);
+    sum += slot_of(s, place) * s->dim;
+    if (place < s->begun) {
+        kernels->f32_add(sum, gradient, s->dim);
+    } else {
+        memcpy(sum, gradient, s->dim * sizeof *sum);
         s->begun++;
     }
-    return sum;
 }
 
-static void sum_source(struct summing *s, const struct source *from, float *room, uint16_t *halves)
+static void sum_scaled_term(struct summing *s, float *sum, uint64_t place, const void *gradient,
+                            float weight)
+{
+    sum += slot_of(s, place) * s->dim;
+    if (place == s->begun) {
+        for (size_t j = 0; j < s->dim; j++)
+            sum[j] = -0.0f; /* adding to it changes nothing, not even -0 */
+        s->begun++;
+    }
+    kernels->f32_add_scaled(sum, gradient, weight, s->dim);
+}
+
+static void sum_source(struct summing *s, const struct source *from, float *sum, float *room,
+                       uint16_t *halves)
 {
     const struct bags *b = &from->bags;
     bool pooled = b->pooling != POOLING_NONE;
@@ -130,15 +166,12 @@ static void sum_source(struct summing *s, const struct source *from, float *room
             gradient = room;
         }
         for (size_t i = first; i < end; i++) {
-            float *sum;
-
             if (from->row[i] == ROW_UNKNOWN)
                 continue;
-            sum = sum_of(s, from->row[i]);
             if (b->weight_count)
-                kernels->f32_add_scaled(sum, gradient, bags_weight(b, i), s->dim);
+                sum_scaled_term(s, sum, from->row[i], gradient, bags_weight(b, i));
             else
-                kernels->f32_add(sum, gradient, s->dim);
+                sum_term(s, sum, from->row[i], gradient);
         }
     }
 }
@@ -177,14 +210,16 @@ bool sum_all(struct summing *s)
     size_t *next = arena_alloc(s->arena, parts, sizeof *next);
     float *room = arena_alloc(s->arena, s->dim, sizeof *room);
     uint16_t *halves = arena_alloc(s->arena, s->dim, sizeof *halves);
+    float *sum;
 
-    s->sum = arena_alloc(s->arena, s->rows, s->dim * sizeof *s->sum);
+    sum = arena_alloc(s->arena, s->rows, s->dim * sizeof *sum);
+    s->sum = sum;
     s->bag = arena_alloc(s->arena, bags, sizeof *s->bag);
-    if (!next || !room || !halves || !s->sum || !s->bag)
+    if (!next || !room || !halves || !sum || !s->bag)
         return false;
     memcpy(next, s->bag_start, parts * sizeof *next);
     for (size_t i = 0; i < s->sources; i++) {
-        sum_source(s, &s->source[i], room, halves);
+        sum_source(s, &s->source[i], sum, room, halves);
         if (s->source[i].group && !fill_bags(s, &s->source[i], next, room, halves))
             return false;
     }
@@ -198,16 +233,6 @@ static bool within(double norm, float max_norm)
     return isfinite(norm) && !(max_norm > 0 && norm > (double)max_norm);
 }
 
-/* Nearly all are far within, which float32 tells faster: of limits whose square it can hold. */
-static bool clearly_within(const float *gradient, size_t n, float max_norm)
-{
-    float most = max_norm > 0 ? 0.5f * max_norm * max_norm : FLT_MAX;
-
-    if (max_norm > 0 && max_norm < 1e-9f)
-        return false;
-    return kernels->f32_energy(gradient, n) < (most < FLT_MAX ? most : FLT_MAX);
-}
-
 static enum status refuse_norm(const char *what, double norm, float max_norm, struct error *e)
 {
     if (!isfinite(norm))
@@ -216,9 +241,9 @@ static enum status refuse_norm(const char *what, double norm, float max_norm, st
                      what, norm, (double)max_norm);
 }
 
-/* Name the first id whose row has this slot. */
-static enum status refuse_row(const struct summing *s, size_t slot, double norm, float max_norm,
-                              size_t *at, struct error *e)
+/* Name the first id of this row. */
+static enum status refuse_row(const struct summing *s, size_t place, double norm, size_t *at,
+                              struct error *e)
 {
     char what[64] = "a row";
     size_t k = 0, i = 0;
@@ -230,7 +255,7 @@ static enum status refuse_row(const struct summing *s, size_t slot, double norm,
         if (i == from->bags.id_count) {
             k++;
             i = 0;
-        } else if (from->row[i] != ROW_UNKNOWN && s->slot[from->row[i]] == slot) {
+        } else if (from->row[i] == place) {
             memcpy(&id, (const unsigned char *)from->bags.ids + i * sizeof id, sizeof id);
             snprintf(what, sizeof what, "ids[%zu] = %" PRId64, i, id);
             *at = k;
@@ -239,11 +264,36 @@ static enum status refuse_row(const struct summing *s, size_t slot, double norm,
             i++;
         }
     }
-    return refuse_norm(what, norm, max_norm, e);
+    return refuse_norm(what, norm, s->max_norm, e);
 }
 
-static enum status check_bags(const struct summing *s, const struct source *from, float max_norm,
-                              struct error *e)
+/* Whether the terms of sums are far within the limit. */
+static bool terms_modest(const struct summing *s)
+{
+    for (size_t i = 0; i < s->sources; i++)
+        if (!s->source[i].modest || s->source[i].bags.weight_count)
+            return false;
+    return true;
+}
+
+static enum status check_rows(const struct summing *s, size_t *at, struct error *e)
+{
+    bool modest = terms_modest(s);
+
+    for (size_t i = 0; i < s->rows && (s->repeats || !modest); i++) {
+        const float *sum = s->sum + slot_of(s, i) * s->dim;
+        double norm;
+
+        if ((modest && !s->again[i]) || clearly_within(sum, s->dim, s->max_norm))
+            continue;
+        norm = gradient_norm(sum, s->dim);
+        if (!within(norm, s->max_norm))
+            return refuse_row(s, i, norm, at, e);
+    }
+    return ST_OK;
+}
+
+static enum status check_bags(const struct summing *s, const struct source *from, struct error *e)
 {
     struct bag_run run = {0};
     char what[32];
@@ -251,33 +301,23 @@ static enum status check_bags(const struct summing *s, const struct source *from
     while (bag_run_next(&run, s, from)) {
         double norm = gradient_norm(from->gradient + run.bag * s->dim, s->dim);
 
-        if (within(norm, max_norm))
+        if (within(norm, s->max_norm))
             continue;
         snprintf(what, sizeof what, "bag %zu", run.bag);
-        return refuse_norm(what, norm, max_norm, e);
+        return refuse_norm(what, norm, s->max_norm, e);
     }
     return ST_OK;
 }
 
-enum status sum_check(const struct summing *s, float max_norm, size_t *at, struct error *e)
+enum status sum_check(const struct summing *s, size_t *at, struct error *e)
 {
-    enum status st;
+    enum status st = check_rows(s, at, e);
 
-    for (size_t i = 0; i < s->rows; i++) {
-        const float *sum = s->sum + i * s->dim;
-        double norm = clearly_within(sum, s->dim, max_norm) ? 0 : gradient_norm(sum, s->dim);
-
-        if (!within(norm, max_norm))
-            return refuse_row(s, i, norm, max_norm, at, e);
-    }
-    for (size_t k = 0; k < s->sources; k++) {
-        if (!s->source[k].group)
+    for (size_t k = 0; st == ST_OK && k < s->sources; k++) {
+        if (!s->source[k].group || s->source[k].modest)
             continue;
-        st = check_bags(s, &s->source[k], max_norm, e);
-        if (st != ST_OK) {
-            *at = k;
-            return st;
-        }
+        st = check_bags(s, &s->source[k], e);
+        *at = k;
     }
-    return ST_OK;
+    return st;
 }

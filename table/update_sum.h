@@ -14,6 +14,7 @@ struct source {
     uint64_t *row; /* [id_count] row of the table, then its place; ROW_UNKNOWN: nothing to sum */
     struct lookup_group *group; /* of pooled ids, where parts pool first; or NULL */
     float *gradient;            /* with `group`: [bags][dim] */
+    bool modest;                /* each gradient is far within the limit, as it was pushed */
 };
 
 struct summing {
@@ -21,6 +22,7 @@ struct summing {
     const struct table *t;
     size_t dim;
     struct arena *arena;
+    float max_norm;
     bool pool_first; /* some part of the table does */
     struct source *source;
     size_t sources;
@@ -28,7 +30,8 @@ struct summing {
     /* Places: in the order of first touch. */
     uint64_t *row;   /* [rows] row of the table */
     uint32_t *times; /* [rows] how often it was named; NULL: nobody counts */
-    size_t rows;
+    bool *again;     /* [rows] whether it was named more than once */
+    size_t rows, repeats;
     uint32_t *bucket; /* place + 1 */
     size_t last_bucket;
     struct hash_secret secret;
@@ -38,14 +41,19 @@ struct summing {
     size_t last_fresh;
 
     /* Slots: places sorted by part. */
-    uint32_t *slot;        /* [rows] of a place */
+    uint32_t *slot;        /* [rows] of a place; NULL in a table of one part: they are the same */
     uint32_t *slot_times;  /* [rows] of a slot; with `times` */
     const uint64_t *local; /* [rows] number of the slot's row within its part */
-    float *sum;            /* [rows][dim] */
+    const float *sum;      /* [rows][dim] */
     size_t begun;          /* sums of the places before it are begun */
     struct update_bag *bag;
     size_t *row_start, *bag_start; /* [parts + 1] first slot, and first bag, of each part */
 };
+
+static inline size_t slot_of(const struct summing *s, uint64_t place)
+{
+    return s->slot ? s->slot[place] : (size_t)place;
+}
 
 /* The ids of one bag that one part takes together, one run after the other. Begins zeroed. */
 struct bag_run {
@@ -54,10 +62,12 @@ struct bag_run {
 };
 bool bag_run_next(struct bag_run *run, const struct summing *s, const struct source *from);
 
-/* Place of the first of `n` gradients that is not finite; n if all are. */
+/* Whether it is easily seen that each of `rows` gradients is finite and far within the limit. */
+bool gradients_modest(const void *gradients, size_t rows, size_t dim, enum vector_format format,
+                      float max_norm);
+/* Place of the first of `n` elements that is not finite; n if all are. */
 size_t gradients_check(const void *gradients, size_t n, enum vector_format format);
 /* Sum the rows and fill the bags. False if the arena has no room. */
 bool sum_all(struct summing *s);
 /* Hold what was summed against the limit, and look for sums that are not finite. */
-MUST_CHECK enum status sum_check(const struct summing *s, float max_norm, size_t *at,
-                                 struct error *e);
+MUST_CHECK enum status sum_check(const struct summing *s, size_t *at, struct error *e);

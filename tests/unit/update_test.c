@@ -338,6 +338,38 @@ static void test_many_rows_in_order_of_first_touch(void **state)
     table_close(t);
 }
 
+/* Rows that are named once keep the bits of their gradients, -0 too, wherever those lie. */
+static void test_single_rows_keep_their_bits(void **state)
+{
+    static const int64_t id[] = {6, 1, 4, 1};
+    static const float gradient[20] = {1, -0.0f, 0, 3e-42f, [5] = -0.0f, [19] = 2};
+    struct table *t = open_table(0);
+    const struct update_limits limits = {.max_norm = 1e6f};
+
+    (void)state;
+    assert_int_equal(t->dim, 5);
+    for (size_t ids = 3; ids <= 4; ids++)
+        for (size_t shift = 0; shift < 2; shift++) {
+            size_t bytes = ids * 5 * sizeof *gradient, at;
+            unsigned char *own = malloc(bytes + shift);
+            struct update_query q = {.ids = id, .id_count = ids, .gradient_bytes = bytes};
+            struct arena arena;
+            struct update u;
+            struct error e;
+
+            assert_non_null(own);
+            q.gradients = memcpy(own + shift, gradient, bytes);
+            arena_init(&arena, SIZE_MAX);
+            assert_ok(update_prepare(&u, t, &q, 1, PUSH_REFUSE, &limits, &arena, &at, &e), e);
+            assert_int_equal(u.rows, 3);
+            assert_memory_equal(u.part[0].gradient, gradient, 5 * sizeof *gradient);
+            assert_int_equal(signbit(u.part[0].gradient[5]) != 0, ids == 3); /* -0 + 0 is 0 */
+            arena_done(&arena);
+            free(own);
+        }
+    table_close(t);
+}
+
 static void test_norm(void **state)
 {
     static const float v[] = {3, 4, 0, -12, 84};
@@ -357,6 +389,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sums_like_the_slow_one),
         cmocka_unit_test(test_many_rows_in_order_of_first_touch),
+        cmocka_unit_test(test_single_rows_keep_their_bits),
         cmocka_unit_test(test_norm),
     };
 
