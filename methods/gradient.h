@@ -112,8 +112,8 @@ struct rounding rounding_of(const char *tensor, uint64_t seed, uint64_t version)
    counted within its tensor. */
 void rounding_draws(const struct rounding *r, uint64_t first, size_t n, float *out);
 
-/* Whether the units of a tensor lie there as float32, one behind the other, and are stored as the
-   optimizer leaves them. */
+/* Whether the units of a tensor lie there as float32 and are stored as the optimizer leaves them.
+ */
 bool unit_is_floats(const struct parameters *p, unsigned tensor);
 
 /* What the new values of one unit are made from; for method->unit_store. */

@@ -83,7 +83,7 @@ bool unit_is_floats(const struct parameters *p, unsigned tensor)
 {
     const struct method *m = p->method;
 
-    return !m->unit_place && !m->unit_load && !m->unit_store && p->tensor[tensor].dtype == DT_F32;
+    return !m->unit_load && !m->unit_store && p->tensor[tensor].dtype == DT_F32;
 }
 
 void unit_store(const struct parameters *p, const struct unit_change *c, struct patch *patch)

@@ -64,84 +64,114 @@ static void collect_bags(struct training *t, const struct parameters *p,
     }
 }
 
+/* A tensor that takes its step. */
+struct stepped {
+    struct training *t;
+    const struct parameters *p;
+    unsigned tensor;
+    size_t width;  /* elements of each unit; 0: method->unit_place knows */
+    bool scalar;   /* its states have one value a unit */
+    bool joined;   /* its units are elements: those beside each other take one step */
+    float **state; /* [OPTIMIZER_STATES] of the tensor; NULL: none */
+    struct optimizer_step step;
+};
+
+static void locate(const struct stepped *s, uint64_t unit, uint64_t *first, size_t *n)
+{
+    if (!s->width) {
+        s->p->method->unit_place(s->p, s->tensor, unit, first, n);
+        return;
+    }
+    *first = unit * s->width;
+    *n = s->width;
+}
+
 /* A unit's states. Only snapshots read them, and those have what they want before it changes: so
    they are written where they lie. */
-static void open_states(struct training *t, size_t part, unsigned k, uint64_t unit, uint64_t first,
-                        size_t n, float *state[OPTIMIZER_STATES])
+static void open_states(const struct stepped *s, uint64_t unit, uint64_t first, size_t n,
+                        float *state[OPTIMIZER_STATES])
 {
-    bool scalar = state_is_scalar(t, &t->table->part[part], k);
+    size_t bytes = (s->scalar ? 1 : n) * sizeof **state;
 
     for (unsigned i = 0; i < OPTIMIZER_STATES; i++) {
-        float *at = t->part[part].state[k][i];
-        size_t bytes = (scalar ? 1 : n) * sizeof *at;
-
         state[i] = NULL;
-        if (!t->settings.optimizer->state[i])
+        if (!s->state[i])
             continue;
-        state[i] = at + (scalar ? unit : first);
-        blocks_keep(t->blocks, (const unsigned char *)state[i], bytes);
-        t->push.changed_bytes += bytes;
+        state[i] = s->state[i] + (s->scalar ? unit : first);
+        blocks_keep(s->t->blocks, (const unsigned char *)state[i], bytes);
+        s->t->push.changed_bytes += bytes;
     }
 }
 
-static void ask_for_values(const struct tensor *tensor, uint64_t unit, size_t n)
+/* What goes along with a tensor, such as the scales of integers, has the same units. */
+static void ask_for_followers(const struct stepped *s, uint64_t unit)
 {
-    size_t bytes = unit_width(tensor) * dtype_size(tensor->dtype);
+    const struct method *m = s->p->method;
 
-    prefetch((const unsigned char *)tensor->data + unit * bytes, n * bytes);
+    for (unsigned i = 0; i < m->tensors_count; i++) {
+        const struct tensor *f = &s->p->tensor[i];
+        size_t bytes;
+
+        if (!(m->tensors[i].flags & TENSOR_FOLLOWS) || !f->data ||
+            f->shape[0] != s->p->tensor[s->tensor].shape[0])
+            continue;
+        bytes = unit_width(f) * dtype_size(f->dtype);
+        prefetch((const unsigned char *)f->data + unit * bytes, bytes);
+    }
 }
 
-/* For `n` units from this one on, with their states. What goes along with the tensor, such as the
-   scales of integers, has the same units. */
-static void ask_for_units(const struct training *t, size_t part, unsigned k, uint64_t unit,
-                          size_t n)
+/* For `run` units from this one on, with their states. */
+static void ask_for_units(const struct stepped *s, uint64_t unit, size_t run)
 {
-    const struct parameters *p = &t->table->part[part];
-    const struct tensor *tensor = &p->tensor[k];
-    bool scalar = state_is_scalar(t, p, k);
-    size_t width = unit_width(tensor);
+    const struct tensor *tensor = &s->p->tensor[s->tensor];
+    size_t size = dtype_size(tensor->dtype), n;
+    uint64_t first;
 
-    ask_for_values(tensor, unit, n);
-    for (unsigned i = 0; i < p->method->tensors_count; i++)
-        if (p->method->tensors[i].flags & TENSOR_FOLLOWS && p->tensor[i].data &&
-            p->tensor[i].shape[0] == tensor->shape[0])
-            ask_for_values(&p->tensor[i], unit, n);
+    locate(s, unit, &first, &n);
+    prefetch((const unsigned char *)tensor->data + first * size, n * run * size);
     for (unsigned i = 0; i < OPTIMIZER_STATES; i++)
-        if (t->part[part].state[k][i])
-            prefetch(t->part[part].state[k][i] + unit * (scalar ? 1 : width),
-                     n * (scalar ? 1 : width) * sizeof(float));
+        if (s->state[i])
+            prefetch(s->state[i] + (s->scalar ? unit : first),
+                     (s->scalar ? 1 : n) * run * sizeof(float));
+    if (s->width && !s->joined)
+        ask_for_followers(s, unit);
 }
 
 /* A unit of any method: its values are floats for as long as the step takes. */
-static void step_unit(struct training *t, size_t part, struct unit_change *c,
-                      const struct optimizer_step *step)
+static void step_unit(const struct stepped *s, struct unit_change *c)
 {
-    const struct parameters *p = &t->table->part[part];
     float *state[OPTIMIZER_STATES];
+    struct training *t = s->t;
     uint64_t first;
 
-    unit_place(p, c->tensor, c->unit, &first, &c->n);
+    locate(s, c->unit, &first, &c->n);
     if (!c->n)
         return;
-    unit_load(p, c->tensor, c->unit, t->before);
+    unit_load(s->p, c->tensor, c->unit, t->before);
     memcpy(t->after, t->before, c->n * sizeof *t->after);
-    open_states(t, part, c->tensor, c->unit, first, c->n, state);
-    t->patch.kept += t->settings.optimizer->step(step, t->after, c->gradient, state, c->n);
-    unit_store(p, c, &t->patch);
+    open_states(s, c->unit, first, c->n, state);
+    t->patch.kept += t->settings.optimizer->step(&s->step, t->after, c->gradient, state, c->n);
+    unit_store(s->p, c, &t->patch);
 }
 
-/* Floats from element `first` on, a unit or some beside each other, which take their step where
-   the patch has them. */
-static void step_floats(struct training *t, size_t part, const struct unit_change *c,
-                        uint64_t first, size_t n, const struct optimizer_step *step)
+/* Floats, of a unit or of some beside each other, which take their step where the patch has them.
+ */
+static void step_floats(const struct stepped *s, const struct unit_change *c, size_t run)
 {
-    float *data = (float *)t->table->part[part].tensor[c->tensor].data + first, *next;
-    float *state[OPTIMIZER_STATES];
+    float *state[OPTIMIZER_STATES], *data, *next;
+    struct training *t = s->t;
+    uint64_t first;
+    size_t n;
 
-    open_states(t, part, c->tensor, c->unit, first, n, state);
+    locate(s, c->unit, &first, &n);
+    n *= run;
+    if (!n)
+        return;
+    open_states(s, c->unit, first, n, state);
+    data = (float *)s->p->tensor[s->tensor].data + first;
     next = patch_add(&t->patch, data, n * sizeof *next);
     memcpy(next, data, n * sizeof *next);
-    t->patch.kept += t->settings.optimizer->step(step, next, c->gradient, state, n);
+    t->patch.kept += t->settings.optimizer->step(&s->step, next, c->gradient, state, n);
 }
 
 #define RUN_MOST 256
@@ -156,15 +186,35 @@ static size_t run_of(const uint64_t *unit, size_t n)
     return run;
 }
 
-/* One tensor's units, in the order of first touch. */
+/* Its units, in the order of first touch. */
+static void step_units(const struct stepped *s, const struct gradient *g, struct unit_change *c)
+{
+    const uint64_t *unit = gradient_units(g);
+    const float *value = gradient_values(g);
+    bool floats = unit_is_floats(s->p, s->tensor);
+    size_t run;
+
+    for (size_t j = 0; !s->joined && j < PREFETCH_AHEAD && j < g->count; j++)
+        ask_for_units(s, unit[j], 1);
+    for (size_t j = 0; j < g->count; j += run) {
+        run = s->joined ? run_of(unit + j, g->count - j) : 1;
+        if (j + run * PREFETCH_AHEAD < g->count)
+            ask_for_units(s, unit[j + run * PREFETCH_AHEAD], run);
+        c->unit = unit[j];
+        c->gradient = value + j * g->width;
+        if (floats)
+            step_floats(s, c, run);
+        else
+            step_unit(s, c);
+    }
+}
+
 static void step_tensor(struct training *t, const struct update *u, size_t part, unsigned k,
                         float rate, uint64_t version)
 {
     const struct parameters *p = &t->table->part[part];
-    const struct gradient *g = &t->part[part].gradients.tensor[k];
-    const uint64_t *unit = gradient_units(g);
-    const float *value = gradient_values(g);
     const char *name = p->tensor[k].name;
+    const struct gradient *g = &t->part[part].gradients.tensor[k];
     const struct rounding rounding = rounding_of(name, t->table->seed, version);
     struct unit_change change = {.tensor = k,
                                  .before = t->before,
@@ -172,26 +222,17 @@ static void step_tensor(struct training *t, const struct update *u, size_t part,
                                  .rounding = &rounding,
                                  .ids = u->ids,
                                  .scale_lr = (float)t->settings.scale_lr};
-    bool equal = !p->method->unit_place, floats = unit_is_floats(p, k);
-    bool joined = floats && g->width == 1 && !state_is_scalar(t, p, k);
-    struct optimizer_step step;
-    size_t run;
+    struct stepped s = {.t = t,
+                        .p = p,
+                        .tensor = k,
+                        .width = p->method->unit_place ? 0 : g->width,
+                        .scalar = state_is_scalar(t, p, k),
+                        .state = t->part[part].state[k]};
 
-    optimizer_step_make(&step, &t->settings, name, tensor_element_wise(p, k), (double)rate,
+    s.joined = unit_is_floats(p, k) && s.width == 1 && !s.scalar;
+    optimizer_step_make(&s.step, &t->settings, name, tensor_element_wise(p, k), (double)rate,
                         t->settings.step + 1);
-    for (size_t j = 0; equal && !joined && j < PREFETCH_AHEAD && j < g->count; j++)
-        ask_for_units(t, part, k, unit[j], 1);
-    for (size_t j = 0; j < g->count; j += run) {
-        run = joined ? run_of(unit + j, g->count - j) : 1;
-        if (equal && j + run * PREFETCH_AHEAD < g->count)
-            ask_for_units(t, part, k, unit[j + run * PREFETCH_AHEAD], run);
-        change.unit = unit[j];
-        change.gradient = value + j * g->width;
-        if (floats)
-            step_floats(t, part, &change, unit[j] * g->width, run * g->width, &step);
-        else
-            step_unit(t, part, &change, &step);
-    }
+    step_units(&s, g, &change);
 }
 
 /* Rows of a table that grows: when they were named last. */
