@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/prefetch.h"
 #include "kernels/kernels.h"
 #include "methods/gradient.h"
 
@@ -147,15 +148,19 @@ static enum status trainable(const struct parameters *p, struct error *e)
 static void gradient(const struct parameters *p, const uint64_t *row, size_t n, const float *grad,
                      struct gradients *out)
 {
+    const int32_t *map = p->tensor[DEDUP_MAP].data;
     struct dedup_cut cut = dedup_cut_of(p);
 
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
+        if (n - i > PREFETCH_AHEAD)
+            prefetch(map + row[i + PREFETCH_AHEAD] / cut.bx * cut.nby, cut.nby * sizeof *map);
         for (uint64_t across = 0, at = 0; across < cut.nby; across++, at += cut.by) {
             size_t width = p->dim - at < cut.by ? p->dim - at : cut.by;
 
             kernels->f32_add(gradient_at(out, DEDUP_BLOCKS, unit_of(p, &cut, row[i], across)),
                              grad + i * p->dim + at, width);
         }
+    }
 }
 
 static size_t touched(const struct parameters *p, unsigned tensor, size_t rows)

@@ -107,10 +107,14 @@ void gradients_done(struct gradients *g)
    own; who finds a bucket taken goes on in the next line. */
 #define NEIGHBOURS 16
 
-static float *place(struct gradients *g, struct gradient *t, uint64_t unit)
+static inline uint64_t line_of(const struct gradients *g, uint64_t unit)
 {
-    size_t last = t->bucket_count - 1;
-    size_t at = (hash_number(&g->secret, unit / NEIGHBOURS) ^ unit % NEIGHBOURS) & last;
+    return hash_number(&g->secret, unit / NEIGHBOURS);
+}
+
+static inline float *place(struct gradient *t, uint64_t line, uint64_t unit)
+{
+    size_t last = t->bucket_count - 1, at = (line ^ unit % NEIGHBOURS) & last;
     float *value;
 
     assert(t->capacity);
@@ -135,7 +139,8 @@ static void copy_rows(struct gradients *g, struct gradient *t)
     t->rows_unit = NULL;
     t->count = 0;
     for (size_t i = 0; i < n; i++)
-        memcpy(place(g, t, unit[i]), t->rows_value + i * t->width, t->width * sizeof *t->value);
+        memcpy(place(t, line_of(g, unit[i]), unit[i]), t->rows_value + i * t->width,
+               t->width * sizeof *t->value);
 }
 
 float *gradient_at(struct gradients *g, unsigned tensor, uint64_t unit)
@@ -144,7 +149,7 @@ float *gradient_at(struct gradients *g, unsigned tensor, uint64_t unit)
 
     if (t->rows_unit)
         copy_rows(g, t);
-    return place(g, t, unit);
+    return place(t, line_of(g, unit), unit);
 }
 
 void gradient_add(struct gradients *g, unsigned tensor, const uint64_t *unit, size_t n,
@@ -154,6 +159,19 @@ void gradient_add(struct gradients *g, unsigned tensor, const uint64_t *unit, si
 
     for (size_t i = 0; i < n; i++)
         kernels->f32_add(gradient_at(g, tensor, unit[i]), grad + i * width, width);
+}
+
+void gradient_run(struct gradients *g, unsigned tensor, uint64_t first, size_t n, const float *grad)
+{
+    struct gradient *t = &g->tensor[tensor];
+    uint64_t line = 0;
+
+    assert(t->width == 1 && !t->rows_unit);
+    for (size_t i = 0; i < n; i++) {
+        if (i == 0 || (first + i) % NEIGHBOURS == 0)
+            line = line_of(g, first + i);
+        *place(t, line, first + i) += grad[i];
+    }
 }
 
 void gradient_rows(struct gradients *g, unsigned tensor, const uint64_t *unit, size_t n,

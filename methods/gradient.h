@@ -68,6 +68,9 @@ float *gradient_at(struct gradients *g, unsigned tensor, uint64_t unit);
 void gradient_add(struct gradients *g, unsigned tensor, const uint64_t *unit, size_t n,
                   const float *grad);
 
+/* The same for n units from `first` on, each of one element; not with gradient_rows(). */
+void gradient_run(struct gradients *g, unsigned tensor, uint64_t first, size_t n,
+                  const float *grad);
 /* The same for units that are all different, as those of rows that have one each: while nothing
    else is added they are not copied, so both arrays stay until the step. */
 void gradient_rows(struct gradients *g, unsigned tensor, const uint64_t *unit, size_t n,

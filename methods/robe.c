@@ -191,7 +191,7 @@ static void copy_cells(const struct robe *m, struct robe_walk *w, const float *a
     }
 }
 
-static void sign_multiples(const struct robe *m, uint32_t *multiple)
+void robe_sign_multiples(const struct robe *m, uint32_t *multiple)
 {
     multiple[0] = 0;
     for (size_t j = 0; m->signs && j < SIGNS_TURN; j++)
@@ -206,7 +206,7 @@ static void rows(const struct parameters *p, const uint64_t *row, size_t n, void
     struct robe_walk walk[AHEAD];
     unsigned char *to = out;
 
-    sign_multiples(&m, multiple);
+    robe_sign_multiples(&m, multiple);
     for (size_t i = 0; i < n + AHEAD; i++) {
         struct robe_walk *w = &walk[i % AHEAD];
 
@@ -241,6 +241,7 @@ const struct method method_robe = {
     .rows = rows,
     .work = work,
     .gradient = robe_gradient,
+    .gradient_scratch = robe_gradient_scratch,
     .touched = robe_touched,
     .plan = robe_plan,
     .author_words = robe_author_words,

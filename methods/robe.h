@@ -54,6 +54,9 @@ static inline uint32_t robe_add(uint32_t a, uint32_t b, uint32_t m)
     return less < sum ? less : sum;
 }
 
+/* For kernels->f32_signs(): [SIGNS_TURN + 1]. */
+void robe_sign_multiples(const struct robe *m, uint32_t *multiple);
+
 /* Where a term is in the array: its remainder. */
 static inline uint32_t robe_place(const struct robe *m, uint32_t term)
 {
@@ -86,6 +89,7 @@ static inline size_t robe_run(const struct robe *m, struct robe_walk *w, size_t 
 
 void robe_gradient(const struct parameters *p, const uint64_t *row, size_t n, const float *grad,
                    struct gradients *out);
+size_t robe_gradient_scratch(const struct parameters *p, size_t rows);
 size_t robe_touched(const struct parameters *p, unsigned tensor, size_t rows);
 MUST_CHECK enum status robe_plan(struct plan *plan, struct error *e);
 double robe_author_words(const struct plan *plan);

@@ -3,7 +3,10 @@
  */
 #include "methods/robe.h"
 
+#include <string.h>
+
 #include "base/memory.h"
+#include "kernels/kernels.h"
 #include "methods/explain.h"
 #include "methods/gradient.h"
 
@@ -13,20 +16,29 @@ void robe_gradient(const struct parameters *p, const uint64_t *row, size_t n, co
                    struct gradients *out)
 {
     struct robe m = robe_of(p, p->tensor[ROBE_RAND].data);
+    uint32_t multiple[SIGNS_TURN + 1];
+    float *own = out->scratch;
 
+    robe_sign_multiples(&m, multiple);
     for (size_t i = 0; i < n; i++, grad += m.dim) {
         struct robe_walk w = robe_begin(&m, row[i]);
-        uint32_t sign = w.sign;
-        size_t column = 0, cell, run;
+        const float *from = grad;
+        size_t cell, run;
 
-        while ((run = robe_run(&m, &w, &cell)))
-            for (size_t k = 0; k < run; k++, column++) {
-                bool negative = m.signs && !(sign & 1);
-
-                *gradient_at(out, ROBE_ARRAY, cell + k) += negative ? -grad[column] : grad[column];
-                sign = robe_add(sign, m.sign_step, m.prime);
-            }
+        if (m.signs) {
+            memcpy(own, grad, m.dim * sizeof *own);
+            kernels->f32_signs(own, m.dim, w.sign, multiple, m.prime);
+            from = own;
+        }
+        for (; (run = robe_run(&m, &w, &cell)); from += run)
+            gradient_run(out, ROBE_ARRAY, cell, run, from);
     }
+}
+
+size_t robe_gradient_scratch(const struct parameters *p, size_t rows)
+{
+    (void)rows;
+    return p->dim;
 }
 
 size_t robe_touched(const struct parameters *p, unsigned tensor, size_t rows)
