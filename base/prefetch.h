@@ -20,6 +20,6 @@ static inline __attribute__((always_inline)) void prefetch(const void *row, size
         bytes = PREFETCH_BYTES;
     for (size_t at = 0; at < bytes; at += 64)
         __builtin_prefetch(p + at, 0, 2);
-    if (bytes) /* a row that begins within a line ends in one more */
+    if (bytes && (size_t)p % 64) /* a row that begins within a line ends in one more */
         __builtin_prefetch(p + bytes - 1, 0, 2);
 }
